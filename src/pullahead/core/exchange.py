@@ -1,0 +1,97 @@
+"""One-way messages over calls that are answered: the two ends of a long-polled exchange.
+
+A peer calls the queue with a list of messages, and each answer is a list of messages for the peer. Two
+rules make of this a full-duplex channel that batches by itself:
+
+1. The peer may send while fewer than two of its calls are unanswered. With two out, it collects.
+2. The queue keeps the peer's newest call and answers every older one at once. The one it keeps is parked: it
+   is answered as soon as there is something to say.
+
+So after the first exchange one call is always parked, the queue can speak at any moment, and each message
+of the peer is acknowledged by the answer to the call before it. Under light load everything travels at once;
+under heavy load, while the queue is busy, both sides collect, and batches grow exactly as far as the load
+demands (as Nagle's algorithm does it, without a timer).
+
+Why not one call that returns at once and another one that is parked: two calls per exchange.
+Why not messages both ways: on Ray, a call into a worker that computes needs a second thread group there,
+and costs more than an answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar, final
+
+from pullahead.core.messages import Message
+from pullahead.errors import ProtocolError
+
+Call = TypeVar("Call")
+
+
+@final
+class Caller:
+    """The peer's end: whether it may send."""
+
+    __slots__ = ("in_flight", "sent")
+
+    #: Calls that may be unanswered: the parked one and one that is on its way.
+    LIMIT = 2
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.sent = 0
+
+    @property
+    def may_send(self) -> bool:
+        return self.in_flight < self.LIMIT
+
+    @property
+    def must_send(self) -> bool:
+        """No call is out: the queue could not speak. Send, even if there is nothing to say."""
+        return self.in_flight == 0
+
+    def called(self) -> None:
+        """A call went out."""
+        if self.in_flight >= self.LIMIT:
+            raise ProtocolError("a third call went out while two were unanswered")
+        self.in_flight += 1
+        self.sent += 1
+
+    def answered(self) -> None:
+        """A call was answered."""
+        if self.in_flight == 0:
+            raise ProtocolError("an answer came to no call")
+        self.in_flight -= 1
+
+
+@final
+class Mailbox(Generic[Call]):
+    """The queue's end for one peer: which call to answer, with what.
+
+    Both methods return what to answer now, as a list of (call, messages) with at most one entry.
+    """
+
+    __slots__ = ("_outbox", "_parked")
+
+    def __init__(self) -> None:
+        self._parked: Call | None = None
+        self._outbox: list[Message] = []
+
+    def post(self, *messages: Message) -> None:
+        """Put messages in; `flush` sends them."""
+        self._outbox.extend(messages)
+
+    def park(self, call: Call) -> list[tuple[Call, list[Any]]]:
+        """A call came in. The one before it, if it is still unanswered, is answered with what there is."""
+        older, self._parked = self._parked, call
+        return [] if older is None else [(older, self._take())]
+
+    def flush(self) -> list[tuple[Call, list[Any]]]:
+        """Answer the parked call if there is something to say."""
+        if self._parked is None or not self._outbox:
+            return []
+        call, self._parked = self._parked, None
+        return [(call, self._take())]
+
+    def _take(self) -> list[Message]:
+        messages, self._outbox = self._outbox, []
+        return messages

@@ -1,0 +1,524 @@
+"""The queue's machine: the life of every item, from submission to its one recorded end.
+
+Rules:
+1. An item is in exactly one state. The table below says which event leads where; an entry that is missing
+   is an error in Pullahead and raises, it is never ignored.
+2. The only thing that ends an item is its own report under the lease that holds it, the retry policy, or
+   the cancellation of its run while it is unstarted.
+3. Lease numbers only grow. A report under a lease that no longer covers the item changes nothing and is
+   counted: the item went elsewhere meanwhile.
+4. An item that comes back takes its old place: numbers are the order, and the lowest ready one goes first.
+5. Workers that have nothing to compute are served first; then those that hold the fewest.
+
+How it works. Items are numbers, consecutive in one submission. The ready ones are ranges in a heap, so a
+hundred thousand submitted items are one entry. A *lease* is a range granted to one worker, with a small dict
+from item to state: made and emptied at the speed of C, split by nothing more than deleting keys. Items that
+have ended are forgotten; only sums remain. What an item *is* (its payload) is the business of the shell.
+
+The machine answers with effects, in the order in which they should be performed. It has one deadline: the
+moment when the next retry is due.
+
+Left open here on purpose, and the place where it goes: recall (a hungry worker with nothing ready), taper
+and budgets all belong in `_serve`, which decides who gets how much; `Recall` is already an effect, used when
+a run is cancelled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from heapq import heapify, heappop, heappush
+from typing import Final, NamedTuple, final
+
+from pullahead.core.retry import Again, Bury
+from pullahead.core.trace import CAUSE_SOURCE
+from pullahead.errors import ProtocolError
+
+
+class State(Enum):
+    """Where an item is. The last three are ends."""
+
+    READY = "ready"
+    HELD = "held"
+    RUNNING = "running"
+    DELAYED = "delayed"
+    DONE = "done"
+    DEAD = "dead"
+    LEFT = "left"
+
+
+class Event(Enum):
+    """What can happen to an item."""
+
+    GRANTED = "granted"
+    STARTED = "started"
+    FINISHED = "finished"
+    RETURNED = "returned"
+    RETRIED = "retried"
+    BURIED = "buried"
+    FELL_DUE = "fell due"
+    CANCELLED = "cancelled"
+
+
+TABLE: Final[dict[tuple[State, Event], State]] = {
+    (State.READY, Event.GRANTED): State.HELD,
+    (State.READY, Event.CANCELLED): State.LEFT,
+    (State.HELD, Event.STARTED): State.RUNNING,
+    # One message may carry both the start and the end of a short item: its report implies its start.
+    (State.HELD, Event.FINISHED): State.DONE,
+    # Given back, recalled, or its worker stopped or was lost before it began. Charged nothing.
+    (State.HELD, Event.RETURNED): State.READY,
+    # Its load failed, or it began and failed within one message.
+    (State.HELD, Event.RETRIED): State.DELAYED,
+    (State.HELD, Event.BURIED): State.DEAD,
+    (State.RUNNING, Event.FINISHED): State.DONE,
+    (State.RUNNING, Event.RETRIED): State.DELAYED,
+    (State.RUNNING, Event.BURIED): State.DEAD,
+    (State.DELAYED, Event.FELL_DUE): State.READY,
+    (State.DELAYED, Event.CANCELLED): State.LEFT,
+}
+
+
+class Grant(NamedTuple):
+    """Give `size` items from `first` on to a worker. Its ask waited `waited` seconds, because of `cause`."""
+
+    worker: int
+    lease: int
+    run: int
+    first: int
+    size: int
+    waited: float
+    cause: str
+
+
+class Ended(NamedTuple):
+    """These items of a run have ended, all in the same way: DONE, DEAD or LEFT."""
+
+    run: int
+    items: tuple[int, ...]
+    state: State
+
+
+class Recall(NamedTuple):
+    """Ask a worker to give back what is unstarted of a lease."""
+
+    worker: int
+    lease: int
+
+
+class NothingLeft(NamedTuple):
+    """Tell a worker not to wait for more: nothing unstarted is left. Its ask had waited so long before."""
+
+    worker: int
+    waited: float
+    cause: str
+
+
+class Starved(NamedTuple):
+    """A run that is not closed has nothing ready, and a worker waits."""
+
+    run: int
+
+
+class RunEnded(NamedTuple):
+    """Every item that was submitted to a closed run has ended."""
+
+    run: int
+
+
+Effect = Grant | Ended | Recall | NothingLeft | Starved | RunEnded
+
+
+@dataclass(slots=True)
+class _Lease:
+    worker: int
+    run: int
+    items: dict[int, State]
+
+
+@dataclass(slots=True)
+class _Worker:
+    credits: int = 0
+    asked: float = 0.0  # when the oldest unanswered ask came
+    leases: set[int] = field(default_factory=set)
+    held: int = 0  # items of its leases, held or running
+    told: bool = False  # that nothing is left
+
+
+@dataclass(slots=True)
+class _Run:
+    open: int = 0  # submitted and not ended
+    closed: bool = False
+    cancelled: bool = False
+    starved: bool = False  # said once, until items come
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerStatistics:
+    """Sums over the life of a ledger."""
+
+    ready: int
+    held: int
+    running: int
+    delayed: int
+    done: int
+    dead: int
+    left: int
+    stale_reports: int
+    grants: int
+
+
+@final
+class Ledger:
+    """See the module. Every method takes `now` in seconds and returns the effects to perform."""
+
+    def __init__(self) -> None:
+        self._ready: list[tuple[int, int, int]] = []  # heap of (first, stop, run)
+        self._ready_count = 0
+        self._delayed: list[tuple[float, int, int]] = []  # heap of (due, item, run)
+        self._leases: dict[int, _Lease] = {}
+        self._workers: dict[int, _Worker] = {}
+        self._runs: dict[int, _Run] = {}
+        self._attempts: dict[int, int] = {}  # only of items that were charged
+        self._next_lease = 1
+        self._cause = CAUSE_SOURCE  # what the queue would be waiting for if it were empty now
+        self._sums = dict.fromkeys((State.DONE, State.DEAD, State.LEFT), 0)
+        self._stale = 0
+
+    # What the caller does
+
+    def opened(self, run: int) -> list[Effect]:
+        """A run began. Its number must be new."""
+        if run in self._runs:
+            raise ProtocolError(f"run {run} was opened twice")
+        self._runs[run] = _Run()
+        return []
+
+    def submitted(self, run: int, first: int, count: int, cause: str, now: float) -> list[Effect]:
+        """Items came. `cause` says what had kept the caller from sending them earlier."""
+        record = self._runs[run]
+        if record.closed:
+            raise ProtocolError(f"run {run} is closed, but items {first} to {first + count - 1} came")
+        record.open += count
+        record.starved = False
+        self._cause = cause
+        if record.cancelled:
+            return self._leave(run, tuple(range(first, first + count)), State.READY)
+        self._put_back(first, first + count, run)
+        return self._serve(now)
+
+    def closed(self, run: int, now: float) -> list[Effect]:
+        """No more items will come for this run."""
+        self._runs[run].closed = True
+        return self._end_run(run) + self._serve(now)
+
+    def cancelled(self, run: int, now: float) -> list[Effect]:
+        """Forget what is unstarted of a run; what runs is finished and reported."""
+        record = self._runs.get(run)
+        if record is None:
+            return []  # it ended while the cancellation was on its way
+        record.cancelled = True
+        effects: list[Effect] = []
+        for first, stop, _ in sorted(entry for entry in self._ready if entry[2] == run):
+            self._ready_count -= stop - first
+            effects += self._leave(run, tuple(range(first, stop)), State.READY)
+        self._ready = [entry for entry in self._ready if entry[2] != run]
+        heapify(self._ready)
+        delayed = tuple(sorted(item for _, item, owner in self._delayed if owner == run))
+        self._delayed = [entry for entry in self._delayed if entry[2] != run]
+        heapify(self._delayed)
+        if delayed:
+            effects += self._leave(run, delayed, State.DELAYED)
+        effects += [Recall(held.worker, lease) for lease, held in self._leases.items() if held.run == run]
+        return effects + self._end_run(run) + self._serve(now)
+
+    # What the workers do
+
+    def joined(self, worker: int) -> list[Effect]:
+        """A worker is there. It gets nothing until it asks."""
+        if worker in self._workers:
+            raise ProtocolError(f"worker {worker} joined twice")
+        self._workers[worker] = _Worker()
+        return []
+
+    def asked(self, worker: int, credits: int, now: float) -> list[Effect]:
+        """A worker wants up to so many items more."""
+        record = self._workers[worker]
+        if record.credits == 0:
+            record.asked = now
+        record.credits += credits
+        return self._serve(now)
+
+    def started(self, worker: int, lease: int, items: tuple[int, ...]) -> list[Effect]:
+        """Items began to run: from now on, losing their worker charges them an attempt."""
+        holding = self._current(worker, lease, items)
+        for item in holding:
+            states = self._leases[lease].items
+            states[item] = self._after(states[item], Event.STARTED)
+        return []
+
+    def finished(
+        self, worker: int, lease: int, items: tuple[int, ...]
+    ) -> tuple[tuple[int, ...], list[Effect]]:
+        """Items were processed (and stored). Return those whose report counts, and the effects."""
+        accepted = self._current(worker, lease, items)
+        if not accepted:
+            return (), []
+        run = self._leases[lease].run
+        for state in self._take_out(lease, accepted):
+            self._after(state, Event.FINISHED)
+        return accepted, self._end(run, accepted, State.DONE)
+
+    def failed(
+        self, worker: int, lease: int, item: int, decision: Again | Bury, now: float
+    ) -> tuple[bool, list[Effect]]:
+        """An item failed, and this is what the retry policy says. Return whether the report counts."""
+        if not self._current(worker, lease, (item,)):
+            return False, []
+        run = self._leases[lease].run
+        (state,) = self._take_out(lease, (item,))
+        return True, self._retry_or_bury(run, item, state, decision, now)
+
+    def gave_back(self, worker: int, lease: int, items: tuple[int, ...], now: float) -> list[Effect]:
+        """Unstarted items came back; they are ready at their old place and are charged nothing."""
+        returned = self._current(worker, lease, items)
+        if not returned:
+            return []
+        run = self._leases[lease].run
+        for state in self._take_out(lease, returned):
+            self._after(state, Event.RETURNED)
+        return self._return(run, returned, now)
+
+    def said_goodbye(self, worker: int) -> list[Effect]:
+        """A worker left in order: it must hold nothing."""
+        record = self._workers.pop(worker)
+        if record.leases:
+            raise ProtocolError(f"worker {worker} said goodbye while it holds leases {sorted(record.leases)}")
+        return []
+
+    def lost(self, worker: int, decide: dict[int, Again | Bury], now: float) -> list[Effect]:
+        """A worker's process ended. What it held is ready again; what it ran is decided by the caller.
+
+        Args:
+            worker: its number; unknown ones (it had left in order) change nothing.
+            decide: the retry policy's decision for each item in `running_of(worker)`.
+            now: the moment.
+        """
+        record = self._workers.pop(worker, None)
+        effects: list[Effect] = []
+        if record is None:
+            return effects
+        for lease in sorted(record.leases):
+            held = self._leases.pop(lease)
+            back = tuple(item for item, state in held.items.items() if state is State.HELD)
+            if back:
+                self._after(State.HELD, Event.RETURNED)
+            effects += self._return(held.run, back, now)
+            for item, state in held.items.items():
+                if state is State.RUNNING:
+                    effects += self._retry_or_bury(held.run, item, state, decide[item], now)
+        return effects
+
+    def tick(self, now: float) -> list[Effect]:
+        """Time has come to `deadline`: what fell due is ready again."""
+        while self._delayed and self._delayed[0][0] <= now:
+            _, item, run = heappop(self._delayed)
+            self._after(State.DELAYED, Event.FELL_DUE)
+            self._put_back(item, item + 1, run)
+        return self._serve(now)
+
+    # What can be asked
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` should be called next, or None."""
+        return self._delayed[0][0] if self._delayed else None
+
+    def attempts(self, item: int) -> int:
+        """How often an item was charged so far."""
+        return self._attempts.get(item, 0)
+
+    def running_of(self, worker: int) -> tuple[int, ...]:
+        """The items that a worker is known to have started, in order."""
+        record = self._workers.get(worker)
+        leases = sorted(record.leases) if record else ()
+        return tuple(
+            item
+            for lease in leases
+            for item, state in self._leases[lease].items.items()
+            if state is State.RUNNING
+        )
+
+    def statistics(self) -> LedgerStatistics:
+        """Count everything."""
+        states = [state for lease in self._leases.values() for state in lease.items.values()]
+        return LedgerStatistics(
+            ready=self._ready_count,
+            held=states.count(State.HELD),
+            running=states.count(State.RUNNING),
+            delayed=len(self._delayed),
+            done=self._sums[State.DONE],
+            dead=self._sums[State.DEAD],
+            left=self._sums[State.LEFT],
+            stale_reports=self._stale,
+            grants=self._next_lease - 1,
+        )
+
+    def validate(self) -> None:
+        """Check every index against every other; for tests."""
+        assert self._ready_count == sum(stop - first for first, stop, _ in self._ready)
+        places = [item for first, stop, _ in self._ready for item in range(first, stop)]
+        places += [item for _, item, _ in self._delayed]
+        places += [item for lease in self._leases.values() for item in lease.items]
+        assert len(places) == len(set(places)), "an item is in two places"
+        for number, lease in self._leases.items():
+            assert lease.items, "an empty lease is kept"
+            assert number in self._workers[lease.worker].leases
+        for worker in self._workers.values():
+            assert worker.held == sum(len(self._leases[lease].items) for lease in worker.leases)
+        opened = dict.fromkeys(self._runs, 0)
+        for first, stop, run in self._ready:
+            opened[run] += stop - first
+        for _, _, run in self._delayed:
+            opened[run] += 1
+        for lease in self._leases.values():
+            opened[lease.run] += len(lease.items)
+        assert opened == {run: record.open for run, record in self._runs.items()}
+
+    # How it is done
+
+    @staticmethod
+    def _after(state: State, event: Event) -> State:
+        try:
+            return TABLE[state, event]
+        except KeyError:
+            raise ProtocolError(f"an item that is {state.value} cannot be {event.value}") from None
+
+    def _current(self, worker: int, lease: int, items: tuple[int, ...]) -> tuple[int, ...]:
+        """Return those of the items that this lease still covers, and count the others."""
+        record = self._leases.get(lease)
+        if record is None or record.worker != worker:
+            self._stale += len(items)
+            return ()
+        current = tuple(item for item in items if item in record.items)
+        self._stale += len(items) - len(current)
+        return current
+
+    def _take_out(self, lease: int, items: tuple[int, ...]) -> list[State]:
+        """Remove items from a lease, and the lease when it is empty. Return their states."""
+        record = self._leases[lease]
+        states = [record.items.pop(item) for item in items]
+        worker = self._workers[record.worker]
+        worker.held -= len(items)
+        if not record.items:
+            del self._leases[lease]
+            worker.leases.discard(lease)
+        return states
+
+    def _put_back(self, first: int, stop: int, run: int) -> None:
+        heappush(self._ready, (first, stop, run))
+        self._ready_count += stop - first
+
+    def _return(self, run: int, items: tuple[int, ...], now: float) -> list[Effect]:
+        """Unstarted items are ready again, or left when their run was cancelled."""
+        if not items:
+            return []
+        if self._runs[run].cancelled:
+            return self._leave(run, items, State.READY)
+        for first, stop in _ranges(items):
+            self._put_back(first, stop, run)
+        return self._serve(now)
+
+    def _leave(self, run: int, items: tuple[int, ...], state: State) -> list[Effect]:
+        self._after(state, Event.CANCELLED)
+        return self._end(run, items, State.LEFT)
+
+    def _retry_or_bury(
+        self, run: int, item: int, state: State, decision: Again | Bury, now: float
+    ) -> list[Effect]:
+        if isinstance(decision, Bury):
+            self._after(state, Event.BURIED)
+            return self._end(run, (item,), State.DEAD)
+        self._after(state, Event.RETRIED)
+        if decision.charged:
+            self._attempts[item] = self._attempts.get(item, 0) + 1
+        if self._runs[run].cancelled:
+            return self._leave(run, (item,), State.DELAYED)
+        heappush(self._delayed, (now + decision.delay, item, run))
+        return []
+
+    def _end(self, run: int, items: tuple[int, ...], state: State) -> list[Effect]:
+        self._sums[state] += len(items)
+        if self._attempts:
+            for item in items:
+                self._attempts.pop(item, None)
+        self._runs[run].open -= len(items)
+        return [Ended(run, items, state), *self._end_run(run)]
+
+    def _end_run(self, run: int) -> list[Effect]:
+        record = self._runs.get(run)
+        if record is None or record.open or not record.closed:
+            return []
+        del self._runs[run]
+        return [RunEnded(run)]
+
+    def _serve(self, now: float) -> list[Effect]:
+        """Grant what is ready to those who asked: who has nothing first, then who holds the fewest."""
+        effects: list[Effect] = []
+        while self._ready:
+            waiting = [(one.held, one.asked, name) for name, one in self._workers.items() if one.credits]
+            if not waiting:
+                return effects
+            _, _, name = min(waiting)
+            effects.append(self._grant(name, self._workers[name], now))
+        return effects + self._say_starved() + self._say_nothing_left(now)
+
+    def _grant(self, name: int, worker: _Worker, now: float) -> Grant:
+        first, stop, run = heappop(self._ready)
+        count = min(worker.credits, stop - first)
+        if first + count < stop:
+            heappush(self._ready, (first + count, stop, run))
+        self._ready_count -= count
+        lease, self._next_lease = self._next_lease, self._next_lease + 1
+        state = self._after(State.READY, Event.GRANTED)
+        self._leases[lease] = _Lease(name, run, dict.fromkeys(range(first, first + count), state))
+        worker.leases.add(lease)
+        worker.held += count
+        worker.credits -= count
+        worker.told = False
+        waited, worker.asked = now - worker.asked, now
+        return Grant(name, lease, run, first, count, waited, self._cause)
+
+    def _say_starved(self) -> list[Effect]:
+        """Tell the caller of each open run, once, that workers wait for it."""
+        if not any(worker.credits for worker in self._workers.values()):
+            return []
+        starved = [
+            number for number, run in self._runs.items() if not (run.closed or run.cancelled or run.starved)
+        ]
+        for number in starved:
+            self._runs[number].starved = True
+        return [Starved(number) for number in starved]
+
+    def _say_nothing_left(self, now: float) -> list[Effect]:
+        """Tell each waiting worker, once, that nothing unstarted is left anywhere."""
+        if self._delayed or not all(run.closed or run.cancelled for run in self._runs.values()):
+            return []
+        effects: list[Effect] = []
+        for name, worker in self._workers.items():
+            if worker.credits and not worker.told:
+                worker.told = True
+                waited, worker.asked = now - worker.asked, now
+                effects.append(NothingLeft(name, waited, self._cause))
+        return effects
+
+
+def _ranges(items: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Cut ascending numbers into [first, stop) ranges."""
+    ranges: list[tuple[int, int]] = []
+    for item in sorted(items):
+        if ranges and ranges[-1][1] == item:
+            ranges[-1] = (ranges[-1][0], item + 1)
+        else:
+            ranges.append((item, item + 1))
+    return ranges

@@ -1,0 +1,201 @@
+"""How far to look ahead: a policy that takes measurements, moves one number and can say why.
+
+The lookahead is how many items a worker holds or has asked for beyond the one that it computes. Too few and
+the worker stalls for each fetch; too many and items sit with a worker while another could run them.
+
+Rules:
+1. Nothing measured: 1, the depth of the plain prefetch pattern (or one batch). A stall that a deeper
+   lookahead would have prevented doubles it.
+2. Measured: the smallest k for which k consecutive compute times add up to at least one fetch. *One fetch*
+   is the 95th percentile of the recent ones, with the time that the work's own `load` takes. *Add up to*
+   means in 95 % of the runs of k consecutive items that were seen lately. So k items in hand keep the worker
+   computing until the answer to an ask is there, and the next ask is made in time.
+3. Grow at once, shrink by an eighth at a time: too shallow costs compute time now, too deep costs a little
+   fairness, and a quiet moment in a noisy measurement is no reason to forget.
+4. Every move carries its reason, with the numbers that made it.
+
+A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
+queue and caller together) must stay small against the compute that it brings: a bundle is about 2 ms of
+work, so items of 2 ms and more travel alone and tiny ones by the hundred. 2 ms is also about what it takes
+to recall an item from a busy worker: no bundle keeps an item from another worker for longer than that.
+
+Why empirical sums and no normal approximation: for sizes with two modes (95 % small, 5 % very large) mean
+and variance ask for a depth of 43 where 1 is enough.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import ceil
+from typing import Final, final
+
+#: Seconds of work in one bundle; see the module.
+QUANTUM: Final = 0.002
+#: Items. Beyond this a worker's holdings would be a backlog of its own.
+MAX_LOOKAHEAD: Final = 1024
+MAX_BUNDLE: Final = 1024
+
+_WINDOW: Final = 128  # recent measurements of each kind: some seconds of work, or some hundred tiny items
+_QUANTILE: Final = 0.95
+_SLOW_START_LIMIT: Final = 64  # doubling without a single measured fetch must end somewhere
+_REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
+
+
+def _percentile(values: list[float], q: float) -> float:
+    """Return the q-quantile (nearest rank) of values in ascending order."""
+    return values[min(len(values) - 1, max(0, ceil(q * len(values)) - 1))]
+
+
+def covering_depth(computes: list[float], fetch: float) -> int:
+    """Return the smallest k so that 95 % of the runs of k consecutive computes last at least one fetch.
+
+    Args:
+        computes: recent compute times in seconds, oldest first, at least one.
+        fetch: seconds from an ask to the item in hand.
+    """
+    n = len(computes)
+    if fetch <= 0.0 or min(computes) >= fetch:
+        return 1
+    sums = [0.0]
+    for seconds in computes:
+        sums.append(sums[-1] + seconds)
+
+    def covers(k: int) -> bool:
+        runs = sorted(sums[i + k] - sums[i] for i in range(n - k + 1))
+        return _percentile(runs, 1.0 - _QUANTILE) >= fetch
+
+    longest = max(1, n // 2)  # longer runs overlap so much that they are hardly more than one sample
+    if not covers(longest):
+        mean = sums[-1] / n
+        if mean <= 0.0:
+            return MAX_LOOKAHEAD
+        # Too few samples to see runs that long; their sum is close to its mean, with a tenth of reserve.
+        return min(MAX_LOOKAHEAD, max(longest + 1, ceil(1.1 * fetch / mean)))
+    low, high = 0, longest
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if covers(middle) else (middle, high)
+    return high
+
+
+def _say(seconds: float) -> str:
+    """Write a duration the way a person would."""
+    if seconds >= 1.0:
+        return f"{seconds:.3g} s"
+    if seconds >= 1e-3:
+        return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+@final
+class Lookahead:
+    """The policy. Feed it measurements; read `depth`, `bundle` and `reason`.
+
+    Args:
+        fixed: a depth that the user chose, or None for "auto". 0 means on demand: ask when idle.
+        batch: how many items one call of `process` takes; depths are multiples of it.
+
+    Raises:
+        ValueError: for a negative depth or a batch below 1.
+    """
+
+    __slots__ = (
+        "_computes",
+        "_fetches",
+        "_fixed",
+        "_loads",
+        "_median",
+        "_since_review",
+        "_unit",
+        "bundle",
+        "depth",
+        "reason",
+    )
+
+    def __init__(self, fixed: int | None = None, batch: int = 1) -> None:
+        if fixed is not None and fixed < 0:
+            raise ValueError(f"lookahead: expected 'auto' or a number from 0, got {fixed}")
+        if batch < 1:
+            raise ValueError(f"batch_size: expected a number from 1, got {batch}")
+        self._fixed = fixed
+        self._unit = batch
+        self._fetches: deque[float] = deque(maxlen=_WINDOW)
+        self._loads: deque[float] = deque(maxlen=_WINDOW)
+        self._computes: deque[float] = deque(maxlen=_WINDOW)
+        self._since_review = 0
+        self._median = 0.0
+        self.bundle = 1
+        if fixed is None:
+            self.depth = batch
+            self.reason = f"{batch}: nothing measured yet"
+        else:
+            self.depth = fixed
+            self.reason = f"{fixed}: fixed by the user"
+
+    @property
+    def median_compute(self) -> float:
+        """The median compute time of one item in seconds at the last review, 0 when nothing is known."""
+        return self._median
+
+    def fetched(self, seconds: float) -> bool:
+        """An ask was answered after so long, not counting the wait for work to exist. True if it moved."""
+        self._fetches.append(seconds)
+        return self._measured()
+
+    def loaded(self, seconds: float) -> bool:
+        """The work's own `load` took so long for one item. True if the depth moved."""
+        self._loads.append(seconds)
+        return self._measured()
+
+    def computed(self, seconds: float, items: int) -> bool:
+        """One call of `process` (or a slice of several) took so long for so many items. True if it moved."""
+        self._computes.append(seconds / items)
+        return self._measured()
+
+    def stalled(self) -> bool:
+        """The worker waited for a fetch or a load: a deeper lookahead would have prevented it."""
+        if self._fixed is not None or (self._computes and (self._fetches or self._loads)):
+            return False
+        if self.depth >= _SLOW_START_LIMIT:
+            return False
+        return self._move(self.depth * 2, "a stall, and too little measured to know better")
+
+    def _measured(self) -> bool:
+        self._since_review += 1
+        known = len(self._computes)
+        # The first measurements are reviewed one by one: the first fetch and compute already say a lot.
+        if not known or self._since_review < min(known // 4, _REVIEW_EVERY):
+            return False
+        self._since_review = 0
+        return self._review()
+
+    def _review(self) -> bool:
+        computes = list(self._computes)
+        self._median = _percentile(sorted(computes), 0.5)
+        if self._fixed is not None:
+            return False
+        self.bundle = max(1, min(MAX_BUNDLE, round(QUANTUM / max(self._median, 1e-9))))
+        if not self._fetches and not self._loads:
+            return False
+        fetch = sum(_percentile(sorted(times), _QUANTILE) for times in (self._fetches, self._loads) if times)
+        # `process` takes `unit` items at a time, so a depth below one batch would leave it half empty.
+        batches = covering_depth([seconds * self._unit for seconds in computes], fetch)
+        wanted = min(MAX_LOOKAHEAD, batches * self._unit)
+        if wanted < self.depth:
+            wanted = max(wanted, self.depth - max(1, self.depth // 8))
+        return self._move(wanted, self._because(fetch))
+
+    def _because(self, fetch: float) -> str:
+        median, what = self._median * self._unit, "batch" if self._unit > 1 else "work"
+        sign = ">" if fetch > median else "≤"
+        loads = " with load" if self._loads else ""
+        return f"p95 fetch{loads} {_say(fetch)} {sign} p50 {what} {_say(median)}"
+
+    def _move(self, depth: int, because: str) -> bool:
+        if depth == self.depth:
+            if self.reason.endswith("yet"):
+                self.reason = f"{depth}: {because}"
+            return False
+        self.reason = f"{self.depth} → {depth}: {because}"
+        self.depth = depth
+        return True

@@ -1,0 +1,70 @@
+"""What travels between the queue and its peers: the workers and the caller.
+
+Messages are plain tuples whose first element is one of the names below. A frozen dataclass would be nicer to
+read and costs 6 µs to pickle each way; a tuple costs a tenth of that. They are one-way, and a peer's
+messages arrive in the order in which it sent them. *Items* are numbers that the caller gave out, consecutive
+in one submission; a payload is bytes (or a reference) that the queue passes on and never opens.
+
+Worker to queue::
+
+    (ASK, credits)                         send up to so many items more
+    (STARTED, lease, items)                sent after idling only: a report implies that what follows started
+    (DONE, lease, items, payloads)         results, in the order of the items
+    (FAILED, lease, item, payload, kind, delay)   see `pullahead.core.retry`
+    (GAVE_BACK, lease, items)              unstarted, and free to run elsewhere
+    (TOTALS, totals)                       running sums of `pullahead.core.meter`, now and then
+    (TRACE, spans)                         what was recorded since the last one
+    (BYE,)                                 nothing is held, nothing runs, everything was reported
+
+Queue to worker::
+
+    (GRANT, lease, first, payloads, waited, cause)   consecutive items; the ask waited so long, for whom
+    (RECALL, lease)                        give back what is unstarted of it
+    (CLOSED, waited, cause)                nothing more is on its way for now: do not wait for it
+    (STOP,)                                give back, finish what runs, report, say bye
+
+Caller to queue::
+
+    (OPEN, run)                            a run begins
+    (SUBMIT, run, first, payloads, cause)  items; `cause` says what kept the caller from sending them earlier
+    (CLOSE, run)                           no more items will come
+    (CANCEL, run)                          forget what is unstarted, finish what runs
+    (LOST, worker)                         its process ended
+
+Queue to caller::
+
+    (OUTCOMES, run, outcomes)              (item, state, payload) each: "done", "dead" or "left"
+    (STARVED, run)                         workers wait although the run is not closed
+    (ENDED, run)                           every item that was submitted has ended
+    (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Message = tuple[Any, ...]
+
+ASK: Final = "ask"
+STARTED: Final = "started"
+DONE: Final = "done"
+FAILED: Final = "failed"
+GAVE_BACK: Final = "gave_back"
+TOTALS: Final = "totals"
+TRACE: Final = "trace"
+BYE: Final = "bye"
+
+GRANT: Final = "grant"
+RECALL: Final = "recall"
+CLOSED: Final = "closed"
+STOP: Final = "stop"
+
+OPEN: Final = "open"
+SUBMIT: Final = "submit"
+CLOSE: Final = "close"
+CANCEL: Final = "cancel"
+LOST: Final = "lost"
+
+OUTCOMES: Final = "outcomes"
+STARVED: Final = "starved"
+ENDED: Final = "ended"

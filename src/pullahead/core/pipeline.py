@@ -1,0 +1,535 @@
+"""The worker's machine: ask, load, process, store, report, give back.
+
+Rules:
+1. Ask early enough: held + asked ≤ lookahead + bundle - 1 beyond what is computed now, and ask as soon as a
+   whole bundle is wanted. When nothing is computed, one item (or batch) more is wanted: with a lookahead of
+   0 that is all, so asking on demand needs no rule of its own.
+2. First loaded, first processed.
+3. Whether an item has *started* is decided here alone, by `take`, at the moment when it leaves the buffer.
+   A recall takes from what is still there. Whichever comes first wins, without a round trip.
+4. A finished result does not wait for the next ask. It goes at once when the worker has nothing else to do or
+   computes for long; otherwise it is collected for at most one quantum (2 ms), because an exchange per 0.5 ms
+   item costs more than a tenth of the item.
+5. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter`.
+
+One item's way: granted → (loading →) buffered → running → (storing →) reported. With `load`, an item is
+loaded as soon as there is a free place; without it, it is ready as it comes. `take` hands out the next items
+for one call of `process`: a batch, or a *slice* of consecutive items that together take about half a
+millisecond, so that tiny items do not pay for a lock and a look at the clock each.
+
+The shell calls one method per event and performs the effects that it returns. `Send` takes the messages that
+are collected in `take_messages`; the machine knows when it may (see `exchange`). There is one deadline, for
+collected results and for a batch that waits to become full.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from typing import Final, NamedTuple, final
+
+from pullahead.core import messages as m
+from pullahead.core import trace
+from pullahead.core.exchange import Caller
+from pullahead.core.lookahead import QUANTUM, Lookahead
+from pullahead.core.meter import Meter
+from pullahead.errors import ProtocolError
+
+#: Seconds of work that `take` hands out at once. A slice has started: it can no longer be recalled.
+SLICE: Final = 0.0005
+_MAX_SLICE: Final = 512
+#: Stores that may be under way before `take` waits for them: results must not pile up without bound.
+MAX_STORING: Final = 64
+#: Seconds between two reports of the running sums, so that a live report is never older than this.
+_TOTALS_EVERY: Final = 0.25
+#: Spans that are collected before they travel.
+_SPANS_PER_MESSAGE: Final = 2048
+
+
+class Phase(Enum):
+    """What the worker as a whole does."""
+
+    WORKING = "working"
+    STOPPING = "stopping"  # nothing new is asked for or begun; what runs is finished and reported
+    GONE = "gone"  # the goodbye was sent
+
+
+class Load(NamedTuple):
+    """Run the work's `load` for an item."""
+
+    item: int
+
+
+class Store(NamedTuple):
+    """Run the work's `store` for an item."""
+
+    item: int
+
+
+class Discard(NamedTuple):
+    """An item will not run here. `loaded` says whether the work should clean up after its load."""
+
+    item: int
+    loaded: bool
+
+
+class Send(NamedTuple):
+    """Call the queue with `take_messages()`."""
+
+
+class Wake(NamedTuple):
+    """`take` may have something for the main thread, or its deadline has moved."""
+
+
+Effect = Load | Store | Discard | Send | Wake
+
+
+@final
+class Pipeline:
+    """See the module. Every method takes `now`, in seconds of one monotonic clock.
+
+    Args:
+        lookahead: the policy.
+        meter: where the time goes.
+        recorder: the trace.
+        batch_size: items per call of `process`; 0 means one by one (no batches).
+        batch_wait: seconds that a batch may wait to become full.
+        loads, stores: whether the work has a `load`, a `store`.
+        load_concurrency: loads at a time, or None for as many as are held.
+    """
+
+    def __init__(
+        self,
+        lookahead: Lookahead,
+        meter: Meter,
+        recorder: trace.Recorder,
+        *,
+        batch_size: int = 0,
+        batch_wait: float = 0.0,
+        loads: bool = False,
+        stores: bool = False,
+        load_concurrency: int | None = None,
+    ) -> None:
+        self.lookahead = lookahead
+        self.meter = meter
+        self.recorder = recorder
+        self.phase = Phase.WORKING
+        self._batch_size = batch_size
+        self._batch_wait = batch_wait
+        self._loads = loads
+        self._stores = stores
+        self._load_limit = load_concurrency or 1 << 30
+        self._caller = Caller()
+        self._lease: dict[int, int] = {}  # of each item that is held, running or storing
+        self._unloaded: deque[int] = deque()
+        self._loading: dict[int, float] = {}  # since when
+        self._withdrawn: set[int] = set()  # given back while loading: discard when the load is over
+        self._buffer: deque[int] = deque()
+        self._running: tuple[int, ...] = ()
+        self._storing: dict[int, float] = {}
+        self._asked = 0
+        self._asks: deque[tuple[float, int]] = deque()  # when, how many, oldest first
+        self._outbox: list[m.Message] = []
+        self._finished: list[int] = []  # reports that wait, all of one lease
+        self._collecting_since: float | None = None
+        self._urgent = False
+        self._idle_since: float | None = None
+        self._nothing_left = False
+        self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
+        self._totals_at = 0.0
+
+    # What the queue says
+
+    def began(self, now: float) -> list[Effect]:
+        """The worker is there and has nothing."""
+        self._idle_since = now
+        self._totals_at = now
+        return self._after(now)
+
+    def answered(self, messages: list[m.Message], now: float) -> list[Effect]:
+        """A call to the queue was answered with these messages."""
+        self._caller.answered()
+        effects: list[Effect] = []
+        for kind, *rest in messages:
+            if kind == m.GRANT:
+                lease, first, payloads, waited, cause = rest
+                effects += self._granted(lease, first, len(payloads), waited, cause, now)
+            elif kind == m.CLOSED:
+                waited, cause = rest
+                self._told_nothing_left(waited, cause, now)
+            elif kind == m.RECALL:
+                (lease,) = rest
+                effects += self._return([item for item in self._held() if self._lease[item] == lease])
+            elif kind == m.STOP:
+                self.phase = Phase.STOPPING
+                effects += self._return(self._held())
+            else:
+                raise ProtocolError(f"a worker got a message of kind {kind!r}")
+        return effects + self._after(now)
+
+    def _granted(
+        self, lease: int, first: int, count: int, waited: float, cause: str, now: float
+    ) -> list[Effect]:
+        """Items came. Their ask waited `waited` seconds at the queue because of `cause`."""
+        self._nothing_left = False
+        self._account_fetch(first, count, waited, cause, now)
+        items = range(first, first + count)
+        self._lease.update(dict.fromkeys(items, lease))
+        if self.phase is not Phase.WORKING:
+            self._unloaded.extend(items)
+            return self._return(list(items))
+        if self._loads:
+            self._unloaded.extend(items)
+        else:
+            self._arrived(items, now)
+        return []
+
+    def _told_nothing_left(self, waited: float, cause: str, now: float) -> None:
+        """Nothing unstarted is left in the world; before that, an ask had waited because of `cause`."""
+        if self._idle_since is not None and waited > 0.0:
+            self._stall(now, cause)
+        self._nothing_left = True
+
+    # What the shell has done
+
+    def loaded(self, item: int, now: float) -> list[Effect]:
+        """`load` has returned for this item."""
+        self._account_load(item, now)
+        if item in self._withdrawn:
+            self._withdrawn.discard(item)
+            return [Discard(item, loaded=True), *self._after(now)]
+        self._arrived((item,), now)
+        return self._after(now)
+
+    def load_failed(self, item: int, kind: str, delay: float, now: float) -> list[Effect]:
+        """`load` has raised for this item. The shell has its error."""
+        self._account_load(item, now)
+        if item in self._withdrawn:
+            self._withdrawn.discard(item)
+            return [Discard(item, loaded=False), *self._after(now)]
+        self._fail(item, kind, delay)
+        return self._after(now)
+
+    def take(self, now: float) -> tuple[int, ...]:
+        """Hand out the items for the next call of `process`; () when there are none yet.
+
+        From here on they run: they can no longer be recalled. The caller waits for `Wake` after ().
+        """
+        count = 0 if self._running or self._is_full() else self._takeable(now)
+        if not count:
+            if self._idle_since is None and not self._running:
+                self._idle_since = now
+            return ()
+        buffer = self._buffer
+        items = (buffer.popleft(),) if count == 1 else tuple([buffer.popleft() for _ in range(count)])
+        self._batch_since = now  # what a full batch leaves behind begins to wait here
+        self._running = items
+        self.meter.computing(now)
+        if self._idle_since is not None:
+            self._end_idleness(now)
+            for lease, some in self._by_lease(items):
+                self._outbox.append((m.STARTED, lease, some))
+        return items
+
+    def processed(
+        self, start: float, end: float, cpu: float, failures: dict[int, tuple[str, float]], now: float
+    ) -> list[Effect]:
+        """`process` has ended for the items that were taken.
+
+        Args:
+            start, end: when, on the clock of `now`.
+            cpu: seconds of CPU time of the thread that ran it.
+            failures: of those items that failed, the kind and the delay (see `retry`).
+            now: the moment.
+        """
+        items, self._running = self._running, ()
+        self.meter.computed(start, end, len(items), cpu)
+        self.recorder.add(trace.PROCESS, start, end, items[0], len(items))
+        if self.lookahead.computed(end - start, len(items)):
+            self._note_lookahead(now)
+        effects: list[Effect] = []
+        for item in items:
+            if failures and item in failures:
+                self._fail(item, *failures[item])
+            elif self._stores:
+                self._storing[item] = now
+                effects.append(Store(item))
+            else:
+                self._finish(item, now)
+        return effects + self._after(now)
+
+    def stored(self, item: int, now: float) -> list[Effect]:
+        """`store` has returned for this item."""
+        self._account_store(item, now)
+        self._finish(item, now)
+        return self._after(now)
+
+    def store_failed(self, item: int, kind: str, delay: float, now: float) -> list[Effect]:
+        """`store` has raised for this item."""
+        self._account_store(item, now)
+        self._fail(item, kind, delay)
+        return self._after(now)
+
+    def tick(self, now: float) -> list[Effect]:
+        """Time has come to `deadline`."""
+        return self._after(now)
+
+    def take_messages(self, now: float) -> list[m.Message]:
+        """Hand over what is to be sent now; performs the `Send` effect's half of the machine."""
+        self._close_report()
+        if self.recorder and (len(self.recorder) >= _SPANS_PER_MESSAGE or self._is_over()):
+            self._outbox.append((m.TRACE, self.recorder.take()))
+        if self._is_over():
+            if self._idle_since is not None:
+                self._stall(now, trace.CAUSE_TAIL)
+            self.meter.totals.ended = now
+            self.phase = Phase.GONE
+            self._outbox += [self._totals(), (m.BYE,)]
+        elif now - self._totals_at >= _TOTALS_EVERY:
+            self._totals_at = now
+            self._outbox.append(self._totals())
+        self._caller.called()
+        self._urgent = False
+        self._collecting_since = None
+        messages, self._outbox = self._outbox, []
+        return messages
+
+    # What can be asked
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` should be called next, or None."""
+        moments = []
+        if self._collecting_since is not None and self._caller.may_send:
+            moments.append(self._collecting_since + QUANTUM)
+        if self._batch_size and self._buffer and not self._running:
+            moments.append(self._batch_since + self._batch_wait)
+        return min(moments, default=None)
+
+    @property
+    def held(self) -> int:
+        """Items that are here and have not started."""
+        return len(self._unloaded) + len(self._loading) - len(self._withdrawn) + len(self._buffer)
+
+    @property
+    def asked(self) -> int:
+        """Items that were asked for and have not come."""
+        return self._asked
+
+    def validate(self) -> None:
+        """Check every index against every other; for tests."""
+        places = [*self._held(), *self._running, *self._storing, *self._finished]
+        assert len(places) == len(set(places)), "an item is in two places"
+        assert set(self._lease) == set(places), "an item has no place, or no lease"
+        assert sum(count for _, count in self._asks) == self._asked
+        assert set(self._withdrawn) <= set(self._loading)
+        assert len(self._loading) <= self._load_limit
+
+    # How it is done: effects
+
+    def _after(self, now: float) -> list[Effect]:
+        """Do what follows from any event: ask, load, send, wake the main thread."""
+        effects: list[Effect] = []
+        if self.phase is Phase.GONE:
+            return effects
+        if self._unloaded:
+            self._begin_loads(effects, now)
+        if self.phase is Phase.WORKING:
+            self._ask(now)
+        if self._caller.may_send and self._wants_to_send(now):
+            effects.append(Send())
+        if not self._running:
+            effects.append(Wake())
+        return effects
+
+    def _begin_loads(self, effects: list[Effect], now: float) -> None:
+        while self._unloaded and len(self._loading) < self._load_limit:
+            item = self._unloaded.popleft()
+            self._loading[item] = now
+            effects.append(Load(item))
+
+    def _ask(self, now: float) -> None:
+        policy, unit = self.lookahead, self._batch_size or 1
+        beyond = policy.depth + policy.bundle - 1 + (0 if self._running else unit)
+        wanted = beyond - self.held - self._asked
+        wanted -= wanted % unit  # whole batches travel together
+        if wanted >= policy.bundle:
+            self._asked += wanted
+            self._asks.append((now, wanted))
+            self._outbox.append((m.ASK, wanted))
+            self._urgent = True
+
+    def _wants_to_send(self, now: float) -> bool:
+        if self._caller.must_send or self._urgent or self._is_over():
+            return True
+        if not self._finished and not self._outbox:
+            return False
+        if not self._running and not self._buffer:
+            return True  # nothing to compute: what is finished goes at once
+        if self.lookahead.bundle == 1:
+            return True  # long items: an exchange for each costs next to nothing
+        if self._collecting_since is None:
+            self._collecting_since = now
+        return now - self._collecting_since >= QUANTUM
+
+    def _is_over(self) -> bool:
+        busy = self._running or self._storing or self._loading
+        return self.phase is Phase.STOPPING and not busy and not self._lease_left()
+
+    def _lease_left(self) -> bool:
+        return len(self._lease) > len(self._finished)
+
+    def _totals(self) -> m.Message:
+        totals = self.meter.totals
+        totals.lookahead, totals.bundle = self.lookahead.depth, self.lookahead.bundle
+        totals.reason, totals.messages = self.lookahead.reason, 2 * self._caller.sent
+        return m.TOTALS, totals
+
+    # How it is done: items
+
+    def _held(self) -> list[int]:
+        """Items that have not started, first the ones that a recall should take first: the unloaded."""
+        loading = [item for item in self._loading if item not in self._withdrawn]
+        return [*self._unloaded, *loading, *self._buffer]
+
+    def _arrived(self, items: range | tuple[int, ...], now: float) -> None:
+        if self._batch_size and not self._buffer:
+            self._batch_since = now
+        self._buffer.extend(items)
+
+    def _takeable(self, now: float) -> int:
+        ready = len(self._buffer)
+        if not ready or self.phase is not Phase.WORKING:
+            return 0
+        if self._batch_size:
+            whole = ready >= self._batch_size or now >= self._batch_since + self._batch_wait
+            return min(ready, self._batch_size) if whole or self._no_fuller_batch else 0
+        median = self.lookahead.median_compute
+        return 1 if median <= 0.0 else max(1, min(ready, _MAX_SLICE, int(SLICE / median)))
+
+    @property
+    def _no_fuller_batch(self) -> bool:
+        """The queue has nothing left and nothing is being loaded."""
+        return self._nothing_left and not self._loading and not self._unloaded
+
+    def _is_full(self) -> bool:
+        return len(self._storing) >= MAX_STORING
+
+    def _finish(self, item: int, now: float) -> None:
+        if self._finished and self._lease[self._finished[-1]] != self._lease[item]:
+            self._close_report()
+        self._finished.append(item)
+        if self._collecting_since is None:
+            self._collecting_since = now
+
+    def _close_report(self) -> None:
+        if self._finished:
+            items, self._finished = tuple(self._finished), []
+            lease = self._lease[items[0]]
+            for item in items:
+                del self._lease[item]
+            self._outbox.append((m.DONE, lease, items))
+
+    def _fail(self, item: int, kind: str, delay: float) -> None:
+        self._close_report()
+        self._outbox.append((m.FAILED, self._lease.pop(item), item, kind, delay))
+        self._urgent = True
+
+    def _return(self, items: list[int]) -> list[Effect]:
+        """Give back unstarted items."""
+        effects: list[Effect] = []
+        gone = set(items)
+        buffered = gone.intersection(self._buffer)
+        for item in items:
+            if item in self._loading:
+                self._withdrawn.add(item)
+            else:
+                effects.append(Discard(item, loaded=self._loads and item in buffered))
+        self._unloaded = deque(item for item in self._unloaded if item not in gone)
+        self._buffer = deque(item for item in self._buffer if item not in gone)
+        if items:
+            self._close_report()
+            for lease, some in self._by_lease(tuple(items)):
+                self._outbox.append((m.GAVE_BACK, lease, some))
+            for item in items:
+                del self._lease[item]
+            self._urgent = True
+        return effects
+
+    def _by_lease(self, items: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
+        groups: dict[int, list[int]] = {}
+        for item in items:
+            groups.setdefault(self._lease[item], []).append(item)
+        return [(lease, tuple(some)) for lease, some in groups.items()]
+
+    # How it is done: time
+
+    def _account_fetch(self, first: int, count: int, waited: float, cause: str, now: float) -> None:
+        sent = now
+        left = count
+        if self._asks:
+            sent = self._asks[0][0]
+        while left and self._asks:
+            moment, credits = self._asks.popleft()
+            if credits > left:
+                self._asks.appendleft((moment, credits - left))
+            left -= min(credits, left)
+        self._asked -= count - left
+        waited = min(waited, now - sent)
+        self.meter.totals.fetches += 1
+        if self._idle_since is not None:
+            preventable = now - self._idle_since > waited
+            self._stall(min(now, self._idle_since + waited), cause)
+            self._stall(now, trace.CAUSE_FETCH)
+            if preventable and self.lookahead.stalled():
+                self._note_lookahead(now)
+        self.meter.communicated(min(now, sent + waited), now)
+        self.recorder.add(trace.FETCH, min(now, sent + waited), now, first, count)
+        if self.lookahead.fetched(now - sent - waited):
+            self._note_lookahead(now)
+
+    def _account_load(self, item: int, now: float) -> None:
+        start = self._loading.pop(item)
+        if self._idle_since is not None:
+            self._stall(now, trace.CAUSE_LOAD)
+            if self.lookahead.stalled():
+                self._note_lookahead(now)
+        self.meter.communicated(start, now)
+        self.recorder.add(trace.LOAD, start, now, item)
+        if self.lookahead.loaded(now - start):
+            self._note_lookahead(now)
+
+    def _account_store(self, item: int, now: float) -> None:
+        start = self._storing.pop(item)
+        if self._idle_since is not None:
+            self._stall(now, trace.CAUSE_REPORT)
+        self.meter.communicated(start, now)
+        self.recorder.add(trace.STORE, start, now, item)
+
+    def _stall(self, until: float, cause: str) -> None:
+        """Account for idleness from where it was last accounted for until `until`."""
+        start = self._idle_since
+        assert start is not None
+        if until <= start:
+            return
+        if self._nothing_left or self.phase is not Phase.WORKING:
+            self.meter.idled(start, until)
+        else:
+            self.meter.stalled(start, until, cause)
+            self.recorder.add(trace.STALL, start, until, detail=cause)
+        self._idle_since = until
+
+    def _end_idleness(self, now: float) -> None:
+        """The main thread has something to compute again."""
+        cause = trace.CAUSE_FETCH
+        if self._batch_size:
+            cause = trace.CAUSE_BATCH
+        elif self._loads:
+            cause = trace.CAUSE_LOAD
+        self._stall(now, cause)
+        self._idle_since = None
+
+    def _note_lookahead(self, now: float) -> None:
+        self.recorder.add(
+            trace.LOOKAHEAD, now, now, self.lookahead.depth, self.lookahead.bundle, self.lookahead.reason
+        )

@@ -1,0 +1,130 @@
+"""Traces as JSON trace events, for https://ui.perfetto.dev and chrome://tracing.
+
+One process per worker, with threads for compute, for waiting, and for each kind of communication. Complete
+events ("X") of one thread must nest, and loads overlap: each kind gets as many threads as it had side by
+side. Process and thread numbers are integers, because strings confuse Perfetto (ray.timeline's do), and
+begin at 1, because 0 is the kernel's idle process there.
+
+The format: "Trace Event Format", Google, 2016. Times are microseconds since the run began.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pullahead.core.trace import FETCH, LOAD, LOOKAHEAD, PROCESS, REPORT, STALL, STORE, Span
+
+if TYPE_CHECKING:
+    from pullahead.observe.report import Report
+
+Event = dict[str, Any]
+
+_COMPUTE_TID: Final = 1
+_WAITING_TID: Final = 2
+#: The first thread of each kind of communication; the next ones follow it.
+_FIRST_TID: Final = {FETCH: 1000, LOAD: 2000, STORE: 3000, REPORT: 4000}
+
+
+def write(path: Path, reports: Sequence[tuple[str, Report]]) -> None:
+    """Write the traces of several runs as one file, one event per line."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write('{"displayTimeUnit": "ms", "traceEvents": [\n')
+        for number, event in enumerate(events(reports)):
+            file.write(",\n" if number else "")
+            file.write(json.dumps(event, ensure_ascii=False))
+        file.write("\n]}\n")
+
+
+def events(reports: Sequence[tuple[str, Report]]) -> Iterator[Event]:
+    """Yield the events of several runs. Processes are numbered through all of them."""
+    pid = 0
+    for label, report in reports:
+        pids = {totals.worker: totals.pid for totals in report.workers}
+        trace = report.trace or {}
+        for worker in sorted(trace):
+            pid += 1
+            name = f"worker {worker}" + (f" (pid {pids[worker]})" if pids.get(worker) else "")
+            yield _metadata("process_name", pid, 0, name=f"{label}: {name}" if label else name)
+            yield _metadata("process_sort_index", pid, 0, sort_index=pid)
+            yield from _worker_events(pid, list(trace[worker]), report.started)
+
+
+def _worker_events(pid: int, spans: list[Span], started: float) -> Iterator[Event]:
+    threads: dict[int, str] = {}
+    ends: dict[str, list[float]] = {kind: [] for kind in _FIRST_TID}  # per thread of a kind: when it is free
+    body: list[Event] = []
+    # Longer first where two begin together, so that a thread is given to the earliest that still fits.
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        ts = _micros(span.start - started)
+        if span.kind == LOOKAHEAD:
+            body.extend(_lookahead_events(pid, ts, span))
+            continue
+        if span.kind == PROCESS:
+            tid, thread, name = _COMPUTE_TID, "compute", _named(span)
+        elif span.kind == STALL:
+            tid, thread, name = _WAITING_TID, "waiting", f"waits for {span.detail}"
+        else:
+            slot = _free_slot(ends[span.kind], span.start, span.end)
+            tid, name = _FIRST_TID[span.kind] + slot, _named(span)
+            thread = f"{span.kind} {slot + 1}" if slot else span.kind
+        threads[tid] = thread
+        body.append(
+            {
+                "ph": "X",
+                "name": name,
+                "cat": span.kind,
+                "pid": pid,
+                "tid": tid,
+                "ts": ts,
+                "dur": _micros(span.end - span.start),
+                "args": {} if span.item < 0 else {"item": span.item, "count": span.count},
+            }
+        )
+    for tid in sorted(threads):
+        yield _metadata("thread_name", pid, tid, name=threads[tid])
+        yield _metadata("thread_sort_index", pid, tid, sort_index=tid)
+    yield from body
+
+
+def _lookahead_events(pid: int, ts: float, span: Span) -> Iterator[Event]:
+    yield {"ph": "C", "name": "lookahead", "pid": pid, "ts": ts, "args": {"lookahead": span.item}}
+    yield {
+        "ph": "i",
+        "s": "t",
+        "name": f"lookahead {span.item}",
+        "cat": LOOKAHEAD,
+        "pid": pid,
+        "tid": _COMPUTE_TID,
+        "ts": ts,
+        "args": {"reason": span.detail},
+    }
+
+
+def _free_slot(ends: list[float], start: float, end: float) -> int:
+    """Take the first thread that is free at `start`, until `end`."""
+    for slot, busy_until in enumerate(ends):
+        if busy_until <= start:
+            ends[slot] = end
+            return slot
+    ends.append(end)
+    return len(ends) - 1
+
+
+def _named(span: Span) -> str:
+    if span.item < 0:
+        return span.kind
+    if span.count > 1:
+        return f"{span.kind} {span.item}–{span.item + span.count - 1}"
+    return f"{span.kind} {span.item}"
+
+
+def _metadata(name: str, pid: int, tid: int, /, **args: Any) -> Event:
+    return {"ph": "M", "name": name, "pid": pid, "tid": tid, "args": args}
+
+
+def _micros(seconds: float) -> float:
+    """Microseconds, to the nanosecond: that is what a monotonic clock has."""
+    return round(seconds * 1e6, 3)

@@ -1,0 +1,341 @@
+"""What a run did, what its workers waited for, and what to do about it.
+
+Definitions, all over the run's wall time. A *lane* is one worker number: a worker that died and the one that
+took its place share a lane.
+
+============================  ==========================================================================
+utilization                   useful ÷ (lanes × wall). MLPerf Storage calls it accelerator utilization.
+overlap                       hidden ÷ communication (Holistic Trace Analysis)
+load balance                  mean ÷ max useful of the lanes (POP)
+communication efficiency      max useful of a lane ÷ wall (POP)
+============================  ==========================================================================
+
+POP's identity holds: load balance × communication efficiency = utilization.
+
+What would divide by zero: without communication there was nothing to hide, so overlap is 1.0; without useful
+time no lane had more than another, so load balance is 1.0; everything else that has no denominator (no wall
+time, no workers, no useful time for the CPU share) is NaN, and None in `to_dict`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from math import isfinite, nan
+from os import PathLike
+from pathlib import Path
+from typing import Any, final
+
+from pullahead.core.meter import WorkerTotals
+from pullahead.core.trace import Span
+from pullahead.observe import words
+from pullahead.observe.advice import advise
+
+#: `print(report)` is a glance, not a log: what happened, and at most so many things to do.
+_MOST_ADVICE = 3
+
+#: What `timeline` can write.
+SUFFIXES = (".svg", ".png", ".json")
+
+
+@final
+@dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
+class Report:
+    """One run, at the moment when it was asked for. A snapshot: it does not change afterwards.
+
+    `print(report)` says in at most ten lines what happened and what to do about it; `timeline` draws it.
+
+    Attributes:
+        workers: one record of sums per worker.
+        done, failed, left: items that ended well, that ended badly, and that have not ended.
+        retried: attempts that were made again.
+        total: how many items there are, or None while the source has not ended.
+        seconds: wall time since the run began.
+        started: when it began, on this machine's monotonic clock.
+        trace: what each worker recorded, by its number, or None if the run did not record.
+        title: what the run is called in prints and pictures.
+        fixed_lookahead: the lookahead that the caller fixed, None for "auto".
+        cores: how many cores this process may use, 0 if unknown.
+    """
+
+    workers: Sequence[WorkerTotals] = ()
+    done: int = 0
+    failed: int = 0
+    left: int = 0
+    retried: int = 0
+    total: int | None = None
+    seconds: float = 0.0
+    started: float = 0.0
+    trace: Mapping[int, Sequence[Span]] | None = field(default=None)
+    title: str = ""
+    fixed_lookahead: int | None = None
+    cores: int = 0
+
+    def __post_init__(self) -> None:
+        # The sums go on growing while the run does: what is reported is copied.
+        snapshot = tuple(replace(totals, stalls=dict(totals.stalls)) for totals in self.workers)
+        object.__setattr__(self, "workers", snapshot)
+
+    @property
+    def items(self) -> int:
+        """How many items the run is about: all there are, or all that are known of so far."""
+        return self.done + self.failed + self.left if self.total is None else self.total
+
+    @property
+    def throughput(self) -> float:
+        """Items that ended, per second of wall time."""
+        return _ratio(self.done + self.failed, self.seconds)
+
+    @property
+    def utilization(self) -> float:
+        """The share of the workers' time in which they computed."""
+        return _ratio(self.useful_seconds, self.available_seconds)
+
+    @property
+    def overlap(self) -> float:
+        """The share of the communication that went on behind computation; 1.0 if there was none."""
+        return _ratio(self.hidden_seconds, self.communication_seconds, otherwise=1.0)
+
+    @property
+    def load_balance(self) -> float:
+        """How evenly the work was spread: mean ÷ max useful time; 1.0 if there was none."""
+        useful = self._useful_by_lane().values()
+        return _ratio(sum(useful), len(useful) * max(useful, default=0.0), otherwise=1.0)
+
+    @property
+    def communication_efficiency(self) -> float:
+        """What the busiest worker reached: its useful time ÷ wall time."""
+        return _ratio(max(self._useful_by_lane().values(), default=nan), self.seconds)
+
+    @property
+    def cpu_share(self) -> float:
+        """CPU time ÷ wall time inside `process`. Low when the machine is crowded, or `process` waits."""
+        return _ratio(sum(totals.cpu for totals in self.workers), self.useful_seconds)
+
+    @property
+    def lanes(self) -> int:
+        """How many workers there were at a time."""
+        return len(self._useful_by_lane())
+
+    @property
+    def available_seconds(self) -> float:
+        """Wall time × lanes: what the workers could have computed."""
+        return self.seconds * self.lanes
+
+    @property
+    def useful_seconds(self) -> float:
+        """Time inside `process`, summed over workers."""
+        return sum(totals.useful for totals in self.workers)
+
+    @property
+    def communication_seconds(self) -> float:
+        """Time in which a worker fetched, loaded, stored or reported, summed over workers."""
+        return sum(totals.communication for totals in self.workers)
+
+    @property
+    def hidden_seconds(self) -> float:
+        """Communication while the worker computed."""
+        return sum(totals.hidden for totals in self.workers)
+
+    @property
+    def exposed_seconds(self) -> float:
+        """Communication while the worker had nothing to compute."""
+        return sum(totals.exposed for totals in self.workers)
+
+    @property
+    def stall_seconds(self) -> dict[str, float]:
+        """Time that workers waited while work was left, by cause, the longest first."""
+        sums: Counter[str] = Counter()
+        for totals in self.workers:
+            sums.update(totals.stalls)  # type: ignore[arg-type]  # a Counter adds floats as well
+        return dict(sums.most_common())
+
+    @property
+    def tail_seconds(self) -> float:
+        """Time that workers idled at the end, when nothing unstarted was left."""
+        return sum(totals.tail for totals in self.workers)
+
+    @property
+    def startup_seconds(self) -> float:
+        """Time from the run's beginning until each lane had its first worker."""
+        first: dict[int, float] = {}
+        for totals in self.workers:
+            first[totals.worker] = min(totals.started, first.get(totals.worker, totals.started))
+        return sum(min(max(moment - self.started, 0.0), self.seconds) for moment in first.values())
+
+    @property
+    def handling_seconds(self) -> float:
+        """What remains of the workers' lives: neither computing nor waiting, but handling items."""
+        return sum(max(0.0, _handling(totals)) for totals in self.workers)
+
+    @property
+    def lookahead(self) -> int:
+        """How far the workers looked ahead at the end; where they differ, the largest."""
+        return max((totals.lookahead for totals in self.workers), default=0)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the lookahead is what it is: each reason once, that of most workers first."""
+        reasons = Counter(totals.reason for totals in self.workers if totals.reason)
+        return tuple(reason for reason, _ in reasons.most_common())
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to do about it, what would gain most first. Never empty."""
+        return advise(self)
+
+    def _useful_by_lane(self) -> dict[int, float]:
+        useful: dict[int, float] = {}
+        for totals in self.workers:
+            useful[totals.worker] = useful.get(totals.worker, 0.0) + totals.useful
+        return useful
+
+    def __str__(self) -> str:
+        facts = [self._headline(), self._counts(), self._busy(), self._hidden(), self._waited(), self._ahead()]
+        advice = [f"→ {line}" for line in self.advice[:_MOST_ADVICE]]
+        return "\n".join([line for line in facts if line] + advice)
+
+    def __repr__(self) -> str:
+        ended = self.done + self.failed
+        return f"<Report {ended} of {self.items} items, {words.seconds(self.seconds)}, {self.headline_shares()}>"
+
+    def headline_shares(self) -> str:
+        """Say the three numbers that every print and picture leads with."""
+        if not self.communication_seconds:
+            return f"busy {words.percent(self.utilization)}"
+        return (
+            f"busy {words.percent(self.utilization)}, {words.percent(self.overlap)} of communication hidden, "
+            f"{words.seconds(self.exposed_seconds)} exposed"
+        )
+
+    def _headline(self) -> str:
+        ended = self.done + self.failed
+        of = "" if ended == self.items else f" of {self.items:,}"
+        name = f"{self.title}: " if self.title else ""
+        return (
+            f"{name}{ended:,}{of} item{'' if (ended, of) == (1, '') else 's'} in {words.seconds(self.seconds)} "
+            f"on {words.plural(self.lanes, 'worker')}: {words.count(self.throughput)} items/s"
+        )
+
+    def _counts(self) -> str:
+        counts = (("failed", self.failed), ("left", self.left), ("retried", self.retried))
+        said = ", ".join(f"{number:,} {name}" for name, number in counts if number)
+        return f"  ended      {self.done:,} well, {said}" if said else ""
+
+    def _busy(self) -> str:
+        if not self.useful_seconds:
+            return ""
+        balance = f", load balance {words.percent(self.load_balance)}" if self.lanes > 1 else ""
+        return (
+            f"  busy       {words.percent(self.utilization)} of the workers' time, "
+            f"on a CPU for {words.percent(self.cpu_share)} of it{balance}"
+        )
+
+    def _hidden(self) -> str:
+        if not self.communication_seconds:
+            return ""
+        return (
+            f"  hidden     {words.percent(self.overlap)} of {words.seconds(self.communication_seconds)} of "
+            f"communication; exposed {words.seconds(self.exposed_seconds)}"
+        )
+
+    def _waited(self) -> str:
+        stalls = self.stall_seconds
+        parts = [f"{cause} {words.seconds(spent)}" for cause, spent in stalls.items() if spent > 0]
+        if self.tail_seconds > 0:
+            parts.append(f"at the end {words.seconds(self.tail_seconds)}")
+        if not parts:
+            return ""
+        share = _ratio(sum(stalls.values()) + self.tail_seconds, self.available_seconds)
+        return f"  waited     {words.percent(share)}: {', '.join(parts)}"
+
+    def _ahead(self) -> str:
+        if not self.useful_seconds:
+            return ""
+        why = "fixed" if self.fixed_lookahead is not None else next(iter(self.reasons), "")
+        return f"  lookahead  {self.lookahead}{f' ({why})' if why else ''}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the trace as what JSON can hold. NaN becomes None."""
+        numbers: dict[str, float] = {name: getattr(self, name) for name in _NUMBERS}
+        return {
+            "title": self.title,
+            "total": self.total,
+            **{name: number if isfinite(number) else None for name, number in numbers.items()},
+            "stall_seconds": self.stall_seconds,
+            "reasons": list(self.reasons),
+            "advice": list(self.advice),
+            "workers": [asdict(totals) for totals in self.workers],
+        }
+
+    def timeline(self, path: str | PathLike[str]) -> Path:
+        """Draw what each worker did and waited for, from the run's trace.
+
+        Args:
+            path: where to write. The suffix decides: `.svg` or `.png` is a picture (needs matplotlib),
+                `.json` opens in https://ui.perfetto.dev.
+
+        Returns:
+            The path that was written.
+
+        Raises:
+            ValueError: for any other suffix, or if the run recorded no trace.
+            ImportError: for a picture without matplotlib; names the command that installs it.
+        """
+        return timelines(path, [(self.title, self)])
+
+
+def timelines(path: str | PathLike[str], reports: Sequence[tuple[str, Report]]) -> Path:
+    """Draw several runs below each other on one common time axis, each with its label.
+
+    Args, Returns, Raises: as `Report.timeline`.
+    """
+    target = Path(path)
+    if target.suffix not in SUFFIXES:
+        raise ValueError(f"a timeline is written as {', '.join(SUFFIXES)}, not as {target.name!r}")
+    for label, report in reports:
+        if report.trace is None:
+            which = f"{label!r}" if label else "this run"
+            raise ValueError(f"{which} recorded no trace to draw: run it with trace=True")
+    # Each writer is imported when it is needed: `import pullahead` must not pay for pictures.
+    if target.suffix == ".json":
+        from pullahead.observe.perfetto import write
+    else:
+        from pullahead.observe.timeline import write
+    write(target, reports)
+    return target
+
+
+def _handling(totals: WorkerTotals) -> float:
+    life = totals.ended - totals.started
+    return life - totals.useful - totals.tail - sum(totals.stalls.values())
+
+
+def _ratio(part: float, whole: float, otherwise: float = nan) -> float:
+    return part / whole if whole > 0 else otherwise
+
+
+_NUMBERS = (
+    "items",
+    "done",
+    "failed",
+    "left",
+    "retried",
+    "seconds",
+    "throughput",
+    "lanes",
+    "utilization",
+    "overlap",
+    "load_balance",
+    "communication_efficiency",
+    "cpu_share",
+    "useful_seconds",
+    "communication_seconds",
+    "hidden_seconds",
+    "exposed_seconds",
+    "tail_seconds",
+    "startup_seconds",
+    "handling_seconds",
+    "lookahead",
+)

@@ -1,0 +1,32 @@
+"""Where items come from and where results go.
+
+Sources: any iterable, `paths` (files), `lines` (text), `jsonl` (JSON values). Sinks: any callable
+`(result, item)`, `JsonlSink`. The seam that both sides of a run agree on is `Source`.
+"""
+
+from __future__ import annotations
+
+from pullahead.sources.files import JsonLines, Lines, jsonl, lines, paths
+from pullahead.sources.iterable import IterableSource, as_source, total_hint
+from pullahead.sources.jsonl import JsonlSink
+from pullahead.sources.sink import FailedItem, Sink, as_sink, is_failure
+from pullahead.sources.source import Capabilities, Source, Taken
+
+__all__ = [
+    "Capabilities",
+    "FailedItem",
+    "IterableSource",
+    "JsonLines",
+    "JsonlSink",
+    "Lines",
+    "Sink",
+    "Source",
+    "Taken",
+    "as_sink",
+    "as_source",
+    "is_failure",
+    "jsonl",
+    "lines",
+    "paths",
+    "total_hint",
+]

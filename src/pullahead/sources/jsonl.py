@@ -1,0 +1,162 @@
+"""A sink that writes one line of JSON for each item.
+
+::
+
+    {"item": "a.txt", "result": {"words": 120}}
+    {"item": "b.txt", "error": {"type": "ValueError", "message": "no words", "attempts": 1}}
+
+The rules.
+
+1. A line is with the operating system when the call returns: what was written survives the process.
+2. JSON as the standard has it. A result that JSON cannot hold raises `ResultError`, and no line is written.
+3. A file that exists is refused unless asked otherwise, because results are expensive. What is no regular
+   file (a pipe, /dev/null) cannot be lost and is never refused. An `overwrite` empties the file with the
+   first line, not before: a run that fails to start leaves the old results where they were, and leaves no
+   empty file either.
+4. When appending to a file that ends in half a line, the half line is ended first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import IO, Any, Final, Literal, Self, final
+
+from pullahead.sources.encode import encode, type_name
+from pullahead.sources.sink import is_failure
+
+Mode = Literal["refuse", "append", "overwrite"]
+MODES: Final = ("refuse", "append", "overwrite")
+
+
+@final
+class JsonlSink:
+    """Writes each item with its result, or its error, as one line of JSON.
+
+    Args:
+        target: a path, or a stream that is open for writing (text or binary). A stream is left open.
+        mode: what to do when the file exists: "refuse" it, "append" to it, or "overwrite" it.
+
+    Raises:
+        FileExistsError: the file exists, and mode is "refuse".
+        OSError: it cannot be opened for writing.
+    """
+
+    def __init__(self, target: str | os.PathLike[str] | IO[str] | IO[bytes], mode: Mode = "refuse") -> None:
+        if mode not in MODES:
+            raise ValueError(f"expected mode to be one of {', '.join(MODES)}, got {mode!r}")
+        self._stream: IO[Any] | None = None
+        self._path: Path | None = None
+        self._created = self._truncate = False
+        self.written = 0  # lines
+        if isinstance(target, str | os.PathLike):
+            self._path = Path(target)
+            self._open(self._path, mode)
+        elif hasattr(target, "write"):
+            self._stream = target
+        else:
+            kind = type(target).__qualname__
+            raise TypeError(f"expected a path or a stream that is open for writing, got {kind}")
+
+    def __call__(self, result: Any, item: Any) -> None:
+        """Write one line.
+
+        Raises:
+            ResultError: JSON cannot hold the result, or the item. Nothing was written.
+        """
+        if is_failure(result):
+            self.write_error(item, result.error, result.attempts)
+        else:
+            self._write({"item": item, "result": result}, item)
+
+    def write_error(self, item: Any, error: BaseException, attempts: int = 1) -> None:
+        """Write the line of an item that has failed."""
+        told = {"type": type_name(error), "message": str(error), "attempts": attempts}
+        self._write({"item": item, "error": told}, item)
+
+    def flush(self) -> None:
+        """Hand everything written to the operating system. Each line already does."""
+        if self._stream is not None and hasattr(self._stream, "flush"):
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file; a stream that was handed in is flushed and left open. May be called twice."""
+        if self._path is None:
+            self.flush()
+        elif self._stream is not None:
+            stream, self._stream = self._stream, None
+            with stream:
+                self._empty_first(stream)
+
+    def discard(self) -> None:
+        """Close as if this sink had never been made, when nothing has been written."""
+        if self._path is not None and self._stream is not None and not self.written:
+            self._truncate = False
+            self.close()
+            if self._created:
+                self._path.unlink(missing_ok=True)
+        else:
+            self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def __del__(self) -> None:
+        if getattr(self, "_path", None) is not None:  # a constructor that raised has none
+            self.discard()
+
+    def _open(self, path: Path, mode: Mode) -> None:
+        regular = _is_regular(path)
+        if mode == "refuse" and regular:
+            raise FileExistsError(
+                f"the file {str(path)!r} exists; append to it, overwrite it, or name another"
+            )
+        self._created = regular is None
+        self._stream = path.open("xb" if mode == "refuse" and self._created else "ab")
+        self._truncate = mode == "overwrite" and bool(regular)
+        if mode == "append" and regular and not _ends_a_line(path):
+            self._stream.write(b"\n")
+
+    def _empty_first(self, stream: IO[Any]) -> None:
+        if self._truncate:
+            stream.truncate(0)
+            self._truncate = False
+
+    def _write(self, record: dict[str, Any], item: Any) -> None:
+        line = encode(record, item)
+        if self._stream is None:
+            raise ValueError(f"the sink {str(self._path)!r} is closed")
+        self._empty_first(self._stream)
+        if self._path is None and _is_text(self._stream):
+            self._stream.write(line.decode())
+        else:
+            self._stream.write(line)
+        self.flush()
+        self.written += 1
+
+
+def _is_regular(path: Path) -> bool | None:
+    """Whether a regular file is there; None if nothing is."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def _ends_a_line(path: Path) -> bool:
+    with path.open("rb") as stream:
+        if stream.seek(0, os.SEEK_END) == 0:
+            return True
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"
+
+
+def _is_text(stream: IO[Any]) -> bool:
+    return hasattr(stream, "encoding")
