@@ -143,6 +143,7 @@ class _Worker:
     leases: set[int] = field(default_factory=set)
     held: int = 0  # items of its leases, held or running
     told: bool = False  # that nothing is left
+    stopping: bool = False  # it was told to
 
 
 @dataclass(slots=True)
@@ -199,6 +200,8 @@ class Ledger:
         record = self._runs[run]
         if record.closed:
             raise ProtocolError(f"run {run} is closed, but items {first} to {first + count - 1} came")
+        if not count:
+            return []
         record.open += count
         record.starved = False
         self._cause = cause
@@ -244,6 +247,8 @@ class Ledger:
     def asked(self, worker: int, credits: int, now: float) -> list[Effect]:
         """A worker wants up to so many items more."""
         record = self._workers[worker]
+        if record.stopping:
+            return []
         if record.credits == 0:
             record.asked = now
         record.credits += credits
@@ -287,7 +292,14 @@ class Ledger:
         run = self._leases[lease].run
         for state in self._take_out(lease, returned):
             self._after(state, Event.RETURNED)
-        return self._return(run, returned, now)
+        return self._return(run, returned) + self._serve(now)
+
+    def stopping(self, worker: int) -> list[Effect]:
+        """A worker was told to stop: it gets nothing from now on, so that it holds nothing at its goodbye."""
+        record = self._workers[worker]
+        record.stopping = True
+        record.credits = 0
+        return []
 
     def said_goodbye(self, worker: int) -> list[Effect]:
         """A worker left in order: it must hold nothing."""
@@ -313,11 +325,11 @@ class Ledger:
             back = tuple(item for item, state in held.items.items() if state is State.HELD)
             if back:
                 self._after(State.HELD, Event.RETURNED)
-            effects += self._return(held.run, back, now)
+                effects += self._return(held.run, back)
             for item, state in held.items.items():
                 if state is State.RUNNING:
                     effects += self._retry_or_bury(held.run, item, state, decide[item], now)
-        return effects
+        return effects + self._serve(now)  # once all is back: the oldest goes first
 
     def tick(self, now: float) -> list[Effect]:
         """Time has come to `deadline`: what fell due is ready again."""
@@ -419,15 +431,13 @@ class Ledger:
         heappush(self._ready, (first, stop, run))
         self._ready_count += stop - first
 
-    def _return(self, run: int, items: tuple[int, ...], now: float) -> list[Effect]:
-        """Unstarted items are ready again, or left when their run was cancelled."""
-        if not items:
-            return []
+    def _return(self, run: int, items: tuple[int, ...]) -> list[Effect]:
+        """Unstarted items are ready again, or left when their run was cancelled. The caller serves."""
         if self._runs[run].cancelled:
             return self._leave(run, items, State.READY)
         for first, stop in _ranges(items):
             self._put_back(first, stop, run)
-        return self._serve(now)
+        return []
 
     def _leave(self, run: int, items: tuple[int, ...], state: State) -> list[Effect]:
         self._after(state, Event.CANCELLED)

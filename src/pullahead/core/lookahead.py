@@ -56,6 +56,7 @@ def covering_depth(computes: list[float], fetch: float) -> int:
     n = len(computes)
     if fetch <= 0.0 or min(computes) >= fetch:
         return 1
+    fetch *= 1.0 - 1e-9  # differences of running sums are that exact: three times 1 ms do cover 3 ms
     sums = [0.0]
     for seconds in computes:
         sums.append(sums[-1] + seconds)
@@ -67,7 +68,7 @@ def covering_depth(computes: list[float], fetch: float) -> int:
     longest = max(1, n // 2)  # longer runs overlap so much that they are hardly more than one sample
     if not covers(longest):
         mean = sums[-1] / n
-        if mean <= 0.0:
+        if mean * MAX_LOOKAHEAD <= fetch:
             return MAX_LOOKAHEAD
         # Too few samples to see runs that long; their sum is close to its mean, with a tenth of reserve.
         return min(MAX_LOOKAHEAD, max(longest + 1, ceil(1.1 * fetch / mean)))
@@ -80,9 +81,11 @@ def covering_depth(computes: list[float], fetch: float) -> int:
 
 def _say(seconds: float) -> str:
     """Write a duration the way a person would."""
-    if seconds >= 1.0:
+    if seconds >= 99.95:  # from here, three digits would be written with an exponent
+        return f"{seconds:.0f} s"
+    if seconds >= 0.9995:
         return f"{seconds:.3g} s"
-    if seconds >= 1e-3:
+    if seconds >= 0.9995e-3:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds * 1e6:.3g} µs"
 
@@ -180,9 +183,10 @@ class Lookahead:
         fetch = sum(_percentile(sorted(times), _QUANTILE) for times in (self._fetches, self._loads) if times)
         # `process` takes `unit` items at a time, so a depth below one batch would leave it half empty.
         batches = covering_depth([seconds * self._unit for seconds in computes], fetch)
-        wanted = min(MAX_LOOKAHEAD, batches * self._unit)
+        wanted = max(1, min(MAX_LOOKAHEAD // self._unit, batches)) * self._unit
         if wanted < self.depth:
-            wanted = max(wanted, self.depth - max(1, self.depth // 8))
+            step = max(1, self.depth // self._unit // 8) * self._unit
+            wanted = max(wanted, self.depth - step)
         return self._move(wanted, self._because(fetch))
 
     def _because(self, fetch: float) -> str:

@@ -29,11 +29,12 @@ Caller to queue::
     (SUBMIT, run, first, payloads, cause)  items; `cause` says what kept the caller from sending them earlier
     (CLOSE, run)                           no more items will come
     (CANCEL, run)                          forget what is unstarted, finish what runs
-    (LOST, worker)                         its process ended
+    (LOST, worker, payload)                its process ended; the error that its running items end with
+    (STOP,)                                tell every worker to stop
 
 Queue to caller::
 
-    (OUTCOMES, run, outcomes)              (item, state, payload) each: "done", "dead" or "left"
+    (OUTCOMES, run, state, items, payloads)   "done" with results, "dead" with (error, attempts), "left"
     (STARVED, run)                         workers wait although the run is not closed
     (ENDED, run)                           every item that was submitted has ended
     (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)
@@ -44,6 +45,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 Message = tuple[Any, ...]
+
+#: The caller's number as a peer; workers count from 0.
+CALLER: Final = -1
 
 ASK: Final = "ask"
 STARTED: Final = "started"

@@ -102,7 +102,7 @@ class _History:
 class Meter:
     """Accounts for one worker. See the module for the rules."""
 
-    __slots__ = ("_computing_since", "_covered", "_stalled", "_useful", "totals")
+    __slots__ = ("_computing_since", "_covered", "_forgotten", "_stalled", "_useful", "totals")
 
     def __init__(self, worker: int, now: float, pid: int = 0) -> None:
         self.totals = WorkerTotals(worker=worker, pid=pid, started=now, ended=now)
@@ -110,6 +110,7 @@ class Meter:
         self._stalled = _History()
         self._computing_since: float | None = None
         self._covered: list[tuple[float, float]] = []  # disjoint, in order: communication already counted
+        self._forgotten = now  # everything before it is taken as counted
 
     def computing(self, now: float) -> None:
         """`process` begins. Communication that ends before it does is hidden behind it."""
@@ -152,7 +153,9 @@ class Meter:
 
     def _newly_covered(self, start: float, end: float) -> list[tuple[float, float]]:
         """Return the parts of an interval that no earlier communication covered, and mark them covered."""
-        covered = self._covered
+        covered, start = self._covered, max(start, self._forgotten)
+        if end <= start:
+            return []
         later: list[tuple[float, float]] = []
         while covered and covered[-1][0] > end:
             later.append(covered.pop())
@@ -168,5 +171,6 @@ class Meter:
         covered.append((low, high))
         covered.extend(reversed(later))
         if len(covered) > _HISTORY:
+            self._forgotten = covered[_HISTORY // 2 - 1][1]
             del covered[: _HISTORY // 2]
         return gaps

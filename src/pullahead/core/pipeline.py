@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
+from math import inf
 from typing import Final, NamedTuple, final
 
 from pullahead.core import messages as m
@@ -44,6 +45,8 @@ MAX_STORING: Final = 64
 _TOTALS_EVERY: Final = 0.25
 #: Spans that are collected before they travel.
 _SPANS_PER_MESSAGE: Final = 2048
+#: The deadline of what should be sent now: before every moment.
+AT_ONCE: Final = -inf
 
 
 class Phase(Enum):
@@ -128,7 +131,8 @@ class Pipeline:
         self._running: tuple[int, ...] = ()
         self._storing: dict[int, float] = {}
         self._asked = 0
-        self._asks: deque[tuple[float, int]] = deque()  # when, how many, oldest first
+        # How many, and when; None once it was partly answered, for its round trip is over. Oldest first.
+        self._asks: deque[tuple[float | None, int]] = deque()
         self._outbox: list[m.Message] = []
         self._finished: list[int] = []  # reports that wait, all of one lease
         self._collecting_since: float | None = None
@@ -136,6 +140,7 @@ class Pipeline:
         self._idle_since: float | None = None
         self._nothing_left = False
         self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
+        self._batch_due: float | None = None  # when it has waited for long enough
         self._totals_at = 0.0
 
     # What the queue says
@@ -171,7 +176,6 @@ class Pipeline:
         self, lease: int, first: int, count: int, waited: float, cause: str, now: float
     ) -> list[Effect]:
         """Items came. Their ask waited `waited` seconds at the queue because of `cause`."""
-        self._nothing_left = False
         self._account_fetch(first, count, waited, cause, now)
         items = range(first, first + count)
         self._lease.update(dict.fromkeys(items, lease))
@@ -179,16 +183,19 @@ class Pipeline:
             self._unloaded.extend(items)
             return self._return(list(items))
         if self._loads:
-            self._unloaded.extend(items)
+            # One may come back while its load for an earlier lease is still under way: that one will do.
+            self._unloaded.extend(item for item in items if item not in self._withdrawn)
+            self._withdrawn.difference_update(items)
         else:
             self._arrived(items, now)
         return []
 
     def _told_nothing_left(self, waited: float, cause: str, now: float) -> None:
         """Nothing unstarted is left in the world; before that, an ask had waited because of `cause`."""
-        if self._idle_since is not None and waited > 0.0:
-            self._stall(now, cause)
+        self._account_wait(waited, cause, now)
         self._nothing_left = True
+        # What is asked for stays asked for, but how long that takes now says nothing about a fetch.
+        self._asks = deque((None, credits) for _, credits in self._asks)
 
     # What the shell has done
 
@@ -213,22 +220,29 @@ class Pipeline:
     def take(self, now: float) -> tuple[int, ...]:
         """Hand out the items for the next call of `process`; () when there are none yet.
 
-        From here on they run: they can no longer be recalled. The caller waits for `Wake` after ().
+        From here on they run: they can no longer be recalled. The caller waits for `Wake` after (). After
+        items, `deadline` has often come already (there is room for the next ask): call `tick` at once, so
+        that the answer travels while these items are computed.
         """
         count = 0 if self._running or self._is_full() else self._takeable(now)
         if not count:
             if self._idle_since is None and not self._running:
                 self._idle_since = now
             return ()
+        if self._idle_since is not None:
+            self._stall(now, self._obstacle())
         buffer = self._buffer
         items = (buffer.popleft(),) if count == 1 else tuple([buffer.popleft() for _ in range(count)])
         self._batch_since = now  # what a full batch leaves behind begins to wait here
         self._running = items
+        self._batch_due = None
         self.meter.computing(now)
         if self._idle_since is not None:
-            self._end_idleness(now)
+            self._idle_since = None
             for lease, some in self._by_lease(items):
                 self._outbox.append((m.STARTED, lease, some))
+            if self._collecting_since is None:
+                self._collecting_since = now
         return items
 
     def processed(
@@ -277,22 +291,33 @@ class Pipeline:
     def take_messages(self, now: float) -> list[m.Message]:
         """Hand over what is to be sent now; performs the `Send` effect's half of the machine."""
         self._close_report()
-        if self.recorder and (len(self.recorder) >= _SPANS_PER_MESSAGE or self._is_over()):
-            self._outbox.append((m.TRACE, self.recorder.take()))
-        if self._is_over():
-            if self._idle_since is not None:
-                self._stall(now, trace.CAUSE_TAIL)
-            self.meter.totals.ended = now
+        over = self._is_over()
+        if over and self._idle_since is not None:
+            self._stall(now, trace.CAUSE_TAIL)
+        news = self._news(now, complete=over or not (self._running or self._buffer))
+        if over:
             self.phase = Phase.GONE
-            self._outbox += [self._totals(), (m.BYE,)]
-        elif now - self._totals_at >= _TOTALS_EVERY:
-            self._totals_at = now
-            self._outbox.append(self._totals())
+            self._outbox.append((m.BYE,))
         self._caller.called()
         self._urgent = False
         self._collecting_since = None
-        messages, self._outbox = self._outbox, []
+        messages, self._outbox = [*news, *self._outbox], []
         return messages
+
+    def _news(self, now: float, *, complete: bool) -> list[m.Message]:
+        """Return sums and spans that are due, all of them when `complete`.
+
+        They go ahead of the reports: once the caller knows that the last item has ended, it knows all else.
+        A worker with nothing to compute sends them with whatever it sends, because that report may be the
+        last one of a run.
+        """
+        news: list[m.Message] = []
+        if self.recorder and (complete or len(self.recorder) >= _SPANS_PER_MESSAGE):
+            news.append((m.TRACE, self.recorder.take()))
+        if complete or now - self._totals_at >= _TOTALS_EVERY:
+            self._totals_at = self.meter.totals.ended = now
+            news.append(self._totals())
+        return news
 
     # What can be asked
 
@@ -300,10 +325,12 @@ class Pipeline:
     def deadline(self) -> float | None:
         """When `tick` should be called next, or None."""
         moments = []
-        if self._collecting_since is not None and self._caller.may_send:
-            moments.append(self._collecting_since + QUANTUM)
-        if self._batch_size and self._buffer and not self._running:
-            moments.append(self._batch_since + self._batch_wait)
+        if self.phase is not Phase.GONE and self._caller.may_send:
+            send_at = AT_ONCE if self._wanted() else self._send_at()
+            if send_at is not None:
+                moments.append(send_at)
+        if self._batch_due is not None:
+            moments.append(self._batch_due)
         return min(moments, default=None)
 
     @property
@@ -334,12 +361,16 @@ class Pipeline:
             return effects
         if self._unloaded:
             self._begin_loads(effects, now)
-        if self.phase is Phase.WORKING:
-            self._ask(now)
-        if self._caller.may_send and self._wants_to_send(now):
-            effects.append(Send())
+        self._ask(now)
+        if self._outbox and self._collecting_since is None:
+            self._collecting_since = now
+        if self._caller.may_send:
+            send_at = self._send_at()
+            if send_at is not None and now >= send_at:
+                effects.append(Send())
         if not self._running:
             effects.append(Wake())
+        self._await_batch(now)
         return effects
 
     def _begin_loads(self, effects: list[Effect], now: float) -> None:
@@ -349,28 +380,40 @@ class Pipeline:
             effects.append(Load(item))
 
     def _ask(self, now: float) -> None:
-        policy, unit = self.lookahead, self._batch_size or 1
-        beyond = policy.depth + policy.bundle - 1 + (0 if self._running else unit)
-        wanted = beyond - self.held - self._asked
-        wanted -= wanted % unit  # whole batches travel together
-        if wanted >= policy.bundle:
+        wanted = self._wanted()
+        if wanted:
             self._asked += wanted
             self._asks.append((now, wanted))
             self._outbox.append((m.ASK, wanted))
             self._urgent = True
 
-    def _wants_to_send(self, now: float) -> bool:
+    def _wanted(self) -> int:
+        """How many items to ask for now: none, or at least a bundle."""
+        if self.phase is not Phase.WORKING:
+            return 0
+        policy, unit = self.lookahead, self._batch_size or 1
+        target = policy.depth + policy.bundle - 1 + (0 if self._running else unit)
+        # What is here and on its way adds up to whole batches.
+        wanted = target - target % unit - self.held - self._asked
+        return wanted if wanted >= policy.bundle else 0
+
+    def _send_at(self) -> float | None:
+        """When to call the queue with what there is to say; None: there is nothing."""
         if self._caller.must_send or self._urgent or self._is_over():
-            return True
+            return AT_ONCE
         if not self._finished and not self._outbox:
-            return False
+            return None
         if not self._running and not self._buffer:
-            return True  # nothing to compute: what is finished goes at once
-        if self.lookahead.bundle == 1:
-            return True  # long items: an exchange for each costs next to nothing
-        if self._collecting_since is None:
-            self._collecting_since = now
-        return now - self._collecting_since >= QUANTUM
+            return AT_ONCE  # nothing to compute: what is finished goes at once
+        if self.lookahead.bundle == 1 or self._collecting_since is None:
+            return AT_ONCE  # long items: an exchange for each costs next to nothing
+        return self._collecting_since + QUANTUM
+
+    def _await_batch(self, now: float) -> None:
+        """Arm the deadline for a batch that waits to become full."""
+        waits = self._batch_size and self._buffer and not self._running and not self._is_full()
+        due = self._batch_since + self._batch_wait
+        self._batch_due = due if waits and now < due and not self._takeable(now) else None
 
     def _is_over(self) -> bool:
         busy = self._running or self._storing or self._loading
@@ -465,46 +508,71 @@ class Pipeline:
     # How it is done: time
 
     def _account_fetch(self, first: int, count: int, waited: float, cause: str, now: float) -> None:
-        sent = now
-        left = count
-        if self._asks:
-            sent = self._asks[0][0]
-        while left and self._asks:
-            moment, credits = self._asks.popleft()
-            if credits > left:
-                self._asks.appendleft((moment, credits - left))
-            left -= min(credits, left)
-        self._asked -= count - left
-        waited = min(waited, now - sent)
-        self.meter.totals.fetches += 1
-        if self._idle_since is not None:
-            preventable = now - self._idle_since > waited
-            self._stall(min(now, self._idle_since + waited), cause)
+        asked = self._answer_asks(count)
+        fetch = 0.0 if asked is None else max(0.0, now - asked - waited)
+        preventable = self._account_wait(waited, cause, now)
+        self._nothing_left = False
+        if self._idle_since is not None and self._obstacle() == trace.CAUSE_FETCH:
             self._stall(now, trace.CAUSE_FETCH)
-            if preventable and self.lookahead.stalled():
-                self._note_lookahead(now)
-        self.meter.communicated(min(now, sent + waited), now)
-        self.recorder.add(trace.FETCH, min(now, sent + waited), now, first, count)
-        if self.lookahead.fetched(now - sent - waited):
+        self.meter.totals.fetches += 1
+        self.meter.communicated(now - fetch, now)
+        self.recorder.add(trace.FETCH, now - fetch, now, first, count)
+        if preventable:
+            self._could_have_asked_earlier(now)
+        if asked is not None and self.lookahead.fetched(fetch):
             self._note_lookahead(now)
 
+    def _answer_asks(self, count: int) -> float | None:
+        """Take items that came off the asks. Return when the oldest was made, unless an answer had come."""
+        asked = self._asks[0][0] if self._asks else None
+        while count and self._asks:
+            _, credits = self._asks.popleft()
+            answered = min(credits, count)
+            if answered < credits:
+                self._asks.appendleft((None, credits - answered))
+            count -= answered
+            self._asked -= answered
+        return asked
+
+    def _account_wait(self, waited: float, cause: str, now: float) -> bool:
+        """An ask waited at the queue because of `cause`. Return whether idleness was longer than that."""
+        if self._idle_since is None or self._obstacle() != trace.CAUSE_FETCH:
+            return False
+        self._stall(min(now, self._idle_since + waited), cause)
+        return now > self._idle_since
+
     def _account_load(self, item: int, now: float) -> None:
+        stalled = self._idle_since is not None and self._obstacle() in {trace.CAUSE_LOAD, trace.CAUSE_BATCH}
         start = self._loading.pop(item)
-        if self._idle_since is not None:
+        if stalled:
             self._stall(now, trace.CAUSE_LOAD)
-            if self.lookahead.stalled():
-                self._note_lookahead(now)
+            self._could_have_asked_earlier(now)
         self.meter.communicated(start, now)
         self.recorder.add(trace.LOAD, start, now, item)
         if self.lookahead.loaded(now - start):
             self._note_lookahead(now)
 
     def _account_store(self, item: int, now: float) -> None:
-        start = self._storing.pop(item)
-        if self._idle_since is not None:
+        if self._idle_since is not None and self._obstacle() == trace.CAUSE_REPORT:
             self._stall(now, trace.CAUSE_REPORT)
+        start = self._storing.pop(item)
         self.meter.communicated(start, now)
         self.recorder.add(trace.STORE, start, now, item)
+
+    def _obstacle(self) -> str:
+        """What the idle main thread waits for, the nearest first."""
+        if self._buffer and self._is_full():
+            return trace.CAUSE_REPORT
+        if self._buffer and self._batch_size:
+            return trace.CAUSE_BATCH
+        if self.held > len(self._buffer) or (self._buffer and self._loads):
+            return trace.CAUSE_LOAD
+        return trace.CAUSE_FETCH
+
+    def _could_have_asked_earlier(self, now: float) -> None:
+        """A stall that a deeper lookahead would have prevented; the very first one could not be."""
+        if self.meter.totals.items and self.lookahead.stalled():
+            self._note_lookahead(now)
 
     def _stall(self, until: float, cause: str) -> None:
         """Account for idleness from where it was last accounted for until `until`."""
@@ -518,16 +586,6 @@ class Pipeline:
             self.meter.stalled(start, until, cause)
             self.recorder.add(trace.STALL, start, until, detail=cause)
         self._idle_since = until
-
-    def _end_idleness(self, now: float) -> None:
-        """The main thread has something to compute again."""
-        cause = trace.CAUSE_FETCH
-        if self._batch_size:
-            cause = trace.CAUSE_BATCH
-        elif self._loads:
-            cause = trace.CAUSE_LOAD
-        self._stall(now, cause)
-        self._idle_since = None
 
     def _note_lookahead(self, now: float) -> None:
         self.recorder.add(

@@ -17,6 +17,9 @@ ERROR: Final = "error"
 LATER: Final = "later"
 REJECT: Final = "reject"
 
+#: Beyond any cap, and below 1024, where the power of two is no longer a float.
+_MOST_DOUBLINGS: Final = 64
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -61,4 +64,5 @@ class RetryPolicy:
             return Again(max(0.0, delay), charged=False)
         if kind == REJECT or attempts >= self.retries:
             return Bury()
-        return Again(min(self.cap, self.base * 2.0**attempts) * (0.5 + jitter), charged=True)
+        doubled = self.base * 2.0 ** min(attempts, _MOST_DOUBLINGS)
+        return Again(min(self.cap, doubled) * (0.5 + jitter), charged=True)

@@ -17,6 +17,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, final
 
 from pullahead.core.trace import (
+    CAUSE_BATCH,
     CAUSE_CONSUMER,
     CAUSE_FETCH,
     CAUSE_LOAD,
@@ -154,6 +155,13 @@ def _report(report: Report) -> str:
     )
 
 
+def _batch(report: Report) -> str:
+    return (
+        f"workers waited {_waited(report, CAUSE_BATCH)} for batches to fill: "
+        "lower batch_wait, or make batch_size smaller"
+    )
+
+
 def _source(report: Report) -> str:
     enough = max(1, ceil(report.throughput * _per_item(report)))
     fewer = f" or use {words.plural(enough, 'worker')}" if enough < report.lanes else ""
@@ -166,14 +174,17 @@ def _source(report: Report) -> str:
 
 def _consumer(report: Report) -> str:
     return (
-        f"the caller's loop is the bottleneck: workers waited {_waited(report, CAUSE_CONSUMER)} for it; it takes "
-        f"{words.count(report.throughput)} items/s, they could make {words.count(_capacity(report))}: "
-        "do less in the loop, or move work to store=, which runs in the workers"
+        f"the caller's loop is the bottleneck: workers waited {_waited(report, CAUSE_CONSUMER)} for it; "
+        f"it takes {words.count(report.throughput)} items/s, they could make "
+        f"{words.count(_capacity(report))}: do less in the loop, or move work to store=, which "
+        "runs in the workers"
     )
 
 
 def _order(report: Report) -> str:
-    return f"results wait for order, workers for {_waited(report, CAUSE_ORDER)} of the time: use ordered=False"
+    return (
+        f"results wait for order, workers for {_waited(report, CAUSE_ORDER)} of the time: use ordered=False"
+    )
 
 
 def _tail(report: Report) -> str:
@@ -233,6 +244,7 @@ RULES: Final = (
     Rule("fetch", 0.05, _fetch_lost(fixed=False), _fetch),
     Rule("load", 0.05, _stalled(CAUSE_LOAD), _load),
     Rule("report", 0.05, _stalled(CAUSE_REPORT), _report),
+    Rule("batch", 0.05, _stalled(CAUSE_BATCH), _batch),
     Rule("source", 0.05, _stalled(CAUSE_SOURCE), _source),
     Rule("consumer", 0.05, _stalled(CAUSE_CONSUMER), _consumer),
     Rule("order", 0.05, _stalled(CAUSE_ORDER), _order),

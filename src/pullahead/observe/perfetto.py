@@ -34,7 +34,7 @@ def write(path: Path, reports: Sequence[tuple[str, Report]]) -> None:
         file.write('{"displayTimeUnit": "ms", "traceEvents": [\n')
         for number, event in enumerate(events(reports)):
             file.write(",\n" if number else "")
-            file.write(json.dumps(event, ensure_ascii=False))
+            file.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
         file.write("\n]}\n")
 
 
@@ -80,7 +80,7 @@ def _worker_events(pid: int, spans: list[Span], started: float) -> Iterator[Even
                 "tid": tid,
                 "ts": ts,
                 "dur": _micros(span.end - span.start),
-                "args": {} if span.item < 0 else {"item": span.item, "count": span.count},
+                "args": {} if span.item < 0 else {"item": span.item, "size": span.size},
             }
         )
     for tid in sorted(threads):
@@ -91,6 +91,7 @@ def _worker_events(pid: int, spans: list[Span], started: float) -> Iterator[Even
 
 def _lookahead_events(pid: int, ts: float, span: Span) -> Iterator[Event]:
     yield {"ph": "C", "name": "lookahead", "pid": pid, "ts": ts, "args": {"lookahead": span.item}}
+    yield {"ph": "C", "name": "bundle", "pid": pid, "ts": ts, "args": {"bundle": span.size}}
     yield {
         "ph": "i",
         "s": "t",
@@ -116,8 +117,8 @@ def _free_slot(ends: list[float], start: float, end: float) -> int:
 def _named(span: Span) -> str:
     if span.item < 0:
         return span.kind
-    if span.count > 1:
-        return f"{span.kind} {span.item}–{span.item + span.count - 1}"
+    if span.size > 1:
+        return f"{span.kind} {span.item}–{span.item + span.size - 1}"
     return f"{span.kind} {span.item}"
 
 

@@ -104,11 +104,9 @@ class Progress:
     def close(self) -> None:
         """Show the last report and leave the line standing. Calling it again does nothing."""
         bar, self._bar = self._bar, None
-        if bar is None:
-            return
-        if self._latest is not None:
+        if bar is not None and self._latest is not None:
             _redraw(bar, self._latest)
-        bar.stop()
+            bar.stop()
 
     def _draw(self, report: Report) -> None:
         if not self._bar.live.is_started:

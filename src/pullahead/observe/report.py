@@ -146,9 +146,9 @@ class Report:
     @property
     def stall_seconds(self) -> dict[str, float]:
         """Time that workers waited while work was left, by cause, the longest first."""
-        sums: Counter[str] = Counter()
+        sums: Counter[str] = Counter()  # a Counter adds floats as well
         for totals in self.workers:
-            sums.update(totals.stalls)  # type: ignore[arg-type]  # a Counter adds floats as well
+            sums.update(totals.stalls)
         return dict(sums.most_common())
 
     @property
@@ -192,13 +192,22 @@ class Report:
         return useful
 
     def __str__(self) -> str:
-        facts = [self._headline(), self._counts(), self._busy(), self._hidden(), self._waited(), self._ahead()]
+        facts = [
+            self._headline(),
+            self._counts(),
+            self._busy(),
+            self._hidden(),
+            self._waited(),
+            self._ahead(),
+        ]
         advice = [f"→ {line}" for line in self.advice[:_MOST_ADVICE]]
         return "\n".join([line for line in facts if line] + advice)
 
     def __repr__(self) -> str:
         ended = self.done + self.failed
-        return f"<Report {ended} of {self.items} items, {words.seconds(self.seconds)}, {self.headline_shares()}>"
+        return (
+            f"<Report {ended} of {self.items} items, {words.seconds(self.seconds)}, {self.headline_shares()}>"
+        )
 
     def headline_shares(self) -> str:
         """Say the three numbers that every print and picture leads with."""
@@ -213,8 +222,9 @@ class Report:
         ended = self.done + self.failed
         of = "" if ended == self.items else f" of {self.items:,}"
         name = f"{self.title}: " if self.title else ""
+        noun = "item" if self.items == 1 else "items"
         return (
-            f"{name}{ended:,}{of} item{'' if (ended, of) == (1, '') else 's'} in {words.seconds(self.seconds)} "
+            f"{name}{ended:,}{of} {noun} in {words.seconds(self.seconds)} "
             f"on {words.plural(self.lanes, 'worker')}: {words.count(self.throughput)} items/s"
         )
 

@@ -15,9 +15,6 @@ How it is drawn:
 4. The same trace gives the same bytes: the caller's matplotlib settings are set aside for the moment and
    put back, and the file carries no date.
 
-Colours: Okabe and Ito's palette (2008), which the colour-blind can tell apart, with gaps in a tint of the
-hue of what they wait for.
-
 Refused: pyplot, which keeps global state and may open windows; a box per item, which is 100,000 elements
 and a browser that gives up; transparency for density, which says "some" where height says how much.
 """
@@ -27,25 +24,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
-from pullahead.core.trace import (
-    CAUSE_CONSUMER,
-    CAUSE_FETCH,
-    CAUSE_LOAD,
-    CAUSE_ORDER,
-    CAUSE_REPORT,
-    CAUSE_SOURCE,
-    CAUSE_TAIL,
-    FETCH,
-    LOAD,
-    PROCESS,
-    REPORT,
-    STORE,
-)
 from pullahead.observe import words
-from pullahead.observe.lanes import Interval, Lane, lanes, stall, union
+from pullahead.observe.lanes import Interval, Lane, lanes
+from pullahead.observe.palette import GREY, GROUND, INK, PALE, STATES, STRIPS, colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,34 +38,20 @@ if TYPE_CHECKING:
 
     from pullahead.observe.report import Report
 
-#: Strips from the top down: the way of an item.
-_STRIPS: Final = {
-    FETCH: ("fetch", "#E69F00"),
-    LOAD: ("load", "#56B4E9"),
-    STORE: ("store", "#0072B2"),
-    REPORT: ("report", "#CC79A7"),
-}
+#: More boxes than this are a raster. 12,000 are about 1.4 MB of SVG.
+_MOST_BOXES: Final = 12_000
 
-#: A lane's states, from the bottom of a shared column up.
-_STATES: Final = {
-    PROCESS: ("computing", "#22996E"),
-    stall(CAUSE_FETCH): ("waiting for fetch", "#F5D08A"),
-    stall(CAUSE_LOAD): ("load", "#B5DDF5"),
-    stall(CAUSE_REPORT): ("report", "#E9C3D8"),
-    stall(CAUSE_SOURCE): ("the source", "#E58A5B"),
-    stall(CAUSE_CONSUMER): ("the caller", "#8DA6C9"),
-    stall(CAUSE_ORDER): ("order", "#F0E442"),
-    stall(CAUSE_TAIL): ("nothing left", "#DADADA"),
-}
+#: Where a strip of its own would be flatter than this, in points, the kinds of communication share one.
+_FLATTEST_STRIP: Final = 3.0
 
-#: More boxes than this are a raster. 6,000 are about 700 kB of SVG.
-_MOST_BOXES: Final = 6000
-
-#: With more workers than this, the kinds of communication share one strip.
-_MOST_OWN_STRIPS: Final = 8
+#: A lane flatter than this, in points, has no room for a strip: it shows compute and gaps alone.
+_FLAT: Final = 7.0
 
 #: Pixels per point, of PNG files and of rasters in SVG files.
 _SCALE: Final = 2
+
+#: Pixels that make one column where several boxes share a pixel.
+_CROWD: Final = 4
 
 # The sheet, in points.
 _WIDTH: Final = 900.0
@@ -89,9 +60,7 @@ _PANEL_HEAD: Final = 44.0
 _PANEL_GAP: Final = 20.0
 _AXIS: Final = 36.0
 _LEGEND_ROW: Final = 17.0
-_TALLEST_LANE, _LANES_HEIGHT, _FLATTEST_LANE = 58.0, 720.0, 3.0
-
-_INK, _GREY, _PALE, _GROUND = "#1F2933", "#6B7785", "#C9D0D8", "#F5F7F9"
+_TALLEST_LANE, _LANES_HEIGHT, _FLATTEST_LANE, _TALLEST_PANEL = 58.0, 720.0, 3.0, 2400.0
 
 
 @final
@@ -107,6 +76,9 @@ class _Panel:
     @property
     def height(self) -> float:
         return self.lane_height * max(1, len(self.lanes))
+
+    def busy(self, lane: Lane) -> float:
+        return lane.useful / self.report.seconds if self.report.seconds > 0 else nan
 
     @property
     def boxes(self) -> int:
@@ -132,11 +104,13 @@ def write(path: Path, reports: Sequence[tuple[str, Report]]) -> None:
     try:
         import matplotlib
     except ImportError as error:
-        raise ImportError('a picture needs matplotlib: pip install "pullahead[viz]" (a .json does not)') from error
+        raise ImportError(
+            'a picture needs matplotlib: pip install "pullahead[viz]" (a .json does not)'
+        ) from error
     with _own_settings(matplotlib):
         figure = _sheet([_panel(label, report) for label, report in reports])
         if path.suffix == ".svg":
-            figure.savefig(path, format="svg", metadata={"Date": None})
+            figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
         else:
             figure.savefig(path, format="png", dpi=72 * _SCALE, metadata={"Software": None})
 
@@ -147,14 +121,21 @@ def _own_settings(matplotlib: Any) -> Iterator[None]:
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
-            {"svg.hashsalt": "pullahead", "svg.fonttype": "none", "font.family": "DejaVu Sans", "text.color": _INK}
+            {
+                "svg.hashsalt": "pullahead",
+                "svg.fonttype": "none",
+                "font.family": "DejaVu Sans",
+                "text.color": INK,
+                "text.parse_math": False,  # a title may hold a dollar
+            }
         )
         yield
 
 
 def _panel(label: str, report: Report) -> _Panel:
     drawn = lanes(report.trace or {}, report.started, report.seconds)
-    height = min(_TALLEST_LANE, max(_FLATTEST_LANE, _LANES_HEIGHT / max(1, len(drawn))))
+    count = max(1, len(drawn))
+    height = min(_TALLEST_LANE, max(_FLATTEST_LANE, _LANES_HEIGHT / count), _TALLEST_PANEL / count)
     return _Panel(label, report, drawn, height)
 
 
@@ -165,7 +146,7 @@ def _sheet(panels: Sequence[_Panel]) -> Figure:
     height = _TOP + sum(_PANEL_HEAD + panel.height for panel in panels) + _PANEL_GAP * (len(panels) - 1)
     height += _AXIS + _LEGEND_ROW * len(legend) + _BOTTOM
     figure = Figure(figsize=(_WIDTH / 72, height / 72), facecolor="white")
-    longest = max((panel.report.seconds for panel in panels), default=0.0)
+    longest = max((panel.report.seconds for panel in panels), default=0.0) or 1.0
     top = height - _TOP
     for index, panel in enumerate(panels):
         _draw_head(figure, panel, top, height)
@@ -194,21 +175,19 @@ def _draw_head(figure: Figure, panel: _Panel, top: float, height: float) -> None
         report.headline_shares(),
     )
     _text(figure, _LEFT, top - 11, height, title, fontsize=12, weight="bold")
-    _text(figure, _LEFT, top - 28, height, "   ".join(facts), fontsize=9, color=_GREY)
-    _text(figure, _WIDTH - _RIGHT + 8, top - 28, height, "busy", fontsize=8, color=_GREY)
+    _text(figure, _LEFT, top - 28, height, " · ".join(facts), fontsize=9, color=GREY)
+    _text(figure, _WIDTH - _RIGHT + 8, top - 28, height, "busy", fontsize=8, color=GREY)
 
 
 def _draw_lanes(axes: Axes, panel: _Panel, index: int, longest: float) -> None:
     count, seconds = max(1, len(panel.lanes)), panel.report.seconds
-    axes.set_xlim(0, longest or 1.0)
+    axes.set_xlim(0, longest)
     axes.set_ylim(count, 0)
     axes.set_yticks([])
     for side in axes.spines.values():
         side.set_visible(False)
-    rows = _rows(panel.lanes)
-    ground = [(0.0, seconds)] if seconds else []
-    for number, lane in enumerate(panel.lanes):
-        _draw_boxes(axes, ground, number + rows[-1].top, number + rows[-1].bottom, _GROUND, f"ground-{index}-{number}")
+    rows = _rows(panel)
+    axes.fill_between((0.0, seconds), 0.0, count, facecolor=GROUND, linewidth=0, zorder=0)
     if panel.boxes > _MOST_BOXES:
         _draw_raster(axes, panel, rows, longest)
     else:
@@ -217,43 +196,47 @@ def _draw_lanes(axes: Axes, panel: _Panel, index: int, longest: float) -> None:
                 for state in row.states:
                     intervals = lane.rows.get(state, ())
                     gid = f"run-{index}-worker-{lane.worker}-{state.replace(':', '-')}"
-                    _draw_boxes(axes, intervals, number + row.top, number + row.bottom, _colour(state), gid)
-    _label_lanes(axes, panel)
+                    _draw_boxes(axes, intervals, number + row.top, number + row.bottom, colour(state), gid)
+    _label_lanes(axes, panel, (rows[-1].top + rows[-1].bottom) / 2)
+    if (longest - seconds) * _points_per_second(axes) > 100:
+        axes.annotate(f"ended at {words.seconds(seconds)}", (seconds, count / 2), (10, 0),
+                      textcoords="offset points", va="center", fontsize=8.5, color=GREY,
+                      bbox={"facecolor": "white", "linewidth": 0, "pad": 3})  # fmt: skip
 
 
-def _label_lanes(axes: Axes, panel: _Panel) -> None:
+def _points_per_second(axes: Axes) -> float:
+    return (_WIDTH - _LEFT - _RIGHT) / float(axes.get_xlim()[1])
+
+
+def _label_lanes(axes: Axes, panel: _Panel, middle_of_lane: float) -> None:
     """Name each lane, or each so-many-th where the lanes are flatter than letters."""
     size = min(9.0, max(5.5, panel.lane_height * 0.72))
     step = max(1, round(size * 1.25 / panel.lane_height + 0.49))
     for number, lane in enumerate(panel.lanes):
         if number % step:
             continue
-        middle, busy = number + 0.5, words.percent(lane.useful / panel.report.seconds)
-        place = {"va": "center", "fontsize": size, "clip_on": False}
-        axes.annotate(f"worker {lane.worker}", (0, middle), (-8, 0), textcoords="offset points",
-                      xycoords=("axes fraction", "data"), ha="right", color=_INK, **place)  # fmt: skip
-        axes.annotate(busy, (1, middle), (8, 0), textcoords="offset points",
-                      xycoords=("axes fraction", "data"), ha="left", color=_GREY, **place)  # fmt: skip
+        busy = words.percent(panel.busy(lane))
+        for text, edge, align, ink in ((f"worker {lane.worker}", 0, "right", INK), (busy, 1, "left", GREY)):
+            place, offset = (edge, number + middle_of_lane), (16 * edge - 8, 0)
+            axes.annotate(text, place, offset, textcoords="offset points",
+                          xycoords=("axes fraction", "data"), ha=align, va="center", fontsize=size,
+                          color=ink)  # fmt: skip
 
 
-def _rows(drawn: Sequence[Lane]) -> list[_Row]:
+def _rows(panel: _Panel) -> list[_Row]:
     """Return the bands of every lane, from the top down: strips for communication, then compute and gaps."""
-    present = [kind for kind in _STRIPS if any(kind in lane.rows for lane in drawn)]
-    if not present:
-        return [_Row(list(_STATES), 0.12, 0.88)]
-    strips = [[kind] for kind in present] if len(drawn) <= _MOST_OWN_STRIPS else [present]
-    top, body, bottom = 0.08, 0.42, 0.92
-    if len(strips) == 1:
-        body = 0.34
+    present = [kind for kind in STRIPS if any(kind in lane.rows for lane in panel.lanes)]
+    if not present or panel.lane_height < _FLAT:
+        return [_Row(list(STATES), 0.1, 0.9)]
+    top, body, bottom = 0.08, 0.42 if len(present) > 1 else 0.34, 0.92
+    strips = [[kind] for kind in present]
+    if (body - top) * panel.lane_height / len(strips) < _FLATTEST_STRIP:
+        strips, body = [present], 0.34
     share = (body - 0.03 - top) / len(strips)
     rows = [
         _Row(kinds, top + share * place, top + share * (place + 0.86)) for place, kinds in enumerate(strips)
     ]
-    return [*rows, _Row(list(_STATES), body, bottom)]
-
-
-def _colour(state: str) -> str:
-    return (_STRIPS.get(state) or _STATES[state])[1]
+    return [*rows, _Row(list(STATES), body, bottom)]
 
 
 def _draw_boxes(
@@ -273,12 +256,11 @@ def _draw_boxes(
     corners[:, (0, 1, 4), 1] = top
     corners[:, (2, 3), 1] = bottom
     codes = np.tile([Outline.MOVETO, *[Outline.LINETO] * 3, Outline.CLOSEPOLY], len(intervals))
-    points_per_second = (_WIDTH - _LEFT - _RIGHT) / float(axes.get_xlim()[1])
-    wide = float((ends - starts).mean()) * points_per_second > 6
+    wide = float((ends - starts).mean()) * _points_per_second(axes) > 6
     # A white edge keeps neighbours apart that touch; on narrow boxes it would be all there is.
-    edge = {"edgecolor": "white", "linewidth": 0.6} if wide and colour != _GROUND else {"linewidth": 0}
+    edge: dict[str, Any] = {"edgecolor": "white", "linewidth": 0.6} if wide else {"linewidth": 0}
     outline = Outline(corners.reshape(-1, 2), codes)
-    patch = PathPatch(outline, facecolor=colour, snap=False, gid=gid, **edge)  # type: ignore[arg-type]
+    patch = PathPatch(outline, facecolor=colour, snap=False, gid=gid, **edge)
     axes.add_artist(patch)
 
 
@@ -286,15 +268,20 @@ def _draw_raster(axes: Axes, panel: _Panel, rows: Sequence[_Row], longest: float
     """Draw all lanes as one image. See rule 2 of the module."""
     import numpy as np
 
-    full_width = (_WIDTH - _LEFT - _RIGHT) * _SCALE
-    columns = max(1, round(full_width * panel.report.seconds / longest))
+    from pullahead.observe.raster import band
+
+    pixels = (_WIDTH - _LEFT - _RIGHT) * _SCALE * panel.report.seconds / longest
+    # A column shows either one box, or the shares of so many that they are a smooth curve.
+    crowded = panel.boxes / len(panel.lanes) > pixels
+    columns = max(1, round(pixels / _CROWD if crowded else pixels))
     edges = np.linspace(0.0, panel.report.seconds, columns + 1)
-    high = max(6, round(panel.lane_height * _SCALE))
+    high = max(1, round(panel.lane_height * _SCALE))
     image = np.zeros((high * len(panel.lanes), columns, 4), dtype=np.uint8)
     for number, lane in enumerate(panel.lanes):
         for row in rows:
             low, deep = round(row.top * high), max(round(row.top * high) + 1, round(row.bottom * high))
-            image[number * high + low : number * high + deep] = _columns(lane, row, edges, deep - low)
+            lines = slice(number * high + low, number * high + deep)
+            image[lines] = band(lane.rows, row.states, edges, deep - low, crowded)
     axes.imshow(
         image,
         extent=(0.0, panel.report.seconds, float(len(panel.lanes)), 0.0),
@@ -304,47 +291,19 @@ def _draw_raster(axes: Axes, panel: _Panel, rows: Sequence[_Row], longest: float
     )
 
 
-def _columns(lane: Lane, row: _Row, edges: Any, pixels: int) -> Any:
-    """Return a band as an image: in each column, states stacked from the bottom up by their share of it."""
-    import numpy as np
-    from matplotlib.colors import to_rgba_array
-
-    colours = np.vstack([to_rgba_array([_colour(state) for state in row.states]), np.zeros(4)])
-    shares = np.array([_covered(lane.rows.get(state, ()), edges) for state in row.states])
-    filled = np.cumsum(shares, axis=0)
-    filled /= np.maximum(1.0, filled[-1])  # kinds of communication that share a strip may overlap
-    heights = (np.arange(pixels)[::-1] + 0.5) / pixels
-    index = (filled[None, :, :] <= heights[:, None, None]).sum(axis=1)
-    return (colours[index] * 255).astype(np.uint8)
-
-
-def _covered(intervals: Sequence[Interval], edges: Any) -> Any:
-    """Return which share of each column the intervals cover."""
-    import numpy as np
-
-    widths = np.diff(edges)
-    if not intervals:
-        return np.zeros(len(widths))
-    flat = np.asarray(union(intervals), dtype=float)
-    sums = np.concatenate([[0.0], np.cumsum(flat[:, 1] - flat[:, 0])])
-    before = np.stack([sums[:-1], sums[1:]], axis=1)
-    return np.diff(np.interp(edges, flat.ravel(), before.ravel())) / widths
-
-
 def _draw_time_axis(axes: Axes, longest: float, labelled: bool) -> None:
     """Draw ticks in a unit that suits the longest run, and light lines behind all lanes."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     size, unit = next((pair for pair in _TIME_UNITS if longest >= pair[2]), _TIME_UNITS[-1])[:2]
-    steps = [1, 1.5, 2, 3, 6, 10] if size >= 60 else [1, 2, 2.5, 5, 10]
-    ticks = MaxNLocator(nbins=9, steps=steps).tick_values(0.0, (longest or 1.0) / size)
-    axes.set_xticks([tick * size for tick in ticks if 0 <= tick * size <= (longest or 1.0)])
+    ticks = MaxNLocator(nbins=9, steps=[1, 2, 2.5, 5, 10]).tick_values(0.0, longest / size)
+    axes.set_xticks([tick * size for tick in ticks if 0 <= tick * size <= longest])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / size:g}"))
-    axes.tick_params(axis="x", length=3, color=_PALE, labelsize=8, labelcolor=_GREY, labelbottom=labelled)
-    axes.grid(axis="x", color=_PALE, linewidth=0.5)
+    axes.tick_params(axis="x", length=3, color=PALE, labelsize=8, labelcolor=GREY, labelbottom=labelled)
+    axes.grid(axis="x", color=PALE, linewidth=0.5)
     axes.set_axisbelow(True)
     if labelled:
-        axes.set_xlabel(unit, fontsize=8.5, color=_GREY, labelpad=3)
+        axes.set_xlabel(unit, fontsize=8.5, color=GREY, labelpad=3)
 
 
 #: Seconds per unit, its name, and the length of a run from which on it is used.
@@ -357,28 +316,36 @@ _TIME_UNITS: Final = (
 )
 
 
-def _legend(panels: Sequence[_Panel]) -> list[list[tuple[str, str]]]:
-    """Return the rows of the legend: names and colours of what is there."""
-    there = {state for panel in panels for lane in panel.lanes for state in lane.rows}
-    rows = [[pair for state, pair in table.items() if state in there] for table in (_STATES, _STRIPS)]
-    return [row for row in rows if row]
+#: Rows of a caption and its names with their colours.
+_Legend = list[tuple[str, list[tuple[str, str]]]]
 
 
-def _draw_legend(figure: Figure, rows: Sequence[Sequence[tuple[str, str]]], height: float) -> None:
+def _legend(panels: Sequence[_Panel]) -> _Legend:
+    """Return what the legend must explain: what is there."""
+    drawn = {state for panel in panels for row in _rows(panel) for state in row.states}
+    there = {state for panel in panels for lane in panel.lanes for state in lane.rows} & drawn
+    tables = (("in a lane", STATES), ("above it", STRIPS))
+    rows = [(caption, [pair for state, pair in table.items() if state in there]) for caption, table in tables]
+    return [row for row in rows if row[1]]
+
+
+def _draw_legend(figure: Figure, rows: _Legend, height: float) -> None:
     from matplotlib.patches import Patch
 
-    for place, row in enumerate(rows):
+    for place, (caption, row) in enumerate(rows):
+        bottom = _BOTTOM + _LEGEND_ROW * (len(rows) - 1 - place)
+        _text(figure, _LEFT - 8, bottom + 2.5, height, caption, ha="right", fontsize=8, color=GREY)
         figure.legend(
             handles=[Patch(facecolor=colour, label=name) for name, colour in row],
             loc="lower left",
-            bbox_to_anchor=(_LEFT / _WIDTH, (_BOTTOM + _LEGEND_ROW * (len(rows) - 1 - place)) / height),
+            bbox_to_anchor=(_LEFT / _WIDTH, bottom / height),
             ncols=len(row),
             frameon=False,
-            fontsize=8.5,
+            fontsize=8,
             borderpad=0,
             borderaxespad=0,
             handlelength=1.0,
             handleheight=1.0,
             handletextpad=0.5,
-            columnspacing=1.6,
+            columnspacing=1.5,
         )

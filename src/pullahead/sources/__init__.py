@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pullahead.sources.files import JsonLines, Lines, jsonl, lines, paths
 from pullahead.sources.iterable import IterableSource, as_source, total_hint
-from pullahead.sources.jsonl import JsonlSink
+from pullahead.sources.jsonl_sink import JsonlSink
 from pullahead.sources.sink import FailedItem, Sink, as_sink, is_failure
 from pullahead.sources.source import Capabilities, Source, Taken
 

@@ -38,6 +38,7 @@ class IterableSource:
         self.total_hint = total_hint(iterable)
         self._feed: Direct | Pump = Direct(iterable) if type(iterable) in IN_MEMORY else Pump(iterable)
         self._lock = threading.Lock()
+        self._closed = False
         self._next = 0
         self._held: dict[int, Any] = {}
         self._returned: list[tuple[int, Any]] = []  # a heap; positions differ, so items are never compared
@@ -87,16 +88,18 @@ class IterableSource:
             raise ValueError(f"an iterable cannot delay what is given back: expected delay=0, got {delay}")
         with self._lock:
             for token in tokens:
-                heapq.heappush(self._returned, (token, self._held.pop(token)))
+                item = self._held.pop(token)
+                if not self._closed:
+                    heapq.heappush(self._returned, (token, item))
 
     def extend(self, tokens: Iterable[int]) -> None:
         """Does nothing: an iterable takes nothing back by itself."""
 
     def close(self) -> None:
-        """Stop pulling and let go of the iterable and of every item."""
+        """Stop pulling and let go of the iterable. Items that are out may still end."""
         self._feed.close()
         with self._lock:
-            self._held.clear()
+            self._closed = True
             self._returned.clear()
 
 

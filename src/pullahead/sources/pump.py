@@ -12,7 +12,7 @@ How the pump works. Two counters, each written by one side only: `_asked` by the
 thread. The thread pulls while `_pulled < _asked` and never beyond, so that an iterable with side effects
 is not drained ahead of demand. Items cross in a deque, whose append and popleft are atomic. No lock is
 taken per item: with one, the two threads hand the interpreter to each other for every item (a convoy),
-and a quick generator costs ten times as much. An event is only set when the other side may be asleep.
+and a quick generator costs many times as much. An event is only set when the other side may be asleep.
 """
 
 from __future__ import annotations

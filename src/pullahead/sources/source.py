@@ -79,4 +79,7 @@ class Source(Protocol):
         """These items are still being worked on: move their deadlines on."""
 
     def close(self) -> None:
-        """Nothing more will be taken. Lets go of files and threads; may be called twice."""
+        """Nothing more will be taken. Lets go of files and threads; may be called twice.
+
+        Tokens that are out may still end, in each of the three ways.
+        """

@@ -1,0 +1,233 @@
+"""The seed's API over one engine: init, get, wait, put, kill, get_actor, shutdown.
+
+Rules
+-----
+1. One engine per process. The first use starts the local one; `init` chooses another.
+2. An engine is eight verbs. Its token for an actor is opaque here, and can be pickled.
+3. Meaning follows Ray wherever the name is Ray's, so that a program moves by changing one import.
+
+The process of an actor has an engine too: the one of the program that started it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, overload
+
+from pullahead.actors.classes import ActorHandle
+from pullahead.actors.refs import ObjectRef
+
+if TYPE_CHECKING:
+    from pullahead.actors.classes import ActorClass
+    from pullahead.actors.options import Options
+    from pullahead.actors.signatures import ClassSpec
+
+__all__ = ["Engine", "current_engine", "get", "get_actor", "init", "kill", "put", "shutdown", "wait"]
+
+
+class Engine(Protocol):
+    """What an engine must do."""
+
+    name: str
+
+    def create(
+        self,
+        actor_class: ActorClass,
+        spec: ClassSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Options,
+    ) -> ActorHandle:
+        """Start an actor, or find it if the options say so."""
+
+    def call(
+        self, token: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], group: str | None
+    ) -> ObjectRef:
+        """Send a call."""
+
+    def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
+        """Wait for values."""
+
+    def wait(
+        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef], list[ObjectRef]]:
+        """Wait until some refs are ready."""
+
+    def put(self, value: Any) -> ObjectRef:
+        """Store a value that many may read."""
+
+    def kill(self, token: Any) -> None:
+        """End an actor's process."""
+
+    def find(self, name: str) -> ActorHandle:
+        """Find a named actor."""
+
+    def shutdown(self) -> None:
+        """End every actor and free what the engine holds."""
+
+
+_ENGINES = ("local", "ray")
+_lock = threading.RLock()
+_current: Engine | None = None
+
+
+def init(engine: str = "local", *, ignore_reinit_error: bool = False, **engine_options: Any) -> None:
+    """Choose and start the engine. Optional: the first use starts "local".
+
+    Args:
+        engine: "local" (processes on this machine) or "ray".
+        ignore_reinit_error: do nothing if this same engine runs already.
+        engine_options: passed to the engine.
+
+    Raises:
+        RuntimeError: if an engine runs already.
+        ValueError: if the engine is unknown.
+    """
+    with _lock:
+        if engine not in _ENGINES:
+            raise ValueError(f"unknown engine {engine!r}; known: {', '.join(_ENGINES)}")
+        if _current is not None:
+            if ignore_reinit_error and _current.name == engine:
+                return
+            raise RuntimeError(
+                f"the engine {_current.name!r} runs already: call shutdown() first, "
+                "or init(ignore_reinit_error=True)"
+            )
+        set_engine(_start(engine, engine_options))
+
+
+def _start(engine: str, options: dict[str, Any]) -> Engine:
+    if engine == "local":
+        from pullahead.actors.local.engine import start
+
+        return start(**options)
+    try:
+        from pullahead.actors import ray
+    except ImportError as error:
+        raise ImportError('the Ray engine is not installed: pip install "pullahead[ray]"') from error
+    return ray.start(**options)  # type: ignore[no-any-return]
+
+
+def set_engine(engine: Engine | None) -> None:
+    """Make this the engine of the process: for `init`, for actor processes, and after a fork."""
+    global _current
+    _current = engine
+
+
+def current_engine() -> Engine:
+    """Return the engine of this process; start the local one if there is none."""
+    engine = _current
+    if engine is None:
+        with _lock:
+            if _current is None:
+                init()
+            engine = _current
+            assert engine is not None
+    return engine
+
+
+def running_engine() -> Engine | None:
+    """Return the engine of this process, or None; starts nothing."""
+    return _current
+
+
+def shutdown() -> None:
+    """End every actor of this program and free everything. Safe to call twice; `init` works again.
+
+    Raises:
+        RuntimeError: in an actor, because the engine is the driver's.
+    """
+    with _lock:
+        engine = _current
+        if engine is not None:
+            engine.shutdown()
+            set_engine(None)
+
+
+@overload
+def get(refs: ObjectRef, *, timeout: float | None = None) -> Any: ...
+@overload
+def get(refs: Sequence[ObjectRef], *, timeout: float | None = None) -> list[Any]: ...
+def get(refs: ObjectRef | Sequence[ObjectRef], *, timeout: float | None = None) -> Any:
+    """Return the value of a ref, or the values of a list of refs, in order.
+
+    A value is decoded once: two calls return the same object.
+
+    Args:
+        refs: one ref, or a list of them.
+        timeout: seconds to wait for all of them; None waits for ever, 0 only looks.
+
+    Raises:
+        GetTimeoutError: if the time is over. The call goes on.
+        ActorDiedError: if the actor's process ended before it answered.
+        Exception: what the method raised, as its own type, with the remote traceback as its cause.
+    """
+    if isinstance(refs, ObjectRef):
+        return current_engine().get((refs,), timeout)[0]
+    return current_engine().get(_checked_refs(refs, "get"), timeout)
+
+
+def wait(
+    refs: list[ObjectRef], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+) -> tuple[list[ObjectRef], list[ObjectRef]]:
+    """Wait until `num_returns` refs are ready, or until the time is over.
+
+    Returns:
+        (ready, others), both in the order given; at most `num_returns` are in `ready`.
+
+    Raises:
+        TypeError: if `refs` is not a list of refs.
+        ValueError: if a ref is there twice, or `num_returns` is not in 1..len(refs).
+    """
+    del fetch_local  # there is one machine: what is ready is local
+    if not isinstance(refs, list):
+        raise TypeError(f"wait() needs a list of refs, got {type(refs).__name__}")
+    _checked_refs(refs, "wait")
+    if len(set(refs)) != len(refs):
+        raise ValueError("wait() needs each ref once, and the list has one twice")
+    if not refs:
+        return [], []
+    if not 1 <= num_returns <= len(refs):
+        raise ValueError(f"num_returns must be from 1 to {len(refs)} (the number of refs), got {num_returns}")
+    return current_engine().wait(refs, num_returns, timeout)
+
+
+def _checked_refs(refs: Any, where: str) -> Sequence[ObjectRef]:
+    if not isinstance(refs, (list, tuple)):
+        raise TypeError(f"{where}() needs an ObjectRef or a list of them, got {type(refs).__name__}")
+    for ref in refs:
+        if not isinstance(ref, ObjectRef):
+            raise TypeError(f"{where}() needs ObjectRefs, and the list holds a {type(ref).__name__}")
+    return refs
+
+
+def put(value: Any) -> ObjectRef:
+    """Store a value once, for many readers. Large arrays in it arrive read-only.
+
+    Raises:
+        TypeError: for an ObjectRef: pass it on as it is.
+    """
+    if isinstance(value, ObjectRef):
+        raise TypeError("put() of an ObjectRef: pass the ref itself on, or put a list that holds it")
+    return current_engine().put(value)
+
+
+def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
+    """End an actor's process at once. Pending and later calls fail with ActorDiedError."""
+    if not isinstance(actor, ActorHandle):
+        raise TypeError(f"kill() needs an actor handle, got {type(actor).__name__}")
+    if not no_restart:
+        raise ValueError("no_restart must be True: an actor on one machine is not restarted")
+    actor._engine.kill(actor._token)
+
+
+def get_actor(name: str) -> ActorHandle:
+    """Return the handle of a named actor.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"get_actor() needs a non-empty name, got {name!r}")
+    return current_engine().find(name)

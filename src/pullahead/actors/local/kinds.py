@@ -1,0 +1,52 @@
+"""What frames say: between processes, to the fork server, and from it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Between two processes (drivers and actors alike). The number in the frame's head is in brackets.
+CREATE: Final = 0  # [0] the first frame to a new actor: its world, its class, its arguments
+CALL: Final = 1  # [call] method, group, refs, dependencies, slab; payload: arguments
+REPLY: Final = 2  # [call] flag VALUE or ERROR; refs, slab; payload: result
+FETCH: Final = 3  # [object] to its owner: send me the value when it is there
+FETCHED: Final = 4  # [object] flag VALUE, ERROR or LOST; refs, slab; payload
+SHARE: Final = 5  # [object] to its owner: I gave a ref to this process
+RELEASE: Final = 6  # [object] to its owner: so many refs have died here
+SLAB_FREE: Final = 7  # [slab] the last view of it is gone: use it again
+SLAB_DROP: Final = 8  # [slab] it will not be used again: unmap it
+
+# To the fork server
+SPAWN: Final = 0  # [request, 0 if nobody waits] actor, label, name, get_if_exists, num_gpus; fd; payload: handle
+CONNECT: Final = 1  # [process] here is the other end of my channel to it; fd
+KILL: Final = 2  # [process]
+LOOKUP: Final = 3  # [request] name
+SHUTDOWN: Final = 4  # from the driver
+
+# From the fork server
+DIED: Final = 0  # [process] label, pid, exit code, detail
+ACCEPT: Final = 1  # [process] it opened a channel to you; fd
+ANSWER: Final = 2  # [request] flag FOUND, TAKEN, UNKNOWN or STARTED; payload: handle
+
+# Flags
+VALUE: Final = 0
+ERROR: Final = 1
+LOST: Final = 2
+STARTED: Final = 0
+FOUND: Final = 1
+TAKEN: Final = 2
+UNKNOWN: Final = 3
+
+# Process numbers: session (23 bits) | creator (20 bits) | count (20 bits), so that every process can number
+# what it creates without asking, and a handle from another run is recognised.
+COUNT_BITS: Final = 20
+SESSION_SHIFT: Final = 40
+
+
+def creator_of(process: int) -> int:
+    """Return the serial number of the process that chose this number."""
+    return (process >> COUNT_BITS) & ((1 << COUNT_BITS) - 1)
+
+
+def session_of(process: int) -> int:
+    """Return the run that this number belongs to."""
+    return process >> SESSION_SHIFT

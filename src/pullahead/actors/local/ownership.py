@@ -1,0 +1,173 @@
+"""The counts behind refs: what this process owns and lent, and what it borrowed.
+
+The rules are in objects.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, final
+from weakref import WeakValueDictionary
+
+from pullahead.actors.local import kinds, serial
+from pullahead.actors.local.objects import ERROR, BorrowedRef, LocalRef
+from pullahead.errors import ObjectLostError
+
+if TYPE_CHECKING:
+    from pullahead.actors.local.runtime import Runtime
+    from pullahead.actors.local.serial import Payload
+    from pullahead.actors.local.wire import Channel
+
+__all__ = ["Objects"]
+
+_PINNED = -1  # the "process" of a ref that a user pickled
+
+
+@final
+class Objects:
+    """The tables of one process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lock = threading.RLock()  # see objects.py
+        self._lent: dict[int, LocalRef] = {}  # number -> what we own and others may ask for
+        self._counts: dict[int, dict[int, int]] = {}  # number -> process -> refs there
+        self._borrowed: WeakValueDictionary[tuple[int, int], BorrowedRef] = WeakValueDictionary()
+        self._pinned: list[LocalRef] = []
+        self._releases: deque[tuple[int, int, int]] = deque()
+
+    # handing refs on
+
+    def share(self, ref: LocalRef, process: int) -> None:
+        """Count a ref that is about to be sent to a process."""
+        if ref.owner == self._runtime.me:
+            ref.keep()
+            self._lend(ref, process)
+        else:
+            channel = self._runtime.channel_to(ref.owner)
+            if channel is not None:
+                channel.send(kinds.SHARE, ref.number, head=(process,))
+
+    def _lend(self, ref: LocalRef, process: int) -> None:
+        with self._lock:
+            if process not in self._runtime.dead:
+                self._lent[ref.number] = ref
+                self._count(ref.number, process, 1)
+
+    def pin(self, ref: LocalRef) -> None:
+        """Keep a ref for ever: a user pickled it, and nobody knows where the copy is."""
+        if ref.owner == self._runtime.me:
+            ref.keep()
+            with self._lock:
+                self._lent[ref.number] = ref
+                self._counts.setdefault(ref.number, {})[_PINNED] = 1
+        else:
+            self._pinned.append(ref)
+
+    def adopt(self, owner: int, number: int) -> LocalRef:
+        """Take over a ref that arrived, with its count."""
+        with self._lock:
+            if owner == self._runtime.me:
+                ref = self._lent[number]
+                self._count(number, owner, -1)
+                return ref
+            borrowed = self._borrow(owner, number)
+            borrowed.count += 1
+            return borrowed
+
+    def find(self, owner: int, number: int) -> LocalRef:
+        """Return the ref that a pickle names; its count came with the message."""
+        with self._lock:
+            if owner == self._runtime.me and number in self._lent:
+                return self._lent[number]
+            return self._borrow(owner, number)
+
+    def _borrow(self, owner: int, number: int) -> BorrowedRef:
+        ref = self._borrowed.get((owner, number))
+        if ref is None:
+            ref = self._borrowed[owner, number] = BorrowedRef(self._runtime, owner, number)
+        return ref
+
+    def _count(self, number: int, process: int, change: int) -> None:
+        counts = self._counts.setdefault(number, {})
+        counts[process] = counts.get(process, 0) + change
+        if counts[process] == 0:
+            del counts[process]
+            if not counts:
+                del self._counts[number]
+                self._lent.pop(number, None)
+
+    # giving refs back
+
+    def released(self, owner: int, number: int, count: int) -> None:
+        """Note that a borrowed ref died. Called by `__del__`: no lock, no wait."""
+        self._releases.append((owner, number, count))
+        self._runtime.loop.call(self._send_releases)
+
+    def _send_releases(self) -> None:
+        while self._releases:
+            owner, number, count = self._releases.popleft()
+            channel = self._runtime.channel_to(owner)
+            if channel is not None:
+                channel.send(kinds.RELEASE, number, head=(count,))
+
+    # frames
+
+    def on_share(self, channel: Channel, number: int, process: int) -> None:
+        """A borrower of ours sent the ref on."""
+        del channel
+        with self._lock:
+            if process not in self._runtime.dead and number in self._lent:
+                self._count(number, process, 1)
+
+    def on_release(self, channel: Channel, number: int, count: int) -> None:
+        """Refs died in the process at the other end."""
+        with self._lock:
+            if channel.peer not in self._runtime.dead and number in self._lent:
+                self._count(number, channel.peer, -count)
+
+    def on_fetch(self, channel: Channel, number: int) -> None:
+        """A borrower wants the value."""
+        ref = self._lent.get(number)
+        if ref is None:
+            channel.send(kinds.FETCHED, number, kinds.LOST)
+        elif not ref.on_settled(lambda: self._send_value(channel, ref)):
+            self._send_value(channel, ref)
+
+    def _send_value(self, channel: Channel, ref: LocalRef) -> None:
+        assert ref.payload is not None, "a ref that is lent keeps its payload"
+        flag = kinds.ERROR if ref.state == ERROR else kinds.VALUE
+        self._runtime.ship(channel, kinds.FETCHED, ref.number, flag, (), ref.payload)
+
+    def fetch(self, ref: BorrowedRef) -> None:
+        """Ask the owner of a borrowed ref for its value."""
+        channel = self._runtime.channel_to(ref.owner)
+        if channel is None:
+            self._lose(ref)
+        else:
+            channel.send(kinds.FETCH, ref.number)
+
+    def on_fetched(self, owner: int, number: int, state: int, payload: Payload | None) -> None:
+        """The value of a borrowed ref came; None if the owner has none."""
+        ref = self._borrowed.get((owner, number))
+        if ref is None:
+            return
+        if payload is None:
+            self._lose(ref)
+        else:
+            ref.settle(state, payload)
+
+    def _lose(self, ref: LocalRef) -> None:
+        gone = self._runtime.dead.get(ref.owner)
+        why = f"its owner died: {gone}" if gone else "its owner has freed it"
+        ref.settle(ERROR, serial.dumps_error(ObjectLostError(f"the value of {ref!r} is gone: {why}")))
+
+    def on_died(self, process: int) -> None:
+        """A process died: drop its counts, lose what it owned. It is in `runtime.dead` already."""
+        with self._lock:
+            for number in [n for n, counts in self._counts.items() if process in counts]:
+                self._count(number, process, -self._counts[number][process])
+            lost = [ref for ref in self._borrowed.values() if ref.owner == process]
+        for ref in lost:
+            self._lose(ref)

@@ -1,0 +1,290 @@
+"""One process in the net of peers: its channels, its calls, and the deaths of others.
+
+Rules
+-----
+1. What this process sends to another goes over one channel: the one it opened, or the one that it was
+   offered first. So calls from one caller arrive in order, and a release never overtakes a share.
+2. Opening never waits: this end is used at once, the other end goes to the peer through the fork server.
+3. Only the fork server says that a process is dead. An end of file says nothing (a fork made by user code may
+   hold the socket open, and the exit code is not known yet), and neither does EPIPE.
+4. A death is judged when the notice has come and the channel has been read to its end: a reply that was sent
+   before the death counts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, final
+
+from pullahead.actors.local import kinds, serial
+from pullahead.actors.local.io import Loop
+from pullahead.actors.local.objects import ERROR, READY, LocalRef
+from pullahead.actors.local.ownership import Objects
+from pullahead.actors.local.serial import Payload
+from pullahead.actors.local.wire import Channel, Handler, socket_pair
+from pullahead.errors import ActorDiedError, ProtocolError, PullaheadError
+
+__all__ = ["Runtime"]
+
+
+def _unexpected(channel: Channel, *frame: object) -> None:
+    raise ProtocolError(f"process {channel.peer:x} sent a frame that this process does not serve: {frame[:3]}")
+
+
+@final
+class Runtime:
+    """What a driver and an actor have in common.
+
+    Args:
+        me: the number of this process.
+        serial_number: its place in the order of births, the prefix of the numbers it gives to actors.
+        hub: this end of the channel to the fork server.
+        on_hub_end: called, under the loop's lock, when the fork server is gone.
+    """
+
+    def __init__(
+        self, me: int, serial_number: int, hub: socket.socket, on_hub_end: Callable[[], None]
+    ) -> None:
+        self.me = me
+        self.loop = Loop()
+        self.objects = Objects(self)
+        self.dead: dict[int, ActorDiedError] = {}
+        self.numbers = itertools.count(1)
+        self.closed = False
+        first = kinds.session_of(me) << kinds.SESSION_SHIFT | serial_number << kinds.COUNT_BITS
+        self._births = itertools.count(first | 1)
+        self._lock = threading.RLock()  # guards the three tables below; nothing is sent while it is held
+        self._channels: dict[int, Channel] = {}  # where to send
+        self._links: dict[int, list[Channel]] = {}  # all channels with a process
+        self._asking: dict[int, Callable[[int, bytes], None]] = {}  # requests to the fork server
+        self.handlers: list[Handler] = [_unexpected] * 9
+        self._serve_peers()
+        from_hub: list[Handler] = [self._on_died, self._on_accept, self._on_answer]
+        self.hub = Channel(hub, -1, self.loop, from_hub, lambda channel: on_hub_end())
+
+    def _serve_peers(self) -> None:
+        objects, handlers = self.objects, self.handlers
+        handlers[kinds.REPLY] = self._on_reply
+        handlers[kinds.FETCH] = lambda c, number, flag, head, data, fds: objects.on_fetch(c, number)
+        handlers[kinds.FETCHED] = self._on_fetched
+        handlers[kinds.SHARE] = lambda c, number, flag, head, data, fds: objects.on_share(c, number, head[0])
+        handlers[kinds.RELEASE] = lambda c, number, flag, head, data, fds: objects.on_release(
+            c, number, head[0]
+        )
+
+    # channels
+
+    def channel_to(self, process: int) -> Channel | None:
+        """Return the channel for what this process sends to another; None if that one is dead."""
+        channel = self._channels.get(process)
+        return channel if channel is not None else self._connect(process)
+
+    def _connect(self, process: int) -> Channel | None:
+        if process in self.dead:
+            return None
+        ours, theirs = socket_pair()
+        with self._lock:
+            known = self._channels.get(process)
+            if known is None:
+                channel = self.link(process, ours)
+        if known is not None:
+            ours.close()
+            theirs.close()
+            return known
+        self.hub.send(kinds.CONNECT, process, fds=(theirs.detach(),))
+        return channel
+
+    def link(self, process: int, sock: socket.socket) -> Channel:
+        """Make a channel of a socket whose other end a process has, or will have."""
+        channel = Channel(sock, process, self.loop, self.handlers, self._on_end)
+        with self._lock:
+            self._links.setdefault(process, []).append(channel)
+            self._channels.setdefault(process, channel)
+        return channel
+
+    def next_actor(self) -> int:
+        """Return a number for a new actor."""
+        return next(self._births)
+
+    def check_may_block(self) -> None:
+        """Refuse to wait where waiting would be for ever."""
+        if self.closed:
+            raise PullaheadError("the engine of this ref was shut down, or belongs to the process that forked")
+        if self.loop.must_not_block():
+            raise RuntimeError(
+                "a blocking get() or wait() on the thread that receives results would wait for itself: "
+                "in a callback of a future, use .future() or await, or start a thread"
+            )
+
+    # sending values
+
+    def ship(
+        self, channel: Channel, kind: int, number: int, flag: int, prefix: tuple[Any, ...], payload: Payload
+    ) -> None:
+        """Send a frame with a pickled value: the refs in it are counted first, large parts go by slab."""
+        if not payload.refs and not payload.buffers:
+            channel.send(kind, number, flag, (*prefix, None, None) if prefix else None, payload.data)
+            return
+        for ref in payload.refs:
+            self.objects.share(ref, channel.peer)
+        refs = tuple((ref.owner, ref.number) for ref in payload.refs) or None
+        channel.send(kind, number, flag, (*prefix, refs, None), payload.data)
+
+    def unship(
+        self, channel: Channel, refs: Any, slab: Any, data: bytes, fds: list[int]
+    ) -> Payload:
+        """Undo `ship`: take over the refs, and map the slab."""
+        payload = Payload(data)
+        if refs is not None:
+            payload.refs = [self.objects.adopt(owner, number) for owner, number in refs]
+        return payload
+
+    def call(self, process: int, kind: int, prefix: tuple[Any, ...], payload: Payload) -> LocalRef:
+        """Send a call and return the ref of its result."""
+        number = next(self.numbers)
+        channel = self.channel_to(process)
+        ref = LocalRef(self, self.me, number, channel)
+        if channel is None:
+            ref.settle(ERROR, serial.dumps_error(self.dead[process]))
+            return ref
+        channel.pending[number] = ref
+        self.ship(channel, kind, number, 0, prefix, payload)
+        if channel.ended and process in self.dead:
+            self._fail_pending(channel, self.dead[process])  # its death was judged while we sent
+        return ref
+
+    # frames from peers
+
+    def _on_reply(
+        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
+    ) -> None:
+        payload = self.unship(channel, *head, data, fds) if head else Payload(data)
+        ref = channel.pending.get(number)
+        if ref is not None:
+            ref.settle(ERROR if flag else READY, payload)
+            channel.pending.pop(number, None)
+
+    def _on_fetched(
+        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
+    ) -> None:
+        if flag == kinds.LOST:
+            self.objects.on_fetched(channel.peer, number, ERROR, None)
+            return
+        payload = self.unship(channel, *head, data, fds) if head else Payload(data)
+        self.objects.on_fetched(channel.peer, number, ERROR if flag else READY, payload)
+
+    # frames from the fork server
+
+    def ask_hub(
+        self, kind: int, head: tuple[Any, ...], payload: bytes = b"", fds: tuple[int, ...] = ()
+    ) -> tuple[int, bytes]:
+        """Send a request to the fork server and wait for its answer."""
+        self.check_may_block()
+        request = next(self.numbers)
+        arrived = threading.Event()
+        answers: list[tuple[int, bytes]] = []
+
+        def answered(flag: int, data: bytes) -> None:
+            answers.append((flag, data))
+            arrived.set()
+
+        self._asking[request] = answered
+        self.hub.send(kind, request, head=head, payload=payload, fds=fds)
+        if self.hub.ended:
+            answered(-1, b"")
+        arrived.wait()
+        self._asking.pop(request, None)
+        if answers[0][0] < 0:
+            raise PullaheadError("the fork server ended: no actor can be started or found; call shutdown()")
+        return answers[0]
+
+    def _on_answer(
+        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
+    ) -> None:
+        answered = self._asking.pop(number, None)
+        if answered is not None:
+            answered(flag, data)
+
+    def _on_accept(
+        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
+    ) -> None:
+        self.link(number, socket.socket(fileno=fds[0])).pump()
+
+    def _on_died(
+        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
+    ) -> None:
+        self.bury(number, ActorDiedError(*head))
+
+    # deaths
+
+    def bury(self, process: int, error: ActorDiedError) -> None:
+        """Judge a death: read what is left, then fail what waits. Under the loop's lock."""
+        with self._lock:
+            if process in self.dead:
+                return
+            self.dead[process] = error
+            self._channels.pop(process, None)
+            links = self._links.pop(process, [])
+        for channel in links:
+            if channel.ended:
+                self._on_end(channel)
+            else:
+                channel.interrupt()  # so that there is an end, even if a fork holds the other end open
+                channel.pump()
+        self.objects.on_died(process)
+
+    def _on_end(self, channel: Channel) -> None:
+        error = self.dead.get(channel.peer)
+        if error is not None:
+            channel.close()
+            self._fail_pending(channel, error)
+
+    def _fail_pending(self, channel: Channel, error: ActorDiedError) -> None:
+        if not channel.pending:
+            return
+        payload = serial.dumps_error(error)
+        while channel.pending:
+            try:
+                _, ref = channel.pending.popitem()
+            except KeyError:  # another thread took the last one
+                return
+            ref.settle(ERROR, payload)
+
+    def on_hub_gone(self) -> None:
+        """Judge everyone dead: actors do not outlive the fork server."""
+        for answered in list(self._asking.values()):
+            answered(-1, b"")
+        for process in list(self._links):
+            self.bury(process, ActorDiedError(f"{process:x}", None, None, "the fork server ended"))
+
+    def close(self) -> None:
+        """Free everything; what waits fails."""
+        self.closed = True
+        with self.loop.lock:
+            for process in list(self._links):
+                self.bury(process, ActorDiedError(f"{process:x}", None, None, "by shutdown()"))
+            for answered in list(self._asking.values()):
+                answered(-1, b"")
+            self.hub.close()
+        self.loop.close()
+
+    def abandon(self) -> None:
+        """Switch off in a forked process: close descriptors, touch nothing that is shared."""
+        self.closed = True
+        self.loop.abandon()
+        self.hub.abandon()
+        for links in self._links.values():
+            for channel in links:
+                channel.abandon()
+
+
+def close_fd(fd: int) -> None:
+    """Close a descriptor that may be closed already."""
+    try:
+        os.close(fd)
+    except OSError:
+        pass

@@ -1,0 +1,275 @@
+"""Frames, and the channel that carries them between two processes.
+
+A frame is a fixed head (body length, number, head length, kind, descriptors, flag), a marshalled head if
+there is more to say, and a payload that nobody opens on the way. Marshal, not pickle, for the head: it
+is made of builtin types only, and costs 0.15 µs.
+
+Sending never waits for the peer in the thread that reads. A frame of at most `WHOLE` bytes is sent at once by
+the thread that has it; what the kernel does not take waits in `_out` for the loop. Other threads wait
+while more than `HIGH` bytes stand there, and the loop never does.
+
+A KeyboardInterrupt may hit the driver's main thread between any two bytecodes, so it must not find a
+frame half sent: one that fits one kernel buffer is taken whole or not at all, and larger ones are
+left to the loop. Payloads of some size travel in shared memory and not here (slabs.py), so frames are small.
+"""
+
+from __future__ import annotations
+
+import array
+import marshal
+import os
+import select
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, final
+
+from pullahead.actors.local.io import READ, WRITE, Loop
+
+__all__ = ["FIXED", "WHOLE", "Channel", "Handler", "socket_pair"]
+
+FIXED: Final = struct.Struct("<QQIBBH")
+WHOLE: Final = 32 << 10  # Linux takes a unix stream message of up to about 36 KiB as one buffer, or not at all
+HIGH: Final = 4 << 20  # bytes; above it a sender waits. 20 full socket buffers, 1 ms at memory speed
+LOW: Final = 1 << 20
+CHUNK: Final = 64 << 10  # what one read takes at most; malloc would ask the kernel for 128 KiB and more each time
+_DESCRIPTORS: Final = 64  # how many may arrive with one read
+_FD_SPACE: Final = socket.CMSG_SPACE(4 * _DESCRIPTORS)
+
+Handler = Callable[["Channel", int, int, tuple[Any, ...], bytes, list[int]], None]
+"""(channel, number, flag, head, payload, descriptors): what a frame of one kind does."""
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Make the two ends of a channel."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+
+
+@final
+class Channel:
+    """One end of a connection to another process."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: int,
+        loop: Loop,
+        handlers: Sequence[Handler],
+        on_end: Callable[[Channel], None],
+    ) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.peer = peer
+        self.ended = False  # the peer's end is closed and everything it sent was handled
+        self.broken = False  # sending is no use any more
+        self.claimed: Any = None  # who reads this channel instead of the loop; see `inbox`
+        self.inbox: deque[tuple[bytes, list[Any], int, Any]] = deque()  # what a claimer read and left to the loop
+        self.pending: dict[int, Any] = {}  # number -> ref that waits for a reply on this channel
+        self.slabs: Any = None  # shared memory in both directions; made by slabs.py
+        self._loop = loop
+        self._handlers = handlers
+        self._on_end = on_end
+        self._room = threading.Condition()
+        self._out: deque[tuple[memoryview, Sequence[int]]] = deque()
+        self._out_bytes = 0
+        self._rest = bytearray()
+        self._fds: deque[int] = deque()
+        sock.setblocking(True)  # each call says MSG_DONTWAIT, but for a claimer's read
+        loop.watch(self.fd, self.on_event)
+
+    # sending
+
+    def send(
+        self,
+        kind: int,
+        number: int = 0,
+        flag: int = 0,
+        head: tuple[Any, ...] | None = None,
+        payload: bytes | bytearray | memoryview = b"",
+        fds: Sequence[int] = (),
+    ) -> None:
+        """Send a frame. The descriptors are the channel's from now on: it closes them once they are sent."""
+        packed = b"" if head is None else marshal.dumps(head, 2)
+        size = len(packed)
+        frame = b"".join(
+            (FIXED.pack(size + len(payload), number, size, kind, len(fds), flag), packed, payload)
+        )
+        with self._room:
+            if not self._out and len(frame) <= WHOLE and self._send_now(frame, fds):
+                return
+            if self.broken:
+                _close_all(fds)
+                return
+            self._out.append((memoryview(frame), fds))
+            self._out_bytes += len(frame)
+            self._loop.modify(self.fd, WRITE)
+            if self._out_bytes > HIGH and not self._loop.must_not_block():
+                self._room.wait_for(lambda: self._out_bytes <= LOW or self.broken)
+
+    def _send_now(self, frame: bytes, fds: Sequence[int]) -> bool:
+        """Try to send a whole frame; say whether it is done with."""
+        try:
+            if fds:
+                socket.send_fds(self.sock, [frame], list(fds), socket.MSG_DONTWAIT)
+                _close_all(fds)
+            else:
+                self.sock.send(frame, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._break()
+            _close_all(fds)
+        return True
+
+    def _break(self) -> None:
+        self.broken = True
+        for _, fds in self._out:
+            _close_all(fds)
+        self._out.clear()
+        self._out_bytes = 0
+        self._room.notify_all()
+
+    def _flush(self) -> None:
+        with self._room:
+            try:
+                while self._out:
+                    view, fds = self._out[0]
+                    self._out_bytes -= self._send_some(view, fds)
+                self._loop.modify(self.fd, READ)
+            except BlockingIOError:
+                pass
+            except OSError:
+                self._break()
+            if self._out_bytes <= LOW:
+                self._room.notify_all()
+
+    def _send_some(self, view: memoryview, fds: Sequence[int]) -> int:
+        if fds:
+            sent = socket.send_fds(self.sock, [view], list(fds), socket.MSG_DONTWAIT)
+            _close_all(fds)
+        else:
+            sent = self.sock.send(view, socket.MSG_DONTWAIT)
+        if sent == len(view):
+            self._out.popleft()
+        else:
+            self._out[0] = (view[sent:], ())
+        return sent
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much still waits for the kernel."""
+        return self._out_bytes
+
+    # receiving, always under the loop's lock
+
+    def on_event(self, events: int) -> None:
+        """Handle what epoll says about this channel."""
+        if events & select.EPOLLOUT and self._out:
+            self._flush()
+        if events & ~select.EPOLLOUT:
+            self.pump(until_empty=events & ~(select.EPOLLIN | select.EPOLLOUT) != 0)
+
+    def pump(self, until_empty: bool = True) -> None:
+        """Read and handle everything that has arrived.
+
+        A short read says that the socket is empty, which saves a system call, unless descriptors came with it
+        (the kernel stops after them) or the peer has hung up (that news comes once).
+        """
+        if self.claimed is not None or self.ended:
+            return
+        while self.inbox:
+            data, ancillary, _, _ = self.inbox.popleft()
+            if not data:
+                self._end()
+                return
+            self._take(data, ancillary)
+        while True:
+            try:
+                data, ancillary, _, _ = self.sock.recvmsg(CHUNK, _FD_SPACE, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, ancillary = b"", []
+            if not data:
+                self._end()
+                return
+            self._take(data, ancillary)
+            if len(data) < CHUNK and not ancillary and not until_empty:
+                return
+
+    def _take(self, data: bytes, ancillary: list[Any]) -> None:
+        if ancillary:
+            self._fds.extend(received_fds(ancillary))
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < FIXED.size or len(self._rest) < _frame_size(self._rest):
+                return
+            data, self._rest = bytes(self._rest), bytearray()
+        done = self._parse(data)
+        if done < len(data):
+            self._rest += memoryview(data)[done:]
+
+    def _parse(self, data: bytes) -> int:
+        """Handle the whole frames at the front of `data`; return how many bytes they were."""
+        start, end, fixed = 0, len(data), FIXED.size
+        while end - start >= fixed:
+            size, number, head_size, kind, fds, flag = FIXED.unpack_from(data, start)
+            middle = start + fixed + head_size
+            stop = start + fixed + size
+            if stop > end:
+                break
+            head = marshal.loads(data[start + fixed : middle]) if head_size else ()
+            taken = [self._fds.popleft() for _ in range(fds)] if fds else []
+            self._handlers[kind](self, number, flag, head, data[middle:stop], taken)
+            start = stop
+        return start
+
+    def _end(self) -> None:
+        if not self.ended:
+            self.ended = True
+            self._loop.unwatch(self.fd)
+            self._on_end(self)
+
+    def interrupt(self) -> None:
+        """Make a claimer's blocking read return; what had arrived is still read first."""
+        try:
+            self.sock.shutdown(socket.SHUT_RD)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Close this end. Under the loop's lock."""
+        self.ended = True
+        self._loop.unwatch(self.fd)
+        with self._room:
+            self._break()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the descriptors and nothing else."""
+        self.broken = self.ended = True
+        self.sock.close()
+        _close_all(self._fds)
+        self._fds.clear()
+
+
+def _frame_size(data: bytearray) -> int:
+    return FIXED.size + int(FIXED.unpack_from(data)[0])
+
+
+def received_fds(ancillary: list[Any]) -> list[int]:
+    """Unpack the descriptors that came with a read."""
+    found = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    for fd in found:
+        os.set_inheritable(fd, False)
+    return list(found)
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)

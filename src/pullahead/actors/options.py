@@ -1,0 +1,105 @@
+"""The options of an actor: what is known, what each engine can honour, and how to say no.
+
+An option that is accepted is honoured. Ray has more of them; those that one machine cannot honour
+(restarts, detached lifetime, a runtime environment that installs things) raise, because an option
+that is quietly ignored is found out in production.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, final
+
+__all__ = ["Options", "unknown_option"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `@remote(...)` and `.options(...)` accept.
+
+    Args:
+        name: register the actor under this name; `get_actor(name)` finds it.
+        get_if_exists: with `name`: return the registered actor, if there is one.
+        max_concurrency: how many calls may run at once: threads, or coroutines of an async actor.
+            None is 1 for threads and 1000 for coroutines.
+        concurrency_groups: groups of methods with threads of their own: {"control": 1}.
+        num_cpus: advisory on one machine.
+        num_gpus: devices to give to the process, through CUDA_VISIBLE_DEVICES. A fraction shares one
+            device; 0 hides them all; None leaves the environment alone.
+        env_vars: environment variables, set before the user's class is imported (`runtime_env`).
+    """
+
+    name: str | None = None
+    get_if_exists: bool = False
+    max_concurrency: int | None = None
+    concurrency_groups: dict[str, int] = field(default_factory=dict)
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    env_vars: dict[str, str] = field(default_factory=dict)
+
+    def merged(self, given: dict[str, Any]) -> Options:
+        """Return these options with what a user wrote laid over them."""
+        changes = dict(given)
+        for name in ("max_restarts", "max_task_retries"):
+            if changes.pop(name, 0) != 0:
+                raise ValueError(f"{name} must be 0: an actor on one machine is not restarted")
+        if changes.pop("lifetime", None) is not None:
+            raise ValueError("lifetime must be None: actors end with the program that started them")
+        if "runtime_env" in changes:
+            changes["env_vars"] = _env_vars(changes.pop("runtime_env"))
+        known = {f.name for f in fields(self)} - {"env_vars"}
+        for name in changes.keys() - known - {"env_vars"}:
+            raise unknown_option(
+                name, sorted(known | {"runtime_env", "max_restarts", "max_task_retries", "lifetime"})
+            )
+        options = replace(self, **changes)
+        options._validate()
+        return options
+
+    def _validate(self) -> None:
+        if self.name is not None and (not isinstance(self.name, str) or not self.name):
+            raise ValueError(f"name must be a non-empty string, got {self.name!r}")
+        if self.get_if_exists and self.name is None:
+            raise ValueError("get_if_exists=True needs a name")
+        if self.max_concurrency is not None:
+            _positive("max_concurrency", self.max_concurrency)
+        for group, size in self.concurrency_groups.items():
+            _positive(f"concurrency_groups[{group!r}]", size)
+        for name in ("num_cpus", "num_gpus"):
+            _amount(name, getattr(self, name))
+
+
+def unknown_option(name: str, known: list[str], what: str = "option") -> TypeError:
+    """Build the error that names what would have been accepted."""
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return TypeError(f"unknown {what} {name!r}{hint} Known: {', '.join(known)}")
+
+
+def _positive(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+
+def _amount(name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
+    if name == "num_gpus" and value > 1 and value != int(value):
+        raise ValueError(f"num_gpus above 1 must be whole, got {value!r}")
+
+
+def _env_vars(runtime_env: Any) -> dict[str, str]:
+    if runtime_env is None:
+        return {}
+    unknown = set(runtime_env) - {"env_vars"}
+    if unknown:
+        raise ValueError(f"runtime_env can only hold env_vars on one machine, got {sorted(unknown)}")
+    env_vars = dict(runtime_env.get("env_vars", {}))
+    for key, value in env_vars.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"runtime_env env_vars must be strings, got {key!r}: {value!r}")
+    return env_vars

@@ -1,0 +1,5 @@
+"""`python -m pullahead.cli` is the `pullahead` command."""
+
+from pullahead.cli import main
+
+main()

@@ -1,0 +1,150 @@
+"""One `pullahead run`, from its options to its exit code.
+
+The order matters. What costs nothing to check is checked first (the work, the items, the files), then
+workers are started, and the first byte of an existing file is touched only when there is a result to
+write.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, final
+
+from pullahead.cli.ending import FAILED, INTERRUPTED, OK, USAGE, Refused, no_reader, say, tell
+from pullahead.cli.inputs import choose_items
+from pullahead.cli.interrupts import Interrupts
+from pullahead.cli.outputs import NoReader, Results, open_results, set_standard_output_aside
+from pullahead.cli.target import load_work
+from pullahead.errors import SourceError
+from pullahead.sources import JsonlSink, total_hint
+from pullahead.sources.jsonl_sink import Mode
+
+WHO = "pullahead run"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What was asked for on the command line."""
+
+    work: str
+    inputs: tuple[str, ...]
+    from_: str | None
+    to: str | None
+    mode: Mode | None
+    engine: str
+    timeline: str | None
+    report: bool
+    traceback: bool
+    options: dict[str, Any]  # of `pullahead.Pool`, those that were given
+
+    def run(self) -> int:
+        """Do it, say what went wrong, and return the exit code."""
+        with Interrupts() as interrupts:
+            try:
+                return self._run(interrupts)
+            except NoReader:
+                return no_reader()
+            except KeyboardInterrupt:
+                say("interrupted before the first item", WHO)
+                return INTERRUPTED
+            except (Refused, SourceError) as error:
+                return self._end(USAGE, str(error), error)
+            except Exception as error:  # noqa: BLE001  the last place where it can be said in one line
+                return self._end(FAILED, f"the run ended: {tell(error)}", error)
+
+    def _run(self, interrupts: Interrupts) -> int:
+        if self.mode and self.to is None:
+            raise Refused(f"expected --to FILE with --{self.mode}, got none")
+        _check_timeline(self.timeline)
+        _check_engine(self.engine)
+        items, place = choose_items(self.inputs, self.from_)
+        aside = set_standard_output_aside()  # before the work's module can print into it
+        work = load_work(self.work)
+        with self._open_sink(aside, items) as sink:
+            results = Results(sink, self.traceback)
+            report = self._work(work, items, results, interrupts)
+        self._summarize(report)
+        if interrupts.seen:
+            say(f"interrupted: {_counts(results)}, {_left(results, report, items, place)}", WHO)
+            return INTERRUPTED
+        if results.failed:
+            total = results.done + results.failed
+            say(f"{results.failed} of {total} items failed; the first: {results.first_failure}", WHO)
+        return FAILED if results.failed else OK
+
+    def _open_sink(self, aside: IO[Any], items: Iterable[Any]) -> JsonlSink:
+        if self.to is None:
+            return JsonlSink(aside)
+        return open_results(self.to, self.mode or "refuse", items)
+
+    def _work(self, work: Any, items: Iterable[Any], results: Results, interrupts: Interrupts) -> Any:
+        import pullahead
+
+        if self.engine != "local":
+            pullahead.init(self.engine)
+        try:
+            pool = pullahead.Pool(work, progress=True, trace=self.timeline is not None, **self.options)
+        except (TypeError, ValueError, NotImplementedError) as error:  # an option, or the work's shape
+            raise Refused(str(error)) from error
+        with pool:
+            interrupts.drain = pool.drain
+            pool.run(items, results)
+        return pool.report
+
+    def _summarize(self, report: Any) -> None:
+        if self.timeline is not None:
+            report.timeline(self.timeline)
+        if self.report or _is_terminal():
+            with suppress(OSError):
+                print(report, file=sys.stderr, flush=True)
+
+    def _end(self, code: int, line: str, error: BaseException) -> int:
+        if self.traceback:
+            traceback.print_exception(error)
+        say(line, WHO)
+        return code
+
+
+def _counts(results: Results) -> str:
+    return f"{results.done} done, {results.failed} failed"
+
+
+def _left(results: Results, report: Any, items: Iterable[Any], place: str) -> str:
+    total = total_hint(items)
+    if total is not None:
+        return f"{total - results.done - results.failed} left"
+    return f"{report.left} given back; what was not read of {place} is left, too"
+
+
+def _check_timeline(file: str | None) -> None:
+    """A picture that cannot be drawn is refused before hours of work, not after."""
+    if file is None:
+        return
+    from pullahead.observe.report import SUFFIXES
+
+    path = Path(file)
+    if path.suffix not in SUFFIXES:
+        raise Refused(f"expected --timeline to end in {', '.join(SUFFIXES)}, got {file!r}")
+    if not path.absolute().parent.is_dir():
+        raise Refused(f"expected --timeline in a folder that exists, got {file!r}")
+    if path.suffix != ".json" and importlib.util.find_spec("matplotlib") is None:
+        raise Refused(f"--timeline {file} needs matplotlib: pip install 'pullahead[viz]'")
+
+
+def _check_engine(engine: str) -> None:
+    if engine == "ray" and importlib.util.find_spec("ray") is None:
+        raise Refused("--engine ray needs Ray: pip install 'pullahead[ray]'")
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:  # closed
+        return False

@@ -1,0 +1,106 @@
+"""Where the results of `pullahead run` go, and what is counted on the way.
+
+Standard output belongs to the results: before the work is imported it is set aside, and whatever else
+prints there (the work, in this process or in a worker) goes to standard error instead of into the middle
+of the data.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import IO, Any, final
+
+from pullahead.cli.ending import Refused, tell
+from pullahead.errors import ResultError
+from pullahead.sources import JsonlSink, is_failure
+from pullahead.sources.jsonl_sink import Mode
+
+
+class NoReader(Exception):  # noqa: N818  nobody's error: `head` has read enough
+    """Whoever read our output has gone."""
+
+
+def set_standard_output_aside() -> IO[Any]:
+    """Return the real standard output; from now on its descriptor leads to standard error."""
+    if sys.stdout is None:
+        raise Refused("expected somewhere to write, but standard output is closed; use --to FILE")
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, io.UnsupportedOperation):  # replaced by something without a descriptor
+        return sys.stdout
+    sys.stdout.flush()
+    aside = os.fdopen(os.dup(number), "wb")
+    os.dup2(2, number)
+    return aside
+
+
+def open_results(to: str, mode: Mode, source: Any) -> JsonlSink:
+    """Open the file for the results.
+
+    Raises:
+        Refused: it exists, cannot be written, or is the file that the items come from.
+    """
+    if _same_file(to, source):
+        raise Refused(f"expected --to to be another file than --from, got {to!r} for both")
+    try:
+        return JsonlSink(to, mode)
+    except FileExistsError:
+        raise Refused(f"the file {to!r} exists; use --append, --overwrite, or another name") from None
+    except OSError as error:
+        raise Refused(f"cannot write {to!r}: {error.strerror or error}") from error
+
+
+def _same_file(to: str, source: Any) -> bool:
+    try:
+        return Path(to).samefile(getattr(source, "name", ""))
+    except OSError:
+        return False
+
+
+@final
+class Results:
+    """The sink of the command line: writes lines, counts them, and remembers the first failure.
+
+    A result that JSON cannot hold is recorded as the failure of its item, so that one odd result does not
+    cost the others.
+
+    Args:
+        sink: writes the lines.
+        tracebacks: print the traceback of each failure to standard error.
+    """
+
+    def __init__(self, sink: JsonlSink, tracebacks: bool = False) -> None:
+        self._sink = sink
+        self._tracebacks = tracebacks
+        self.done = self.failed = 0
+        self.first_failure = ""
+
+    def __call__(self, result: Any, item: Any) -> None:
+        """Write one line."""
+        try:
+            self._write(result, item)
+        except BrokenPipeError as error:
+            raise NoReader from error
+
+    def _write(self, result: Any, item: Any) -> None:
+        if is_failure(result):
+            self._fail(item, result.error, result.attempts, result.traceback)
+            return
+        try:
+            self._sink(result, item)
+        except ResultError as error:
+            self._fail(item, error, 1, "")
+        else:
+            self.done += 1
+
+    def _fail(self, item: Any, error: BaseException, attempts: int, traceback: str) -> None:
+        self._sink.write_error(item, error, attempts)
+        self.failed += 1
+        if self.failed == 1:
+            named = "" if isinstance(error, ResultError) else f"item {item!r}: "
+            self.first_failure = f"{named}{tell(error)}"
+        if self._tracebacks and traceback:
+            print(f"item {item!r}, attempt {attempts}:\n{traceback.rstrip()}", file=sys.stderr, flush=True)

@@ -1,0 +1,92 @@
+"""`pullahead run`: the options, and nothing else. What they do is in `job`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from pullahead.sources.jsonl_sink import Mode
+
+
+def auto_or_number(value: str) -> int | str:
+    """The word auto, or a whole number of at least 1."""
+    if value == "auto":
+        return value
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"expected auto or a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+FROM_0: Final = click.IntRange(min=0)
+FROM_1: Final = click.IntRange(min=1)
+SECONDS: Final = click.FloatRange(min=0)
+SOME_SECONDS: Final = click.FloatRange(min=0, min_open=True)
+ENGINES: Final = click.Choice(["local", "ray"])
+
+
+@click.command(short_help="Run work over items, results as lines of JSON.")
+@click.argument("work", metavar="WORK")
+@click.argument("inputs", metavar="[INPUT]...", nargs=-1)
+@click.option(
+    "--from", "from_", metavar="FILE", help="Items: one per line, JSON values if it ends in .jsonl."
+)
+@click.option("--to", metavar="FILE", help="Results: a new file, instead of standard output.")
+@click.option("--append", "mode", flag_value="append", help="Add to the --to file if it exists.")
+@click.option("--overwrite", "mode", flag_value="overwrite", help="Replace the --to file if it exists.")
+@click.option("-w", "--workers", type=FROM_1, metavar="N", help="Processes; one per core if not given.")
+@click.option(
+    "--lookahead",
+    type=auto_or_number,
+    metavar="auto|N",
+    help="Items that a worker holds ahead; auto finds it by measuring.",
+)
+@click.option("--batch-size", type=FROM_1, metavar="N", help="Hand the work N items at once, as a list.")
+@click.option("--batch-wait", type=SECONDS, metavar="S", help="Seconds that a batch waits to be full.")
+@click.option(
+    "--load-concurrency", type=auto_or_number, metavar="auto|N", help="Loads at a time in each worker."
+)
+@click.option("--retries", type=FROM_0, metavar="N", help="Try an item that failed N times more.")
+@click.option(
+    "--item-timeout", type=SOME_SECONDS, metavar="S", help="Seconds until an item counts as failed."
+)
+@click.option("--ordered/--unordered", default=None, help="Results in the items' order, or as they come.")
+@click.option("--engine", type=ENGINES, default="local", help="Where the workers run: here, or on Ray.")
+@click.option("--timeline", metavar="FILE", help="Draw what each worker did: .svg, .png, .json for Perfetto.")
+@click.option("--report", is_flag=True, help="Say at the end what happened, even if nobody watches.")
+@click.option("--traceback", is_flag=True, help="Show the tracebacks of what goes wrong.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    /,
+    work: str,
+    inputs: tuple[str, ...],
+    from_: str | None,
+    to: str | None,
+    mode: Mode | None,
+    engine: str,
+    timeline: str | None,
+    report: bool,
+    traceback: bool,
+    **options: Any,
+) -> None:
+    """Run WORK over each INPUT and write one line of JSON per item.
+
+    WORK is a function f(item), or a class with a method process, as module:name or path/to/file.py:name. The
+    current folder is searched first. Items are the INPUTs, or the lines of --from FILE, or what is piped to
+    standard input (-). Each line of the output has the item with its result or its error.
+
+    \b
+    Examples:
+      pullahead run hashes.py:sha256 *.iso
+      find . -name '*.py' | pullahead run shrink:Compress --to sizes.jsonl -w 8
+
+    Exit code: 0 all done, 1 some items failed, 2 wrong usage, 130 interrupted. Ctrl-C once finishes what
+    runs, twice ends at once.
+    """
+    from pullahead.cli.job import Job
+
+    given = {name: value for name, value in options.items() if value is not None}
+    job = Job(work, inputs, from_, to, mode, engine, timeline, report, traceback, given)
+    ctx.exit(job.run())

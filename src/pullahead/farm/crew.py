@@ -1,0 +1,243 @@
+"""The caller's side of one queue and its workers: starts them, talks to the queue, replaces the lost.
+
+One outbox and one `Caller` serve every run of the crew. What the queue says about a run is handed to that
+run; the rest (sums, spans, goodbyes) is kept here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import Future, wait
+from functools import partial
+from threading import RLock
+from typing import Any, Final, Protocol, final
+
+from pullahead import actors
+from pullahead.core import messages as m
+from pullahead.core.exchange import Caller
+from pullahead.core.meter import WorkerTotals
+from pullahead.core.retry import RetryPolicy
+from pullahead.core.trace import Span
+from pullahead.errors import ActorDiedError, RunError
+from pullahead.farm.machine import thread_share
+from pullahead.farm.payload import pack_error
+from pullahead.farm.queue import Queue
+from pullahead.farm.work import WorkSpec
+from pullahead.farm.worker import Worker, WorkerOptions
+
+#: Workers that die one after the other without a single item ending in between: then something is wrong
+#: that a sixth one will not mend.
+_DEATHS: Final = 5
+
+
+class RunPort(Protocol):
+    """What the crew tells a run. Called on the engine's thread: must not wait."""
+
+    def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
+        """These items have ended."""
+
+    def starved(self) -> None:
+        """Workers wait for items of this run."""
+
+    def ended(self) -> None:
+        """The run is closed and every item has ended."""
+
+    def broke(self, error: BaseException) -> None:
+        """Nothing more will come."""
+
+
+@final
+class Crew:
+    """One queue actor and its workers. See the module.
+
+    Args:
+        spec: the work.
+        workers: how many, at least 1.
+        options: how a worker works.
+        actor_options: options of the worker actors, as the engine takes them.
+        retry: what happens to failed items.
+    """
+
+    def __init__(
+        self,
+        spec: WorkSpec,
+        workers: int,
+        options: WorkerOptions,
+        actor_options: dict[str, Any],
+        retry: RetryPolicy,
+    ) -> None:
+        self.size = workers
+        self.totals: dict[int, WorkerTotals] = {}
+        self.trace: dict[int, list[Span]] = {}
+        self._lock = RLock()
+        self._caller = Caller()
+        self._outbox: list[m.Message] = []
+        self._runs: dict[int, RunPort] = {}
+        self._next_run = self._next_item = self._next_worker = 0
+        self._stopping = False
+        self._error: BaseException | None = None
+        self._deaths = 0
+        self._said_goodbye: set[int] = set()
+        self._lane: dict[int, int] = {}  # a worker that replaces a lost one has its lane
+        self._spec, self._options = spec, options
+        environment = thread_share(workers) | actor_options.get("runtime_env", {}).get("env_vars", {})
+        runtime_env = actor_options.get("runtime_env", {}) | {"env_vars": environment}
+        self._actor_options = actor_options | {"runtime_env": runtime_env}
+        self._queue: Any = actors.remote(Queue).remote(retry)
+        self._workers: dict[int, Any] = {}
+        self._ends: dict[int, Future[None]] = {}
+        for lane in range(workers):
+            self._start_worker(lane)
+
+    # Runs
+
+    def open(self, run: RunPort) -> int:
+        """Begin a run. Returns its number. Raises what has broken the crew, if it is broken."""
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            number, self._next_run = self._next_run, self._next_run + 1
+            self._runs[number] = run
+            self._say((m.OPEN, number))
+            return number
+
+    def reserve(self, count: int) -> int:
+        """Return the first of so many item numbers that nobody else has."""
+        with self._lock:
+            first, self._next_item = self._next_item, self._next_item + count
+            return first
+
+    def submit(self, run: int, first: int, payloads: list[Any], cause: str) -> None:
+        """Send items whose numbers are consecutive from `first` on."""
+        self._say((m.SUBMIT, run, first, payloads, cause))
+
+    def close_run(self, run: int) -> None:
+        """No more items will come for this run."""
+        self._say((m.CLOSE, run))
+
+    def cancel_run(self, run: int) -> None:
+        """Forget what is unstarted of a run."""
+        self._say((m.CANCEL, run))
+
+    def stop(self) -> None:
+        """Let every worker finish what it runs and end; then end the queue. Waits for it."""
+        with self._lock:
+            first, self._stopping = not self._stopping, True
+            ends = list(self._ends.values())
+            if first and self._error is None:
+                self._say((m.STOP,))
+        try:
+            if self._error is None:
+                wait(ends)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End every process of the crew at once."""
+        with self._lock:
+            self._stopping = True
+            handles = [*self._workers.values(), self._queue]
+            self._workers.clear()
+        for handle in handles:
+            actors.kill(handle)
+
+    # Talking to the queue
+
+    def _say(self, *messages: m.Message) -> None:
+        with self._lock:
+            self._outbox.extend(messages)
+            if self._caller.may_send and self._error is None:
+                self._send()
+
+    def _send(self) -> None:
+        messages, self._outbox = self._outbox, []
+        self._caller.called()
+        call = self._queue.exchange.remote(m.CALLER, messages)
+        call.future().add_done_callback(self._answered)
+
+    def _answered(self, call: Future[list[m.Message]]) -> None:
+        error = call.exception()
+        if error is not None:
+            self._queue_ended(error)
+            return
+        with self._lock:
+            self._caller.answered()
+            if self._error is None and (self._outbox or self._caller.must_send):
+                self._send()
+        for message in call.result():
+            self._received(message)
+
+    def _received(self, message: m.Message) -> None:
+        kind, about, *rest = message
+        if kind == m.OUTCOMES:
+            self._deaths = 0
+            self._runs[about].items_ended(*rest)
+        elif kind == m.STARVED:
+            self._runs[about].starved()
+        elif kind == m.ENDED:
+            self._runs.pop(about).ended()
+        elif kind == m.TOTALS:
+            (totals,) = rest
+            totals.worker = self._lane[about]
+            self.totals[about] = totals
+        elif kind == m.TRACE:
+            (spans,) = rest
+            self.trace.setdefault(self._lane[about], []).extend(spans)
+        elif kind == m.BYE:
+            self._said_goodbye.add(about)
+
+    # Life and death
+
+    def _start_worker(self, lane: int) -> None:
+        with self._lock:
+            number, self._next_worker = self._next_worker, self._next_worker + 1
+            self._lane[number] = lane
+            handle = actors.remote(Worker).options(**self._actor_options).remote(
+                number, self._queue, self._spec, self._options
+            )
+            self._workers[number] = handle
+            self._ends[number] = end = handle.run.remote().future()
+        end.add_done_callback(partial(self._worker_ended, number))
+
+    def _worker_ended(self, number: int, end: Future[None]) -> None:
+        error = end.exception()
+        if number in self._said_goodbye:
+            if error is not None and not isinstance(error, ActorDiedError):
+                warnings.warn(f"`close` of the work raised {error!r} in worker {number}", stacklevel=2)
+        elif error is not None and not self._stopping:
+            if isinstance(error, ActorDiedError):
+                self._replace(number, error)
+            else:
+                self._break(error)  # its constructor raised: every other worker's would, too
+
+    def _replace(self, number: int, error: ActorDiedError) -> None:
+        with self._lock:
+            self._workers.pop(number, None)
+            self._deaths += 1
+            if self._deaths < _DEATHS * self.size:
+                self._say((m.LOST, number, pack_error(error)))
+                self._start_worker(self._lane[number])
+                return
+        broken = RunError(
+            f"{self._deaths} workers died one after the other and no item ended in between: nothing that was "
+            f"yielded before is lost, the items that were unfinished are. The last one: {error}"
+        )
+        broken.__cause__ = error
+        self._break(broken)
+
+    def _queue_ended(self, error: BaseException) -> None:
+        if self._stopping:
+            return
+        broken = RunError(f"the queue is gone, and with it the unfinished items: {error}")
+        broken.__cause__ = error
+        self._break(broken)
+
+    def _break(self, error: BaseException) -> None:
+        with self._lock:
+            if self._error is not None:
+                return
+            self._error = error
+            runs = list(self._runs.values())
+            self._runs.clear()
+        for run in runs:
+            run.broke(error)

@@ -1,0 +1,65 @@
+"""Failures: as values in the caller's hands, and on their way there."""
+
+from __future__ import annotations
+
+import reprlib
+from dataclasses import dataclass
+from typing import Any, final
+
+from pullahead.core import retry
+from pullahead.errors import PullaheadError
+
+
+@final
+class RetryLater(PullaheadError):
+    """Raise it in the work: run this item again, `seconds` from now. It costs the item no attempt."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"the work asked for this item again in {self.seconds} s"
+
+
+@final
+class Reject(PullaheadError):
+    """Raise it in the work: this item fails for good, whatever `retries` says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"rejected: {self.reason}"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item that failed for good. With `on_error="collect"` it stands in the place of a result.
+
+    Attributes:
+        item: the item, as the source gave it.
+        error: the exception of the last attempt, of its own type.
+        traceback: where in the worker it was raised, as text.
+        attempts: how often the item was tried.
+    """
+
+    item: Any
+    error: BaseException
+    traceback: str
+    attempts: int
+
+    def __repr__(self) -> str:
+        tried = "once" if self.attempts == 1 else f"{self.attempts} times"
+        return f"<Failure of {reprlib.repr(self.item)}: {self.error!r}, tried {tried}>"
+
+
+def kind_of(error: BaseException) -> tuple[str, float]:
+    """Return the kind of a failure and the delay it asks for, as `core.retry` wants them."""
+    if isinstance(error, RetryLater):
+        return retry.LATER, float(error.seconds)
+    if isinstance(error, Reject):
+        return retry.REJECT, 0.0
+    return retry.ERROR, 0.0

@@ -1,0 +1,103 @@
+"""The options of `map`, `run` and `Pool`: checked once, in one place, with one clear line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, final
+
+from pullahead.core.retry import RetryPolicy
+from pullahead.farm.machine import usable_cores
+from pullahead.farm.work import WorkSpec
+from pullahead.farm.worker import WorkerOptions
+
+#: Options that the design has a place for and that are not built yet.
+_LATER: Final = ("item_timeout", "journal")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user may say about a run; the meaning of each is documented at `pullahead.map`.
+
+    Raises:
+        TypeError, ValueError: an option that makes no sense; the message says what was expected.
+        NotImplementedError: an option that is not built yet.
+    """
+
+    workers: int | None = None
+    lookahead: int | str = "auto"
+    batch_size: int | None = None
+    batch_wait: float = 0.0
+    load: Callable[..., Any] | None = None
+    store: Callable[..., Any] | None = None
+    load_concurrency: int | str = "auto"
+    on_error: str = "raise"
+    retries: int = 0
+    item_timeout: float | None = None
+    journal: Any = None
+    trace: bool = False
+    ordered: bool = True
+    pairs: bool = False
+    progress: Any = None
+    worker_options: dict[str, Any] | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        _expect_count("workers", self.workers, 1, "None")
+        _expect_count("lookahead", self.lookahead, 0, "'auto'")
+        _expect_count("batch_size", self.batch_size, 1, "None")
+        _expect_count("load_concurrency", self.load_concurrency, 1, "'auto'")
+        _expect_count("retries", self.retries, 0)
+        if not isinstance(self.batch_wait, int | float) or not 0 <= self.batch_wait < float("inf"):
+            raise ValueError(f"batch_wait: expected seconds from 0, got {self.batch_wait!r}")
+        if self.on_error not in ("raise", "collect"):
+            raise ValueError(f"on_error: expected 'raise' or 'collect', got {self.on_error!r}")
+        if self.progress not in (None, True, False) and not callable(self.progress):
+            raise TypeError(f"progress: expected None, True or a function of a report, got {self.progress!r}")
+        if self.worker_options is not None and not isinstance(self.worker_options, dict):
+            raise TypeError(f"worker_options: expected a dict of actor options, got {self.worker_options!r}")
+        for name in _LATER:
+            if getattr(self, name) is not None:
+                raise NotImplementedError(f"{name}: not available in this version")
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers: one per usable core unless the user said otherwise."""
+        return self.workers or usable_cores()
+
+    @property
+    def unit(self) -> int:
+        """How many items one call of `process` takes."""
+        return self.batch_size or 1
+
+    def spec(self, work: Any) -> WorkSpec:
+        """Return what travels to the workers."""
+        return WorkSpec(work, self.load, self.store, self.batch_size or 0)
+
+    def worker(self) -> WorkerOptions:
+        """Return how a worker works."""
+        return WorkerOptions(
+            lookahead=_number(self.lookahead),
+            batch_wait=float(self.batch_wait),
+            load_concurrency=_number(self.load_concurrency),
+            trace=bool(self.trace),
+        )
+
+    def retry(self) -> RetryPolicy:
+        """Return what happens to failed items."""
+        return RetryPolicy(retries=self.retries)
+
+
+def _number(value: int | str) -> int | None:
+    return None if isinstance(value, str) else value
+
+
+def _expect_count(name: str, value: Any, least: int, otherwise: str = "") -> None:
+    special = {"None": None, "'auto'": "auto"}
+    if otherwise and value == special[otherwise]:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        wanted = f"a whole number or {otherwise}" if otherwise else "a whole number"
+        raise TypeError(f"{name}: expected {wanted}, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name}: expected a number from {least}, got {value}")

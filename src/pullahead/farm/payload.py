@@ -1,0 +1,72 @@
+"""Items, results and errors as bytes: pickled once by the sender, unpickled once by the receiver.
+
+The queue passes payloads on and never opens them. A small one is plain bytes. One that has large buffers
+(arrays, or simply a large pickle) keeps them beside the pickle, so that the engine can move them through
+shared memory instead of through its sockets.
+"""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from typing import Any, Final, final
+
+from pullahead.actors import serial
+from pullahead.errors import RemoteError, RemoteTraceback
+
+#: Bytes. From here on, shared memory is cheaper than a copy through a socket.
+LARGE: Final = 64 * 1024
+
+
+@final
+class Payload:
+    """A pickle with its large buffers beside it. Pickling it again copies nothing but references."""
+
+    __slots__ = ("buffers", "data")
+
+    def __init__(self, data: Any, buffers: list[Any]) -> None:
+        self.data = data
+        self.buffers = buffers
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        data = pickle.PickleBuffer(self.data) if len(self.data) >= LARGE else self.data
+        return Payload, (data, [pickle.PickleBuffer(buffer) for buffer in self.buffers])
+
+
+def pack(value: Any) -> Any:
+    """Pickle a value: bytes, or a `Payload`. Raises what pickling raises."""
+    data, buffers = serial.dumps(value)
+    if buffers or len(data) >= LARGE:
+        return Payload(data, [buffer.raw() for buffer in buffers])
+    return data
+
+
+def unpack(payload: Any) -> Any:
+    """Unpickle what `pack` made."""
+    if type(payload) is bytes:
+        return pickle.loads(payload)
+    return pickle.loads(payload.data, buffers=payload.buffers)
+
+
+def pack_error(error: BaseException) -> Any:
+    """Describe an exception so that it arrives at least as text."""
+    text = "".join(traceback.format_exception(error))
+    summary = "".join(traceback.format_exception_only(error)).strip()
+    try:
+        pickled = pack(error)
+        unpack(pickled)  # many exceptions pickle and then fail to unpickle: find out here, where it can be told
+    except Exception:  # noqa: BLE001  whatever user code does in a pickle, the text still arrives
+        pickled = None
+    return pack((pickled, summary, text))
+
+
+def unpack_error(payload: Any) -> tuple[BaseException, str]:
+    """Return the exception, with the other process's traceback as its cause, and that traceback."""
+    pickled, summary, text = unpack(payload)
+    error: BaseException
+    try:
+        error = unpack(pickled) if pickled is not None else RemoteError(summary)
+    except Exception:  # noqa: BLE001  its class may not exist on this side
+        error = RemoteError(summary)
+    error.__cause__ = RemoteTraceback(text)
+    return error, text

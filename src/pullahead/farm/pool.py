@@ -1,0 +1,330 @@
+"""The public face: `map`, `run` and `Pool`."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import fields, replace
+from threading import Lock, Thread
+from time import monotonic
+from types import TracebackType
+from typing import Any, Final, Self, final
+
+from pullahead.core.meter import WorkerTotals
+from pullahead.farm.crew import Crew
+from pullahead.farm.failure import Failure
+from pullahead.farm.machine import usable_cores
+from pullahead.farm.options import Options
+from pullahead.farm.payload import unpack, unpack_error
+from pullahead.farm.run import DONE, Outcome, Run
+from pullahead.farm.submissions import Submissions
+from pullahead.observe.progress import watcher
+from pullahead.observe.report import Report
+from pullahead.sources import Sink, as_sink, as_source, total_hint
+
+#: Seconds between two looks at a run for its progress.
+_PROGRESS_EVERY: Final = 0.2
+
+
+def map(work: Any, items: Any, **options: Any) -> Results:
+    """Run `work` on every item, on all cores, and iterate over the results.
+
+    Work starts when `map` is called, not when it is iterated. Workers pull their next items while they
+    compute; `items` is read as results are taken, so that it may be endless.
+
+    Args:
+        work: a function of one item; or a class (or a `functools.partial` of one) that is built once in each
+            worker and has `process(loaded)` and, if it wants, `load(item)`, `store(result, item)`,
+            `discard(loaded)` and `close()`.
+        items: any iterable; not a `str`, `bytes` or mapping.
+        workers: processes; None is one per core that this process may use.
+        ordered: results in the order of the items. At most some thousand can wait for a slow one.
+        pairs: iterate over (item, result) instead of results.
+        lookahead: how many items a worker holds beyond the one that it computes. "auto" finds it; a number
+            fixes it; 0 asks when idle.
+        batch_size: with N, `process` gets a list of up to N loaded items and returns a list as long.
+        batch_wait: seconds that a batch which is not full waits for more items.
+        load, store: for a plain function: `load(item)` runs ahead of it and `store(result, item)` behind it,
+            several at a time, both while it computes. May be `async def`. `load` may happen in two workers
+            for one item, so it must not claim anything. What `store` returns is the recorded result.
+        load_concurrency: loads (and stores) at a time in one worker; "auto" is what the lookahead holds.
+        on_error: "raise" raises the work's own exception at the item's turn and ends the run; "collect"
+            yields a `Failure` in place of the result.
+        retries: how often an item that raised is tried again.
+        trace: record what every worker did, for `report.timeline`.
+        progress: True shows a line on standard error if that is a terminal; a function is called with a
+            `Report` now and then.
+        worker_options: options of the worker actors, for example `{"num_gpus": 1}`.
+
+    Returns:
+        An iterator with `.report` (live) and `.close()`; also a context manager. Leaving it early gives back
+        what is held, finishes what runs and discards those results.
+
+    Raises:
+        TypeError, ValueError: wrong arguments, at once.
+        Exception: of the work, of its constructor, or of `items`, at their turn.
+        RunError: the run cannot go on; the message says what is lost.
+    """
+    chosen = Options(**options)
+    source, total = as_source(items), total_hint(items)
+    pool = Pool(work, **options)
+    return Results(Run(pool._crew, source, ordered=chosen.ordered, unit=chosen.unit), chosen, pool, total, owner=True)
+
+
+def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
+    """Run `work` on everything in `source`, hand each result to `sink(result, item)`, and return the report.
+
+    The sink is called in this thread, one result at a time, in order unless `ordered=False`. Items that fail
+    come to it as `Failure` (`on_error` is "collect" here). A KeyboardInterrupt gives back what is held,
+    finishes what runs, hands it to the sink, and is raised again with the report as its `report`.
+
+    Args:
+        work, options: as for `map`.
+        source: any iterable, or a `pullahead.sources` source.
+        sink: a function of (result, item), or None.
+    """
+    with Pool(work, **options) as pool:
+        pool.run(source, sink)
+    return pool.report  # now that every worker has said goodbye, nothing is missing in it
+
+
+@final
+class Pool:
+    """Workers that are built once and used many times. Options are those of `map`.
+
+    `map`, `run` and `submit` may be used side by side and from several threads. Leaving the `with` block
+    finishes what runs and ends the workers.
+    """
+
+    def __init__(self, work: Any, **options: Any) -> None:
+        self._options = Options(**options)
+        spec = self._options.spec(work)
+        self._name = spec.name
+        actor_options = dict(self._options.worker_options or {})
+        self._crew = Crew(
+            spec, self._options.worker_count, self._options.worker(), actor_options, self._options.retry()
+        )
+        self._lock = Lock()
+        self._closed = False
+        self._submissions: Submissions | None = None
+        self._last: Results | None = None
+
+    def map(self, items: Any, **options: Any) -> Results:
+        """As `pullahead.map`. `ordered`, `pairs`, `on_error` and `progress` may differ from the pool's."""
+        chosen = self._chosen(options)
+        source, total = as_source(items), total_hint(items)
+        results = Results(
+            Run(self._crew, source, ordered=chosen.ordered, unit=chosen.unit), chosen, self, total, owner=False
+        )
+        self._last = results
+        return results
+
+    def run(self, source: Any, sink: Any = None, **options: Any) -> Report:
+        """As `pullahead.run`."""
+        write = as_sink(sink)
+        results = self.map(source, on_error="collect", pairs=True, **options)
+        try:
+            _drain_into(results, write)
+        except KeyboardInterrupt as interrupt:
+            results.cancel()
+            _drain_into(results, write)
+            interrupt.report = results.report  # type: ignore[attr-defined]
+            raise
+        except BaseException:
+            results.close()
+            raise
+        return results.report
+
+    def submit(self, item: Any) -> Future[Any]:
+        """Run the work on one item. The future gets its result or its exception."""
+        with self._lock:
+            self._check_open()
+            if self._submissions is None:
+                self._submissions = Submissions(self._crew)
+        return self._submissions.submit(item)
+
+    def drain(self) -> None:
+        """Take no more items; give back what is held and finish what runs. Does not wait. From any thread."""
+        if self._last is not None:
+            self._last.cancel()
+
+    @property
+    def report(self) -> Report:
+        """The report of the last `map` or `run`; of the pool as a whole before the first."""
+        if self._last is not None:
+            return self._last.report
+        return Report(workers=list(self._crew.totals.values()), title=self._name)
+
+    def close(self) -> None:
+        """Finish what runs, then end the workers. Waits for it. May be called twice."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        try:
+            if self._last is not None:
+                self._last.cancel()
+            if self._submissions is not None:
+                self._submissions.close()
+        finally:
+            self._crew.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _chosen(self, options: dict[str, Any]) -> Options:
+        self._check_open()
+        allowed = {"ordered", "pairs", "on_error", "progress"}
+        unknown = sorted(set(options) - allowed)
+        if unknown:
+            names = {field.name for field in fields(Options)}
+            why = "is an option of the Pool itself" if unknown[0] in names else "is unknown"
+            raise TypeError(f"{unknown[0]}: {why}; one map of a pool takes {', '.join(sorted(allowed))}")
+        return replace(self._options, **options)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the pool is closed")
+
+
+@final
+class Results(Iterator[Any]):
+    """What `map` returns: an iterator over results that knows its report."""
+
+    def __init__(self, run: Run, options: Options, pool: Pool, total: int | None, *, owner: bool) -> None:
+        self._run = run
+        self._options = options
+        self._pool = pool
+        self._owner = owner  # of the pool, which then ends with this iterator
+        self._total = total
+        self._baseline = {name: replace(one) for name, one in pool._crew.totals.items()}
+        self._outcomes: deque[Outcome] = deque()
+        self._progress = watcher(options.progress, total)
+        self._closed = False
+
+    @property
+    def report(self) -> Report:
+        """What happened so far."""
+        run, crew = self._run, self._pool._crew
+        totals = [_since(one, self._baseline.get(name)) for name, one in crew.totals.items()]
+        known = run.submitted if run.source_ended else self._total
+        return Report(
+            workers=totals,
+            done=run.done,
+            failed=run.failed,
+            left=run.left,
+            total=known,
+            seconds=(run.finished or monotonic()) - run.started,
+            started=run.started,
+            trace=dict(crew.trace) if self._options.trace else None,
+            title=self._pool._name,
+            fixed_lookahead=None if isinstance(self._options.lookahead, str) else self._options.lookahead,
+            cores=usable_cores(),
+        )
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        while not self._outcomes:
+            if self._closed:
+                raise StopIteration
+            self._fill()
+        item, state, payload = self._outcomes.popleft()
+        if state == DONE:
+            result = unpack(payload)
+        else:
+            result = self._failure(item, payload)
+        return (item, result) if self._options.pairs else result
+
+    def cancel(self) -> None:
+        """Take no more items; what runs is finished and can still be iterated over."""
+        self._run.cancel()
+
+    def close(self) -> None:
+        """Give back what is held, finish what runs, discard those results. Waits for it."""
+        if self._closed:
+            return
+        self._closed = True
+        self._outcomes.clear()
+        try:
+            self._run.cancel()
+            self._run.wait_ended()
+        finally:
+            self._finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Dropped before its end: a loop that was left by `break`. What runs must still be finished, and that
+        # takes time which a destructor must not take; a thread that the interpreter waits for has it.
+        if not getattr(self, "_closed", True) and not sys.is_finalizing():
+            self._closed = True
+            self._run.cancel()
+            if self._owner:
+                Thread(target=self._pool.close, name="pullahead-drain").start()
+
+    def _fill(self) -> None:
+        """Wait for outcomes; ends this iterator when there are no more."""
+        try:
+            patience = None if self._progress is None else _PROGRESS_EVERY
+            outcomes = self._run.take(patience)
+        except Exception:
+            self._closed = True
+            self._finish()
+            raise
+        if self._progress is not None:
+            self._progress.update(self.report)
+        if outcomes is None:
+            self._closed = True
+            self._finish()
+        else:
+            self._outcomes.extend(outcomes)
+
+    def _finish(self) -> None:
+        if self._owner:
+            self._pool.close()
+        if self._progress is not None:
+            self._progress.update(self.report)
+            self._progress.close()
+
+    def _failure(self, item: Any, payload: Any) -> Failure:
+        """Return the failure as a value, or raise it and end the run."""
+        packed, attempts = payload
+        error, text = unpack_error(packed)
+        if self._options.on_error == "collect":
+            return Failure(item, error, text, attempts)
+        with contextlib.suppress(AttributeError):  # an exception class may refuse notes
+            error.add_note(f"pullahead: while working on item {item!r:.200}, tried {attempts or 1}×")
+        self.close()
+        raise error
+
+
+def _drain_into(results: Results, write: Sink) -> None:
+    for item, result in results:
+        write(result, item)
+
+
+def _since(now: WorkerTotals, before: WorkerTotals | None) -> WorkerTotals:
+    """Return the sums since an earlier moment."""
+    if before is None:
+        return now
+    stalls = {cause: seconds - before.stalls.get(cause, 0.0) for cause, seconds in now.stalls.items()}
+    sums = ("items", "useful", "cpu", "tail", "communication", "hidden", "exposed", "fetches", "messages")
+    return replace(
+        now, stalls=stalls, **{name: getattr(now, name) - getattr(before, name) for name in sums}
+    )

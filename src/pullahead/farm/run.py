@@ -1,0 +1,256 @@
+"""One run: items from a source into the crew, outcomes back to whoever wants them.
+
+A feeder thread reads the source while the window has room. Outcomes arrive on the engine's thread and are
+taken by the consumer's. In order or not, the consumer takes what is ready in batches of up to `_BATCH`, so
+that a lock is not paid for each of a hundred thousand tiny results.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from threading import Condition, Lock, Thread, current_thread
+from time import monotonic
+from typing import Any, Final, NamedTuple, final
+
+from pullahead.core import trace
+from pullahead.core.ledger import State
+from pullahead.core.window import LIMIT, ORDERED_LIMIT, Window
+from pullahead.farm.crew import Crew
+from pullahead.farm.payload import pack, pack_error
+from pullahead.sources.source import Source
+
+#: Items pickled and submitted at once: enough to make the message cheap, few enough to start at once.
+_CHUNK: Final = 512
+#: Results taken at once by the consumer.
+_BATCH: Final = 64
+#: Seconds until the feeder looks whether the run was closed while its source had nothing.
+_PATIENCE: Final = 0.1
+
+DONE: Final = State.DONE.value
+DEAD: Final = State.DEAD.value
+LEFT: Final = State.LEFT.value
+
+
+class Outcome(NamedTuple):
+    """How one item ended."""
+
+    item: Any
+    state: str
+    payload: Any
+
+
+@final
+class Run:
+    """See the module.
+
+    Args:
+        crew: who works.
+        source: where the items come from; closed when the run is over.
+        ordered: whether outcomes are taken in the order of the source.
+        unit: the batch size, or 1.
+    """
+
+    def __init__(self, crew: Crew, source: Source, *, ordered: bool, unit: int = 1) -> None:
+        self.started = monotonic()
+        self.finished: float | None = None
+        self.done = self.failed = self.left = self.retried = 0
+        self.source_ended = False
+        self._crew = crew
+        self._source = source
+        self._ordered = ordered
+        self._window = Window(crew.size, unit, ORDERED_LIMIT if ordered else LIMIT)
+        self._items: dict[int, tuple[Any, Any]] = {}  # token and item, until the outcome is taken
+        self._order: deque[int] = deque()  # numbers in the order of the source, when that matters
+        self._ready: deque[tuple[int, str, Any]] = deque()
+        self._early: dict[int, tuple[str, Any]] = {}  # ended, but something before it has not
+        self._changed = Condition(Lock())
+        self._cancelled = self._over = False
+        self._error: BaseException | None = None
+        self._source_error: BaseException | None = None
+        self._number = crew.open(self)
+        self._feeder = Thread(target=self._feed, name="pullahead-feeder", daemon=True)
+        self._feeder.start()
+
+    @property
+    def submitted(self) -> int:
+        """Items that were read from the source so far."""
+        return self.done + self.failed + self.left + len(self._items)
+
+    # The consumer's side
+
+    def take(self, patience: float | None = None) -> list[Outcome] | None:
+        """Wait for outcomes. Returns some, or None at the end; [] when `patience` seconds have passed.
+
+        Raises what broke the crew, and, after the last outcome, what the source raised.
+        """
+        with self._changed:
+            while not self._ready:
+                if self._error is not None:
+                    raise self._error
+                if self._over:
+                    return self._end()
+                if not self._changed.wait(patience):
+                    return []
+            batch = [self._ready.popleft() for _ in range(min(_BATCH, len(self._ready)))]
+            outcomes = [self._leave(*entry) for entry in batch]
+            self._window.consumed(len(batch))
+            self._changed.notify_all()
+        return outcomes
+
+    def _leave(self, number: int, state: str, payload: Any) -> Outcome:
+        token, item = self._items.pop(number)
+        if state == DONE:
+            self._source.done(token)
+        else:
+            self._source.failed(token, "its last attempt failed")
+        return Outcome(item, state, payload)
+
+    def cancel(self) -> None:
+        """Take no more from the source and give back what is unstarted; what runs is finished."""
+        with self._changed:
+            if self._cancelled or self._over or self._error is not None:
+                return
+            self._cancelled = True
+            self._changed.notify_all()
+        self._crew.cancel_run(self._number)
+
+    def wait_ended(self) -> None:
+        """Wait until every item has ended, or the crew is broken. Outcomes stay where they are."""
+        with self._changed:
+            while not self._over and self._error is None:
+                self._changed.wait()
+        if self._feeder is not current_thread():
+            self._feeder.join(_PATIENCE)  # it may be inside the user's iterable, which cannot be interrupted
+
+    def _end(self) -> None:
+        if self._source_error is not None and not self._cancelled:
+            error, self._source_error = self._source_error, None
+            raise error
+
+    # The crew's side
+
+    def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
+        """Outcomes arrived."""
+        with self._changed:
+            if state == LEFT:
+                self._let_go(items)
+            else:
+                self._arrived(state, items, payloads)
+            self._release()
+            self._changed.notify_all()
+
+    def _arrived(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
+        if state == DONE:
+            self.done += len(items)
+        else:
+            self.failed += len(items)
+        if self._ordered:
+            self._early.update((number, (state, one)) for number, one in zip(items, payloads, strict=True))
+        else:
+            self._ready.extend((number, state, one) for number, one in zip(items, payloads, strict=True))
+
+    def _release(self) -> None:
+        """Move what is next in order to where the consumer takes it."""
+        while self._order and self._order[0] in self._early:
+            number = self._order.popleft()
+            self._ready.append((number, *self._early.pop(number)))
+
+    def _let_go(self, items: tuple[int, ...]) -> None:
+        """Items of a cancelled run will not be computed: their source has them back."""
+        self.left += len(items)
+        self._source.give_back([self._items.pop(number)[0] for number in items])
+        self._window.consumed(len(items))
+        gone = set(items)
+        self._order = deque(number for number in self._order if number not in gone)
+
+    def starved(self) -> None:
+        """Workers wait for items."""
+        with self._changed:
+            if self._window.starved(len(self._ready)):
+                self._changed.notify_all()
+
+    def ended(self) -> None:
+        """The run is closed and every item has ended."""
+        with self._changed:
+            self._over = True
+            self.finished = monotonic()
+            self._changed.notify_all()
+
+    def broke(self, error: BaseException) -> None:
+        """Nothing more will come."""
+        with self._changed:
+            self._error = error
+            self.finished = monotonic()
+            self._changed.notify_all()
+
+    # The feeder's side
+
+    def _feed(self) -> None:
+        try:
+            while self._feed_some():
+                pass
+        except BaseException as error:  # noqa: BLE001  whatever the user's iterable raised is the consumer's
+            self._source_error = error
+        try:
+            self._source.close()
+        except Exception as error:  # noqa: BLE001
+            self._source_error = self._source_error or error
+        self.source_ended = True
+        self._crew.close_run(self._number)
+
+    def _feed_some(self) -> bool:
+        """Read and submit what there is room for. Return False at the end."""
+        waited, blocker = self._wait_for_room()
+        if self._cancelled or self._error is not None:
+            return False
+        before = monotonic()
+        taken = self._source.take(min(self._window.room, _CHUNK), _PATIENCE)
+        if not taken:
+            return not self._source.closed
+        cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
+        payloads: list[Any] = []
+        pairs: list[tuple[Any, Any]] = []
+        for token, item, _ in taken:
+            try:
+                payload = pack(item)
+            except Exception as error:  # noqa: BLE001  what cannot be pickled is that item's failure
+                self._submit(pairs, payloads, cause)
+                error.add_note("the item could not be pickled, so it was never sent to a worker")
+                self._fail_here((token, item), error)
+                payloads, pairs = [], []
+            else:
+                payloads.append(payload)
+                pairs.append((token, item))
+        self._submit(pairs, payloads, cause)
+        return True
+
+    def _wait_for_room(self) -> tuple[float, str]:
+        """Wait for room in the window. Return how long that took, and because of whom."""
+        before, blocker = monotonic(), trace.CAUSE_FETCH
+        with self._changed:
+            while not self._window.room and not self._cancelled and self._error is None:
+                if self._ready:
+                    blocker = trace.CAUSE_CONSUMER
+                elif self._early:
+                    blocker = trace.CAUSE_ORDER
+                self._changed.wait()
+        return monotonic() - before, blocker
+
+    def _submit(self, pairs: list[tuple[Any, Any]], payloads: list[Any], cause: str) -> None:
+        if pairs:
+            first = self._enter(pairs)
+            self._crew.submit(self._number, first, payloads, cause)
+
+    def _fail_here(self, pair: tuple[Any, Any], error: Exception) -> None:
+        number = self._enter([pair])
+        self.items_ended(DEAD, (number,), [(pack_error(error), 0)])
+
+    def _enter(self, pairs: list[tuple[Any, Any]]) -> int:
+        with self._changed:
+            first = self._crew.reserve(len(pairs))
+            numbers = range(first, first + len(pairs))
+            self._items.update(zip(numbers, pairs, strict=True))
+            if self._ordered:
+                self._order.extend(numbers)
+            self._window.submitted(len(pairs))
+        return first

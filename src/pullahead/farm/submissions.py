@@ -1,0 +1,79 @@
+"""`Pool.submit`: single items with a future each, as one run that is never closed while the pool is open."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from threading import Lock
+from typing import Any, final
+
+from pullahead.core.ledger import State
+from pullahead.core.trace import CAUSE_SOURCE
+from pullahead.errors import RunError
+from pullahead.farm.crew import Crew
+from pullahead.farm.payload import pack, unpack, unpack_error
+
+
+@final
+class Submissions:
+    """Futures by item number; filled on the engine's thread as outcomes arrive."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._futures: dict[int, Future[Any]] = {}
+        self._lock = Lock()
+        self._error: BaseException | None = None
+        self._number = crew.open(self)
+
+    def submit(self, item: Any) -> Future[Any]:
+        """Send one item. Raises what pickling it raises, or what has broken the crew."""
+        payload = pack(item)
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._error is not None:
+                raise self._error
+            number = self._crew.reserve(1)
+            self._futures[number] = future
+            self._crew.submit(self._number, number, [payload], CAUSE_SOURCE)
+        return future
+
+    def close(self) -> None:
+        """No more items will be submitted; what was submitted is finished."""
+        self._crew.close_run(self._number)
+
+    def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
+        """Outcomes arrived."""
+        with self._lock:
+            futures = [self._futures.pop(number) for number in items]
+        if state == State.LEFT.value:
+            payloads = [None] * len(items)
+        for future, payload in zip(futures, payloads, strict=True):
+            if future.set_running_or_notify_cancel():
+                _settle(future, state, payload)
+
+    def starved(self) -> None:
+        """Nothing to do: the user submits when there is something to submit."""
+
+    def ended(self) -> None:
+        """Everything that was submitted has ended."""
+
+    def broke(self, error: BaseException) -> None:
+        """Nothing more will come: every future that waits gets the error."""
+        with self._lock:
+            self._error = error
+            futures = list(self._futures.values())
+            self._futures.clear()
+        for future in futures:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+
+
+def _settle(future: Future[Any], state: str, payload: Any) -> None:
+    try:
+        if state == State.DONE.value:
+            future.set_result(unpack(payload))
+        elif state == State.DEAD.value:
+            future.set_exception(unpack_error(payload[0])[0])
+        else:
+            future.set_exception(RunError("the pool was closed before this item was started"))
+    except Exception as error:  # noqa: BLE001  a result that cannot be unpickled here
+        future.set_exception(error)

@@ -1,0 +1,142 @@
+"""The user's work, whatever its shape, as one object with the same verbs.
+
+Work is a function ``f(item)``; a class, or a `functools.partial` of one, that is built once in each worker; or
+an object that is pickled to each worker. A class or object has `process`, and may have `load`, `store`,
+`discard` and `close`. A plain function gets `load` and `store` as options.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+Verb = Callable[..., Any]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class WorkSpec:
+    """What travels to a worker. `build` there makes the `Work`.
+
+    Args:
+        work: the user's function, class, partial or object.
+        load, store: for a plain function.
+        batch_size: items per call of `process`, or 0 for one by one.
+
+    Raises:
+        TypeError: when built from something that is no work; the message says what is expected.
+    """
+
+    work: Any
+    load: Verb | None = None
+    store: Verb | None = None
+    batch_size: int = 0
+
+    def __post_init__(self) -> None:
+        target = _target(self.work)
+        if not callable(self.work) and not hasattr(self.work, "process"):
+            raise TypeError(
+                "work: expected a function of one item, or a class or object with a method `process`, got "
+                f"{self.work!r}"
+            )
+        if isinstance(target, type) and not callable(getattr(target, "process", None)):
+            raise TypeError(f"work: the class {target.__qualname__} has no method `process`")
+        process = getattr(target, "process", None) or target
+        if inspect.iscoroutinefunction(process):
+            raise TypeError(
+                f"work: {self.name} is async, but `process` is the part that computes and runs alone on the "
+                "worker's main thread; let an async `load` or `store` do the waiting"
+            )
+        for name in ("load", "store"):
+            given = getattr(self, name)
+            if given is not None and not callable(given):
+                raise TypeError(f"{name}: expected a function, got {given!r}")
+            if given is not None and hasattr(target, "process") and hasattr(target, name):
+                raise ValueError(f"{name}: given as an option, but {self.name} has a method of that name")
+
+    @property
+    def name(self) -> str:
+        """What the work is called."""
+        target = _target(self.work)
+        return getattr(target, "__qualname__", None) or type(target).__qualname__
+
+    def build(self) -> Work:
+        """Make the work, in the worker: this is where a class is instantiated."""
+        target, work = _target(self.work), self.work
+        instance = work() if isinstance(target, type) else work
+        if hasattr(instance, "process"):
+            verb = functools.partial(getattr, instance)
+            return Work(
+                process=instance.process,
+                load=self.load or verb("load", None),
+                store=self.store or verb("store", None),
+                discard=verb("discard", None),
+                close=verb("close", None),
+                batch_size=self.batch_size,
+            )
+        return Work(process=work, load=self.load, store=self.store, batch_size=self.batch_size)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The verbs of the user's work in one worker."""
+
+    process: Verb
+    load: Verb | None = None
+    store: Verb | None = None
+    discard: Verb | None = None
+    close: Verb | None = None
+    batch_size: int = 0
+
+    def run(self, loaded: list[Any]) -> list[Any]:
+        """Compute. Returns one result per loaded item; an exception stands in for the result it prevented.
+
+        A batch that fails fails as a whole: which of its items is to blame, `process` alone knows.
+        """
+        if self.batch_size:
+            return self._run_batch(loaded)
+        results: list[Any] = []
+        for one in loaded:
+            try:
+                results.append(self.process(one))
+            except Exception as error:  # noqa: BLE001  the user's error is an outcome, not ours
+                results.append(Raised(error))
+        return results
+
+    def _run_batch(self, loaded: list[Any]) -> list[Any]:
+        try:
+            results = self.process(list(loaded))
+            if isinstance(results, str | bytes | dict) or not hasattr(results, "__len__"):
+                raise ValueError(  # noqa: TRY301
+                    f"process: expected a list of {len(loaded)} results for a batch of {len(loaded)} items, "
+                    f"got {type(results).__qualname__}"
+                )
+            if len(results) != len(loaded):
+                raise ValueError(  # noqa: TRY301
+                    f"process: expected a list of {len(loaded)} results for a batch of {len(loaded)} items, "
+                    f"got {len(results)}"
+                )
+            return list(results)
+        except Exception as error:  # noqa: BLE001
+            return [Raised(error)] * len(loaded)
+
+
+@final
+class Raised:
+    """Stands in the place of a result that an exception prevented."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _target(work: Any) -> Any:
+    """Return what a partial is about."""
+    while isinstance(work, functools.partial):
+        work = work.func
+    return work

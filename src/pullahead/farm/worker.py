@@ -1,0 +1,315 @@
+"""The worker actor: a shell around `core.pipeline`.
+
+Three kinds of threads feed one machine under one lock. The main thread runs `process`, and nothing else, so
+that signals, CUDA contexts and database handles behave. The engine's thread brings the queue's answers.
+Threads of our own, or one event loop, run `load` and `store` while the main thread computes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Condition, RLock, Thread
+from time import monotonic, thread_time
+from typing import Any, final
+
+from pullahead.core import messages as m
+from pullahead.core import pipeline as pipe
+from pullahead.core.lookahead import Lookahead
+from pullahead.core.meter import Meter
+from pullahead.core.pipeline import Phase, Pipeline
+from pullahead.core.trace import Recorder
+from pullahead.farm.alarm import Alarm
+from pullahead.farm.failure import kind_of
+from pullahead.farm.payload import pack, pack_error, unpack
+from pullahead.farm.work import Raised, WorkSpec
+
+#: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
+_THREADS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How a worker works. See `pullahead.map` for the meaning of each."""
+
+    lookahead: int | None = None
+    batch_wait: float = 0.0
+    load_concurrency: int | None = None
+    trace: bool = False
+
+
+@final
+class Worker:
+    """Builds the work, then runs it on what the queue grants. See the module.
+
+    Args:
+        number: its number as a peer of the queue.
+        queue: the handle of the queue actor.
+        spec: the user's work.
+        options: how to work.
+    """
+
+    def __init__(self, number: int, queue: Any, spec: WorkSpec, options: WorkerOptions) -> None:
+        self._number = number
+        self._queue = queue
+        self._work = spec.build()
+        self._background = _Background(options.load_concurrency or _THREADS)
+        self._pipeline = Pipeline(
+            Lookahead(options.lookahead, batch=spec.batch_size or 1),
+            Meter(number, monotonic(), os.getpid()),
+            Recorder(options.trace),
+            batch_size=spec.batch_size,
+            batch_wait=options.batch_wait,
+            loads=self._work.load is not None,
+            stores=self._work.store is not None,
+            load_concurrency=options.load_concurrency,
+        )
+        self._payloads: dict[int, Any] = {}  # of items that were granted and not unpickled yet
+        self._items: dict[int, Any] = {}  # unpickled; kept until they are stored
+        self._loaded: dict[int, Any] = {}
+        self._results: dict[int, Any] = {}  # for `store` as they are, for the queue packed
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
+        self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
+        self._broken: BaseException | None = None  # why the queue cannot be reached
+
+    def run(self) -> None:
+        """Work until the queue says stop. Raises what the connection to the queue raised."""
+        with self._lock:
+            self._perform(self._pipeline.began(monotonic()))
+        try:
+            while items := self._take():
+                self._compute(items)
+        finally:
+            self._alarm.stop()
+            self._background.close()
+        if self._work.close is not None:
+            self._work.close()
+
+    def _take(self) -> tuple[int, ...]:
+        """Wait for the next items to process; () at the end."""
+        with self._lock:
+            while True:
+                if self._broken is not None:
+                    raise self._broken
+                items = self._pipeline.take(monotonic())
+                if items or self._pipeline.phase is Phase.GONE:
+                    return items
+                self._alarm.set(self._pipeline.deadline)
+                self._changed.wait()
+
+    # Computing, on the main thread
+
+    def _compute(self, items: tuple[int, ...]) -> None:
+        inputs = self._inputs(items)
+        ready = [one for one in inputs if not isinstance(one, Raised)]
+        start, cpu = monotonic(), thread_time()
+        outputs = iter(self._work.run(ready))
+        end, cpu = monotonic(), thread_time() - cpu
+        failures: dict[int, tuple[str, float]] = {}
+        for item, one in zip(items, inputs, strict=True):
+            output = one if isinstance(one, Raised) else next(outputs)
+            error = output.error if isinstance(output, Raised) else self._keep(item, output)
+            if error is not None:
+                self._results[item] = pack_error(error)
+                failures[item] = kind_of(error)
+        with self._lock:
+            self._perform(self._pipeline.processed(start, end, cpu, failures, monotonic()))
+
+    def _inputs(self, items: tuple[int, ...]) -> list[Any]:
+        """Return what `process` gets for each item, or a `Raised` where it cannot be unpickled."""
+        if self._work.load is not None:
+            return [self._loaded.pop(item) for item in items]
+        inputs: list[Any] = []
+        for item in items:
+            try:
+                inputs.append(unpack(self._payloads.pop(item)))
+            except Exception as error:  # noqa: BLE001  its class cannot be imported here, say
+                inputs.append(Raised(error))
+        if self._work.store is not None:
+            self._items.update(zip(items, inputs, strict=True))
+        return inputs
+
+    def _keep(self, item: int, result: Any) -> Exception | None:
+        """Keep a result for `store` or for the queue. Return what packing it raised."""
+        if self._work.store is not None:
+            self._results[item] = result
+            return None
+        try:
+            self._results[item] = pack(result)
+        except Exception as error:  # noqa: BLE001  an unpicklable result is the item's failure
+            error.add_note(f"the result of `process`, a {type(result).__qualname__}, could not be pickled")
+            return error
+        return None
+
+    # Effects
+
+    def _perform(self, effects: list[pipe.Effect]) -> None:
+        """Do what the machine says; with the lock held."""
+        for effect in effects:
+            if isinstance(effect, pipe.Send):
+                self._send()
+            elif isinstance(effect, pipe.Load):
+                self._begin_load(effect.item)
+            elif isinstance(effect, pipe.Store):
+                self._begin_store(effect.item)
+            elif isinstance(effect, pipe.Discard):
+                self._discard(effect)
+            else:
+                self._changed.notify()
+        self._alarm.set(self._pipeline.deadline)
+
+    def _ring(self) -> None:
+        with self._lock:
+            self._perform(self._pipeline.tick(monotonic()))
+
+    def _send(self) -> None:
+        messages = [self._with_payloads(message) for message in self._pipeline.take_messages(monotonic())]
+        call = self._queue.exchange.remote(self._number, messages)
+        call.future().add_done_callback(self._answered)
+
+    def _with_payloads(self, message: m.Message) -> m.Message:
+        """Put the results beside the numbers of the items."""
+        if message[0] == m.DONE:
+            kind, lease, items = message
+            return kind, lease, items, [self._results.pop(item) for item in items]
+        if message[0] == m.FAILED:
+            kind, lease, item, failure, delay = message
+            return kind, lease, item, self._results.pop(item), failure, delay
+        return message
+
+    def _answered(self, call: Future[list[m.Message]]) -> None:
+        error = call.exception()
+        with self._lock:
+            if error is not None:
+                self._broken = error
+                self._changed.notify()
+                return
+            messages = call.result()
+            for message in messages:
+                if message[0] == m.GRANT:
+                    _, _, first, payloads, *_ = message
+                    self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
+            self._perform(self._pipeline.answered(messages, monotonic()))
+
+    # Load and store, in the background
+
+    def _begin_load(self, item: int) -> None:
+        load, payload = self._work.load, self._payloads.pop(item)
+        assert load is not None
+
+        def begin() -> Any:
+            self._items[item] = value = unpack(payload)
+            return load(value)
+
+        self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome))
+
+    def _load_ended(self, item: int, outcome: Any) -> None:
+        if self._work.store is None:
+            self._items.pop(item, None)
+        with self._lock:
+            if isinstance(outcome, Raised):
+                self._results[item] = pack_error(outcome.error)
+                kind, delay = kind_of(outcome.error)
+                self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
+            else:
+                self._loaded[item] = outcome
+                self._perform(self._pipeline.loaded(item, monotonic()))
+
+    def _begin_store(self, item: int) -> None:
+        store, result, value = self._work.store, self._results.pop(item), self._items.pop(item)
+        assert store is not None
+        self._background.start(
+            lambda: store(result, value), store, lambda outcome: self._store_ended(item, outcome)
+        )
+
+    def _store_ended(self, item: int, outcome: Any) -> None:
+        error = outcome.error if isinstance(outcome, Raised) else None
+        if error is None:
+            try:
+                packed = pack(outcome)
+            except Exception as unpicklable:  # noqa: BLE001
+                unpicklable.add_note(f"what `store` returned, a {type(outcome).__qualname__}, could not be pickled")
+                error = unpicklable
+        with self._lock:
+            if error is None:
+                self._results[item] = packed
+                self._perform(self._pipeline.stored(item, monotonic()))
+            else:
+                self._results[item] = pack_error(error)
+                kind, delay = kind_of(error)
+                self._perform(self._pipeline.store_failed(item, kind, delay, monotonic()))
+
+    def _discard(self, effect: pipe.Discard) -> None:
+        """Forget an item that will not run here; let the work clean up after its load."""
+        item = effect.item
+        self._payloads.pop(item, None)
+        self._items.pop(item, None)
+        self._results.pop(item, None)
+        if effect.loaded and self._work.load is not None:
+            loaded, discard = self._loaded.pop(item), self._work.discard
+            if discard is not None:
+                self._background.start(lambda: discard(loaded), discard, _ignore)
+
+
+@final
+class _Background:
+    """Runs plain functions on a few threads, and coroutine functions on one event loop."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread: Thread | None = None
+
+    def start(self, call: Callable[[], Any], function: Any, ended: Callable[[Any], None]) -> None:
+        """Call, and tell `ended` what came: the value, or a `Raised`. `function` says which kind it is."""
+        if inspect.iscoroutinefunction(function):
+            asyncio.run_coroutine_threadsafe(self._await(call, ended), self._event_loop())
+        else:
+            self._thread_pool().submit(self._call, call, ended)
+
+    def close(self) -> None:
+        """Wait for what is under way, then end the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+        if self._loop is not None and self._loop_thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop_thread.join()
+            self._loop.close()
+
+    @staticmethod
+    def _call(call: Callable[[], Any], ended: Callable[[Any], None]) -> None:
+        try:
+            value = call()
+        except Exception as error:  # noqa: BLE001  the user's error is an outcome, not ours
+            value = Raised(error)
+        ended(value)
+
+    @staticmethod
+    async def _await(call: Callable[[], Any], ended: Callable[[Any], None]) -> None:
+        try:
+            value = await call()
+        except Exception as error:  # noqa: BLE001
+            value = Raised(error)
+        ended(value)
+
+    def _thread_pool(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads, "pullahead-io")
+        return self._pool
+
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._loop_thread = Thread(target=self._loop.run_forever, name="pullahead-io-loop", daemon=True)
+            self._loop_thread.start()
+        return self._loop
+
+
+def _ignore(outcome: Any) -> None:
+    """An error while cleaning up changes nothing about the item, which will run elsewhere."""

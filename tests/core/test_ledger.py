@@ -1,0 +1,481 @@
+"""The queue's machine: exact effects for every event, and every entry of its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+
+from pullahead.core.ledger import (
+    TABLE,
+    Ended,
+    Event,
+    Grant,
+    Ledger,
+    LedgerStatistics,
+    NothingLeft,
+    Recall,
+    RunEnded,
+    Starved,
+    State,
+)
+from pullahead.core.retry import Again, Bury
+from pullahead.errors import ProtocolError
+
+SOURCE, CONSUMER = "source", "consumer"
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    """A ledger with run 1 open and workers 0 and 1; checked once the test is over."""
+    ledger = Ledger()
+    assert ledger.opened(1) == []
+    assert ledger.joined(0) == []
+    assert ledger.joined(1) == []
+    yield ledger
+    ledger.validate()
+
+
+def counts(ledger: Ledger) -> dict[str, int]:
+    """The statistics that are not zero, less the number of grants."""
+    statistics = ledger.statistics()
+    names = LedgerStatistics.__slots__
+    return {name: getattr(statistics, name) for name in names if name != "grants" and getattr(statistics, name)}
+
+
+def grant(worker: int, lease: int, first: int, size: int, waited: float = 0.0, run: int = 1) -> Grant:
+    return Grant(worker, lease, run, first, size, waited, SOURCE)
+
+
+# The table
+
+
+def an_item_that_is(state: State) -> Ledger:
+    """A ledger whose item 5 is in this state, under lease 1 of worker 0 if it is under any."""
+    ledger = Ledger()
+    ledger.opened(1)
+    ledger.joined(0)
+    ledger.submitted(1, 5, 1, SOURCE, 0.0)
+    if state is State.READY:
+        return ledger
+    ledger.asked(0, 1, 0.0)
+    if state is State.RUNNING:
+        ledger.started(0, 1, (5,))
+    elif state is State.DELAYED:
+        ledger.failed(0, 1, 5, Again(1.0, charged=True), 0.0)
+    return ledger
+
+
+REACHED = {
+    (State.READY, Event.GRANTED): lambda ledger: ledger.asked(0, 1, 0.0),
+    (State.READY, Event.CANCELLED): lambda ledger: ledger.cancelled(1, 0.0),
+    (State.HELD, Event.STARTED): lambda ledger: ledger.started(0, 1, (5,)),
+    (State.HELD, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,)),
+    (State.HELD, Event.RETURNED): lambda ledger: ledger.gave_back(0, 1, (5,), 0.0),
+    (State.HELD, Event.RETRIED): lambda ledger: ledger.failed(0, 1, 5, Again(1.0, charged=True), 0.0),
+    (State.HELD, Event.BURIED): lambda ledger: ledger.failed(0, 1, 5, Bury(), 0.0),
+    (State.RUNNING, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,)),
+    (State.RUNNING, Event.RETRIED): lambda ledger: ledger.lost(0, {5: Again(1.0, charged=True)}, 0.0),
+    (State.RUNNING, Event.BURIED): lambda ledger: ledger.lost(0, {5: Bury()}, 0.0),
+    (State.DELAYED, Event.FELL_DUE): lambda ledger: ledger.tick(1.0),
+    (State.DELAYED, Event.CANCELLED): lambda ledger: ledger.cancelled(1, 0.0),
+}
+
+
+def test_the_table_has_exactly_the_entries_that_are_reached() -> None:
+    assert set(REACHED) == set(TABLE)
+
+
+@pytest.mark.parametrize("entry", TABLE, ids=lambda entry: f"{entry[0].value}-{entry[1].value}")
+def test_each_entry_of_the_table_leads_where_it_says(entry: tuple[State, Event]) -> None:
+    ledger = an_item_that_is(entry[0])
+    assert counts(ledger) == {entry[0].value: 1}
+    REACHED[entry](ledger)
+    assert counts(ledger) == {TABLE[entry].value: 1}
+    ledger.validate()
+
+
+@pytest.mark.parametrize(
+    "entry", [e for e in product(State, Event) if e not in TABLE], ids=lambda e: f"{e[0].value}-{e[1].value}"
+)
+def test_each_entry_that_is_missing_raises(entry: tuple[State, Event]) -> None:
+    state, event = entry
+    with pytest.raises(ProtocolError, match=f"is {state.value} cannot be {event.value}"):
+        Ledger._after(state, event)
+
+
+def test_an_item_cannot_start_twice(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    ledger.started(0, 1, (0,))
+    with pytest.raises(ProtocolError, match="running cannot be started"):
+        ledger.started(0, 1, (0,))
+
+
+def test_a_running_item_cannot_be_given_back() -> None:
+    ledger = an_item_that_is(State.RUNNING)
+    with pytest.raises(ProtocolError, match="running cannot be returned"):
+        ledger.gave_back(0, 1, (5,), 0.0)
+
+
+# Who gets what
+
+
+def test_the_oldest_items_go_first(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 10, SOURCE, 0.0)
+    assert ledger.asked(0, 4, 1.0) == [grant(0, 1, 0, 4)]
+    assert ledger.asked(1, 3, 1.0) == [grant(1, 2, 4, 3)]
+    assert ledger.asked(0, 9, 2.0) == [grant(0, 3, 7, 3), Starved(1)]
+
+
+def test_an_ask_that_waits_says_for_how_long_and_for_whom(ledger: Ledger) -> None:
+    assert ledger.asked(0, 1, 2.0) == [Starved(1)]
+    assert ledger.asked(0, 2, 3.0) == []
+    assert ledger.submitted(1, 0, 1, CONSUMER, 5.0) == [Grant(0, 1, 1, 0, 1, 3.0, CONSUMER), Starved(1)]
+    # What is left of an ask counts from its last answer.
+    assert ledger.submitted(1, 1, 9, SOURCE, 5.5) == [Grant(0, 2, 1, 1, 2, 0.5, SOURCE)]
+    assert counts(ledger) == {"held": 3, "ready": 7}
+
+
+def test_who_holds_nothing_is_served_first(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 5, 0.0)
+    ledger.asked(1, 1, 9.0)  # it asked long after worker 0
+    assert ledger.submitted(1, 1, 2, SOURCE, 10.0) == [
+        grant(1, 2, 1, 1, waited=1.0),
+        grant(0, 3, 2, 1, waited=10.0),
+        Starved(1),
+    ]
+
+
+def test_among_equals_the_older_ask_is_served_first(ledger: Ledger) -> None:
+    ledger.asked(1, 1, 1.0)
+    ledger.asked(0, 1, 2.0)
+    assert ledger.submitted(1, 0, 1, SOURCE, 3.0) == [grant(1, 1, 0, 1, waited=2.0), Starved(1)]
+
+
+def test_items_that_come_back_take_their_old_place(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 8, SOURCE, 0.0)
+    ledger.asked(0, 6, 0.0)
+    ledger.started(0, 1, (0,))
+    assert ledger.gave_back(0, 1, (5, 4, 2, 1), 1.0) == []
+    assert counts(ledger) == {"held": 1, "running": 1, "ready": 6}
+    assert ledger.asked(1, 9, 2.0) == [grant(1, 2, 1, 2), grant(1, 3, 4, 2), grant(1, 4, 6, 2), Starved(1)]
+
+
+def test_what_comes_back_goes_at_once_to_who_waits(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 2, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    ledger.asked(1, 1, 1.0)
+    assert ledger.gave_back(0, 1, (0, 1), 4.0) == [grant(1, 2, 0, 1, waited=3.0)]
+
+
+def test_a_grant_never_spans_two_runs(ledger: Ledger) -> None:
+    ledger.opened(2)
+    ledger.submitted(1, 0, 2, SOURCE, 0.0)
+    ledger.submitted(2, 2, 2, SOURCE, 0.0)
+    assert ledger.asked(0, 4, 0.0) == [grant(0, 1, 0, 2), grant(0, 2, 2, 2, run=2), Starved(1), Starved(2)]
+
+
+def test_no_items_are_no_submission(ledger: Ledger) -> None:
+    ledger.asked(0, 1, 0.0)
+    assert ledger.submitted(1, 0, 0, SOURCE, 1.0) == []
+    assert ledger.cancelled(1, 1.0) == []
+    assert ledger.submitted(1, 0, 0, SOURCE, 1.0) == []
+
+
+# Reports
+
+
+def test_a_report_ends_items_and_the_last_one_ends_the_run(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 3, SOURCE, 0.0)
+    ledger.closed(1, 0.0)
+    ledger.asked(0, 3, 0.0)
+    assert ledger.finished(0, 1, (0, 1)) == ((0, 1), [Ended(1, (0, 1), State.DONE)])
+    assert ledger.finished(0, 1, (2,)) == ((2,), [Ended(1, (2,), State.DONE), RunEnded(1)])
+    assert counts(ledger) == {"done": 3}
+
+
+def test_a_run_without_items_ends_when_it_is_closed(ledger: Ledger) -> None:
+    assert ledger.closed(1, 0.0) == [RunEnded(1)]
+
+
+def test_stale_reports_are_counted_and_change_nothing(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 4, SOURCE, 0.0)
+    ledger.asked(0, 4, 0.0)
+    ledger.gave_back(0, 1, (2, 3), 0.0)
+    ledger.asked(1, 1, 0.0)  # item 2, lease 2
+    before = counts(ledger)
+    assert ledger.started(0, 1, (2,)) == []
+    assert ledger.finished(0, 1, (2, 3)) == ((), [])
+    assert ledger.failed(0, 1, 3, Bury(), 0.0) == (False, [])
+    assert ledger.gave_back(0, 1, (2,), 0.0) == []
+    assert ledger.finished(1, 1, (0,)) == ((), []), "the lease is another worker's"
+    assert ledger.finished(1, 99, (0,)) == ((), []), "there is no such lease"
+    assert counts(ledger) == {**before, "stale_reports": 7}
+    # One report may be half stale: the rest of it counts.
+    assert ledger.finished(0, 1, (0, 1, 2)) == ((0, 1), [Ended(1, (0, 1), State.DONE)])
+    assert ledger.statistics().stale_reports == 8
+
+
+# Failures, retries
+
+
+def test_a_retry_comes_back_when_it_is_due_at_its_old_place(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 3, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    assert ledger.deadline is None
+    assert ledger.failed(0, 1, 0, Again(2.5, charged=True), 1.0) == (True, [])
+    assert ledger.deadline == 3.5
+    assert ledger.attempts(0) == 1
+    assert ledger.tick(3.25) == []
+    assert counts(ledger) == {"delayed": 1, "ready": 2}
+    assert ledger.tick(3.5) == []
+    assert ledger.deadline is None
+    assert ledger.asked(1, 1, 4.0) == [grant(1, 2, 0, 1)]
+
+
+def test_the_deadline_is_the_earliest_retry(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 3, SOURCE, 0.0)
+    ledger.asked(0, 3, 0.0)
+    for item, delay in ((0, 3.0), (1, 1.0), (2, 2.0)):
+        ledger.failed(0, 1, item, Again(delay, charged=False), 0.0)
+    assert ledger.deadline == 1.0
+    ledger.asked(1, 3, 0.0)
+    assert ledger.tick(2.0) == [grant(1, 2, 1, 1, 2.0), grant(1, 3, 2, 1), Starved(1)]
+    assert ledger.deadline == 3.0
+
+
+def test_only_charged_failures_count_as_attempts(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    for lease, charged in enumerate((True, False, True), start=1):
+        ledger.asked(0, 1, 0.0)
+        ledger.failed(0, lease, 0, Again(0.0, charged=charged), 0.0)
+        ledger.tick(0.0)
+    assert ledger.attempts(0) == 2
+    ledger.asked(0, 1, 0.0)
+    assert ledger.failed(0, 4, 0, Bury(), 0.0) == (True, [Ended(1, (0,), State.DEAD)])
+    assert ledger.attempts(0) == 0, "what has ended is forgotten"
+
+
+def test_giving_back_costs_no_attempt(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    ledger.gave_back(0, 1, (0,), 0.0)
+    assert ledger.attempts(0) == 0
+
+
+# Cancelling
+
+
+def test_cancelling_leaves_what_is_unstarted_and_recalls_what_is_held(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 8, SOURCE, 0.0)
+    ledger.asked(0, 3, 0.0)
+    ledger.asked(1, 1, 0.0)
+    ledger.failed(1, 2, 3, Again(9.0, charged=True), 0.0)
+    ledger.started(0, 1, (0,))
+    assert ledger.cancelled(1, 1.0) == [
+        Ended(1, (4, 5, 6, 7), State.LEFT),
+        Ended(1, (3,), State.LEFT),
+        Recall(0, 1),
+    ]
+    assert ledger.deadline is None
+    assert ledger.gave_back(0, 1, (1, 2), 2.0) == [Ended(1, (1, 2), State.LEFT)]
+    assert ledger.closed(1, 2.0) == []
+    assert ledger.finished(0, 1, (0,)) == ((0,), [Ended(1, (0,), State.DONE), RunEnded(1)])
+    assert counts(ledger) == {"done": 1, "left": 7}
+
+
+def test_what_fails_in_a_cancelled_run_is_left_or_dead(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 2, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    ledger.started(0, 1, (0, 1))
+    ledger.cancelled(1, 0.0)
+    assert ledger.failed(0, 1, 0, Again(1.0, charged=True), 0.0) == (True, [Ended(1, (0,), State.LEFT)])
+    assert ledger.failed(0, 1, 1, Bury(), 0.0) == (True, [Ended(1, (1,), State.DEAD)])
+
+
+def test_items_that_come_after_the_cancellation_are_left(ledger: Ledger) -> None:
+    ledger.cancelled(1, 0.0)
+    assert ledger.submitted(1, 3, 2, SOURCE, 0.0) == [Ended(1, (3, 4), State.LEFT)]
+    assert ledger.closed(1, 0.0) == [RunEnded(1)]
+
+
+def test_cancelling_a_closed_run_with_nothing_out_ends_it(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 2, SOURCE, 0.0)
+    ledger.closed(1, 0.0)
+    assert ledger.cancelled(1, 0.0) == [Ended(1, (0, 1), State.LEFT), RunEnded(1)]
+    assert ledger.cancelled(1, 0.0) == [], "it may end while a cancellation is on its way"
+
+
+def test_cancelling_one_run_leaves_the_other_alone(ledger: Ledger) -> None:
+    ledger.opened(2)
+    ledger.submitted(2, 0, 2, SOURCE, 0.0)
+    ledger.submitted(1, 2, 2, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    assert ledger.cancelled(1, 0.0) == [Ended(1, (2, 3), State.LEFT)]
+    assert counts(ledger) == {"held": 1, "ready": 1, "left": 2}
+    ledger.closed(2, 0.0)
+    assert ledger.cancelled(2, 0.0) == [Ended(2, (1,), State.LEFT), Recall(0, 1)]
+
+
+# Several runs
+
+
+def test_runs_end_on_their_own(ledger: Ledger) -> None:
+    ledger.opened(2)
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.submitted(2, 1, 1, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    assert ledger.closed(1, 0.0) == []
+    assert ledger.closed(2, 0.0) == []
+    assert ledger.finished(0, 2, (1,)) == ((1,), [Ended(2, (1,), State.DONE), RunEnded(2)])
+    assert ledger.finished(0, 1, (0,)) == ((0,), [Ended(1, (0,), State.DONE), RunEnded(1)])
+    assert ledger.opened(1) == [], "a number is free again once its run has ended"
+
+
+def test_a_run_is_opened_once_and_takes_nothing_once_closed(ledger: Ledger) -> None:
+    with pytest.raises(ProtocolError, match="run 1 was opened twice"):
+        ledger.opened(1)
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.closed(1, 0.0)
+    with pytest.raises(ProtocolError, match="run 1 is closed, but items 1 to 2 came"):
+        ledger.submitted(1, 1, 2, SOURCE, 0.0)
+
+
+# Workers that end
+
+
+def test_a_lost_worker_is_charged_for_what_ran_only(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 5, SOURCE, 0.0)
+    ledger.asked(0, 5, 0.0)
+    ledger.started(0, 1, (0, 1))
+    assert ledger.running_of(0) == (0, 1)
+    assert ledger.running_of(7) == ()
+    decide: dict[int, Again | Bury] = {0: Again(1.0, charged=True), 1: Bury()}
+    assert ledger.lost(0, decide, 2.0) == [Ended(1, (1,), State.DEAD)]
+    assert counts(ledger) == {"ready": 3, "delayed": 1, "dead": 1}
+    assert [ledger.attempts(item) for item in range(5)] == [1, 0, 0, 0, 0]
+    assert ledger.lost(0, {}, 3.0) == [], "it is gone"
+
+
+def test_what_a_lost_worker_held_goes_oldest_first_whatever_the_lease(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 6, SOURCE, 0.0)
+    ledger.asked(1, 2, 0.0)  # 0 and 1
+    ledger.asked(0, 4, 0.0)  # 2 to 5
+    ledger.gave_back(1, 1, (0, 1), 0.0)
+    ledger.asked(0, 2, 0.0)  # 0 and 1 under a later lease
+    ledger.closed(1, 0.0)
+    ledger.asked(1, 3, 0.0)
+    # Worker 1 has been told that nothing is left; it is not told so again in between.
+    assert ledger.lost(0, {}, 1.0) == [grant(1, 4, 0, 2, 1.0), grant(1, 5, 2, 1)]
+
+
+def test_what_a_lost_worker_held_of_a_cancelled_run_is_left(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 2, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    ledger.started(0, 1, (0,))
+    ledger.closed(1, 0.0)
+    ledger.cancelled(1, 0.0)
+    assert ledger.lost(0, {0: Again(1.0, charged=True)}, 0.0) == [
+        Ended(1, (1,), State.LEFT),
+        Ended(1, (0,), State.LEFT),
+        RunEnded(1),
+    ]
+
+
+def test_reports_of_a_lost_worker_are_stale(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    ledger.lost(0, {}, 0.0)
+    assert ledger.finished(0, 1, (0,)) == ((), [])
+    assert counts(ledger) == {"ready": 1, "stale_reports": 1}
+
+
+def test_a_worker_joins_once_and_leaves_with_nothing_held(ledger: Ledger) -> None:
+    with pytest.raises(ProtocolError, match="worker 1 joined twice"):
+        ledger.joined(1)
+    assert ledger.said_goodbye(1) == []
+    ledger.joined(2)
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(2, 1, 0.0)
+    with pytest.raises(ProtocolError, match=r"worker 2 said goodbye while it holds leases \[1\]"):
+        Ledger.said_goodbye(ledger, 2)
+    ledger.joined(2)  # put right what the bug broke, for `validate`
+    ledger._workers[2].leases, ledger._workers[2].held = {1}, 1
+
+
+def test_a_worker_that_was_told_to_stop_gets_nothing_more(ledger: Ledger) -> None:
+    ledger.asked(0, 2, 0.0)
+    assert ledger.stopping(0) == []
+    assert ledger.submitted(1, 0, 2, SOURCE, 1.0) == []
+    assert ledger.asked(0, 1, 2.0) == [], "this one was on its way"
+    assert ledger.asked(1, 1, 3.0) == [grant(1, 1, 0, 1)]
+    assert ledger.said_goodbye(0) == []
+
+
+# What is said once
+
+
+def test_nothing_left_is_told_once_to_each_who_waits(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    assert ledger.closed(1, 3.0) == [NothingLeft(0, 3.0, SOURCE)]
+    assert ledger.asked(0, 1, 4.0) == []
+    assert ledger.asked(1, 1, 5.0) == [NothingLeft(1, 0.0, SOURCE)]
+    # It fails and comes back: the worker that gets it may be told again, the other one need not.
+    ledger.failed(0, 1, 0, Again(1.0, charged=True), 5.0)
+    assert ledger.tick(6.0) == [grant(1, 2, 0, 1, 1.0)]
+    assert ledger.asked(1, 1, 8.0) == [NothingLeft(1, 0.0, SOURCE)]
+
+
+def test_nothing_is_not_left_while_a_retry_is_due_later(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.closed(1, 0.0)
+    ledger.asked(0, 1, 0.0)
+    ledger.failed(0, 1, 0, Again(5.0, charged=True), 0.0)
+    assert ledger.asked(1, 2, 1.0) == []
+    assert ledger.tick(5.0) == [grant(1, 2, 0, 1, 4.0), NothingLeft(1, 0.0, SOURCE)]
+
+
+def test_nothing_is_left_once_the_last_open_run_is_cancelled(ledger: Ledger) -> None:
+    ledger.opened(2)
+    ledger.closed(1, 0.0)
+    assert ledger.asked(0, 1, 1.0) == [Starved(2)]
+    assert ledger.cancelled(2, 2.0) == [NothingLeft(0, 1.0, SOURCE)]
+
+
+def test_starved_is_said_once_until_items_come(ledger: Ledger) -> None:
+    assert ledger.asked(0, 1, 0.0) == [Starved(1)]
+    assert ledger.asked(1, 1, 0.0) == []
+    assert ledger.submitted(1, 0, 1, SOURCE, 0.0) == [grant(0, 1, 0, 1), Starved(1)]
+    assert ledger.submitted(1, 1, 2, SOURCE, 0.0) == [grant(1, 2, 1, 1)], "nobody waits: one is ready"
+    assert ledger.asked(0, 1, 0.0) == [grant(0, 3, 2, 1)]
+    assert ledger.asked(0, 1, 0.0) == [Starved(1)]
+
+
+# Growth
+
+
+def test_what_has_ended_is_forgotten(ledger: Ledger) -> None:
+    first = 0
+    for round_ in range(1000):
+        ledger.submitted(1, first, 100, SOURCE, 0.0)
+        lease = ledger.statistics().grants + 1
+        ledger.asked(0, 100, 0.0)
+        ledger.started(0, lease, (first,))
+        if round_ % 100 == 0:
+            ledger.failed(0, lease, first, Again(0.0, charged=True), 0.0)
+            ledger.tick(0.0)
+            ledger.asked(1, 1, 0.0)
+            ledger.finished(1, lease + 1, (first,))
+        else:
+            ledger.finished(0, lease, (first,))
+        ledger.finished(0, lease, tuple(range(first + 1, first + 100)))
+        first += 100
+    assert counts(ledger) == {"done": 100_000}
+    workers = ledger._workers.values()
+    grown = (ledger._ready, ledger._delayed, ledger._leases, ledger._attempts, *(w.leases for w in workers))
+    assert [len(one) for one in grown] == [0] * len(grown)
+    assert [(w.held, w.credits) for w in workers] == [(0, 0), (0, 0)]

@@ -1,0 +1,146 @@
+"""The policy: exact depths, exact reasons. No clock; every time is a number that is given."""
+
+from __future__ import annotations
+
+import pytest
+
+from pullahead.core.lookahead import MAX_BUNDLE, MAX_LOOKAHEAD, Lookahead, covering_depth
+
+MS = 1e-3
+
+
+def measured(*, fetch: float, compute: float, times: int = 128, batch: int = 1) -> Lookahead:
+    policy = Lookahead(batch=batch)
+    for _ in range(times):
+        policy.fetched(fetch)
+        policy.computed(compute * batch, batch)
+    return policy
+
+
+@pytest.mark.parametrize(
+    ("compute", "fetch", "depth"),
+    [
+        (30 * MS, 41 * MS, 2),
+        (30 * MS, 30 * MS, 1),
+        (10 * MS, 30 * MS, 3),  # exactly three, although 0.01 + 0.01 + 0.01 < 0.03 in floating point
+        (1 * MS, 7 * MS, 7),
+        (1 * MS, 7.1 * MS, 8),
+        (1000 * MS, 1 * MS, 1),
+        (1 * MS, 0.0, 1),
+        (1 * MS, 100 * MS, 110),  # more than half of what was seen: the mean, with a tenth of reserve
+        (0.0, 1 * MS, MAX_LOOKAHEAD),
+    ],
+)
+def test_constant_times_give_the_quotient(compute: float, fetch: float, depth: int) -> None:
+    assert covering_depth([compute] * 128, fetch) == depth
+
+
+def test_large_items_among_small_ones_do_not_deepen_it() -> None:
+    # 95 % of 1 ms and 5 % of 200 ms: the small ones alone cover 0.9 ms; a normal approximation asks for 43.
+    bimodal = ([1 * MS] * 19 + [200 * MS]) * 6
+    assert covering_depth(bimodal, 0.9 * MS) == 1
+    assert covering_depth(bimodal, 1.9 * MS) == 2
+
+
+def test_one_run_in_twenty_may_be_too_short() -> None:
+    assert covering_depth([0.0] + [1 * MS] * 19, 1 * MS) == 1
+    assert covering_depth([0.0] + [1 * MS] * 18, 1 * MS) == 2
+
+
+def test_it_starts_as_the_pattern_and_doubles_on_stalls_while_it_knows_nothing() -> None:
+    policy = Lookahead()
+    assert (policy.depth, policy.bundle, policy.reason) == (1, 1, "1: nothing measured yet")
+    assert [policy.stalled() for _ in range(8)] == [True] * 6 + [False] * 2
+    assert (policy.depth, policy.reason) == (64, "32 → 64: a stall, and too little measured to know better")
+
+
+def test_it_jumps_as_soon_as_one_fetch_and_one_compute_are_known() -> None:
+    policy = Lookahead()
+    assert not policy.fetched(41 * MS)
+    assert policy.computed(30 * MS, 1)
+    assert (policy.depth, policy.reason) == (2, "1 → 2: p95 fetch 41 ms > p50 work 30 ms")
+    assert not policy.stalled()  # from here on the formula knows better
+
+
+def test_a_depth_that_stays_gets_its_reason_too() -> None:
+    policy = measured(fetch=1 * MS, compute=1.5, times=1)
+    assert policy.reason == "1: p95 fetch 1 ms ≤ p50 work 1.5 s"
+
+
+def test_it_grows_at_once_and_shrinks_by_an_eighth() -> None:
+    policy = measured(fetch=32 * MS, compute=1 * MS)
+    assert policy.depth == 32
+    depths = [policy.depth]
+    for _ in range(1000):
+        policy.fetched(1 * MS)
+        if policy.depth != depths[-1]:
+            depths.append(policy.depth)
+    assert depths == [32, 28, 25, 22, 20, 18, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
+    moved = [policy.fetched(20 * MS) for _ in range(32)]
+    assert moved.count(True) == 1
+    assert (policy.depth, policy.reason) == (20, "1 → 20: p95 fetch 20 ms > p50 work 1 ms")
+
+
+def test_the_load_of_the_work_is_part_of_a_fetch() -> None:
+    policy = measured(fetch=1 * MS, compute=10 * MS)
+    for _ in range(32):
+        policy.loaded(24 * MS)
+    assert (policy.depth, policy.reason) == (3, "1 → 3: p95 fetch with load 25 ms > p50 work 10 ms")
+
+
+def test_depths_are_whole_batches() -> None:
+    policy = Lookahead(batch=3)
+    assert (policy.depth, policy.reason) == (3, "3: nothing measured yet")
+    depths = {policy.depth}
+    for fetch in [31 * MS] * 128 + [1 * MS] * 1000:
+        policy.fetched(fetch)
+        policy.computed(3 * MS, 3)
+        depths.add(policy.depth)
+    assert sorted(depths) == [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36]
+    assert policy.depth == 3
+    assert policy.reason == "6 → 3: p95 fetch 1 ms ≤ p50 batch 3 ms"
+
+
+def test_the_deepest_is_whole_batches_too() -> None:
+    assert measured(fetch=1000.0, compute=1e-6, batch=3).depth == 1023
+    assert measured(fetch=1000.0, compute=1e-6, batch=2000).depth == 2000  # one batch, however large
+
+
+@pytest.mark.parametrize("depth", [0, 1, 7])
+def test_a_fixed_depth_never_moves(depth: int) -> None:
+    policy = Lookahead(depth)
+    moved = [policy.fetched(1.0), policy.computed(1 * MS, 1), policy.stalled(), policy.loaded(1.0)]
+    assert moved == [False] * 4
+    assert (policy.depth, policy.reason) == (depth, f"{depth}: fixed by the user")
+    assert policy.median_compute == 1 * MS
+
+
+@pytest.mark.parametrize(
+    ("compute", "bundle"), [(1.0, 1), (2 * MS, 1), (0.5 * MS, 4), (20e-6, 100), (0.0, MAX_BUNDLE)]
+)
+def test_a_bundle_is_two_milliseconds_of_work(compute: float, bundle: int) -> None:
+    assert measured(fetch=1 * MS, compute=compute).bundle == bundle
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (5e-6, "5 µs"),
+        (999.4e-6, "999 µs"),
+        (999.7e-6, "1 ms"),
+        (0.0415, "41.5 ms"),
+        (0.9997, "1 s"),
+        (12.34, "12.3 s"),
+        (1234.5, "1234 s"),
+    ],
+)
+def test_durations_are_written_as_people_do(seconds: float, text: str) -> None:
+    policy = measured(fetch=seconds, compute=10_000.0, times=1)
+    assert policy.reason == f"1: p95 fetch {text} ≤ p50 work 10000 s"
+
+
+def test_wrong_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^lookahead: expected 'auto' or a number from 0, got -1$"):
+        Lookahead(-1)
+    with pytest.raises(ValueError, match=r"^batch_size: expected a number from 1, got 0$"):
+        Lookahead(batch=0)

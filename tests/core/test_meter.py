@@ -1,0 +1,185 @@
+"""The meter against examples, and against an oracle that counts second by second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pullahead.core import meter as meter_module
+from pullahead.core.meter import Meter, WorkerTotals
+
+# What one second of the main thread was. "own" is the worker's overhead, which nobody reports.
+SEGMENTS = ("useful", "stalled", "tail", "own")
+
+
+@dataclass
+class Life:
+    """A worker's life in whole seconds: what its main thread did, and when it communicated."""
+
+    segments: list[tuple[str, int]]
+    communications: list[tuple[int, int]] = field(default_factory=list)  # in order of their ends
+
+    @property
+    def seconds(self) -> list[str]:
+        return [kind for kind, length in self.segments for _ in range(length)]
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> Life:
+    pairs = st.tuples(st.sampled_from(SEGMENTS), st.integers(0, 6))
+    life = Life(draw(st.lists(pairs, max_size=12)))
+    moment = st.integers(0, len(life.seconds))
+    both = draw(st.lists(st.tuples(moment, moment), max_size=12))
+    life.communications = sorted((tuple(sorted(pair)) for pair in both), key=lambda pair: pair[1])  # type: ignore[misc]
+    return life
+
+
+def measured(life: Life, origin: float = 0.0) -> WorkerTotals:
+    """Tell a meter about a life the way a worker does: each communication at the moment when it ends."""
+    meter = Meter(worker=3, now=origin, pid=99)
+    ends = list(life.communications)
+    now = 0
+
+    def communicate(moment: int) -> None:
+        while ends and ends[0][1] <= moment:
+            start, end = ends.pop(0)
+            meter.communicated(origin + start, origin + end)
+
+    for kind, length in life.segments:
+        end = now + length
+        communicate(now)
+        if kind == "useful":
+            meter.computing(origin + now)
+            communicate(end)
+            meter.computed(origin + now, origin + end, items=1, cpu=length / 2)
+        elif kind in ("stalled", "tail"):
+            start = now  # a wait is accounted for up to each communication that ends inside it
+            for cut in [*sorted({moment for _, moment in ends if moment <= end}), end]:
+                if kind == "stalled":
+                    meter.stalled(origin + start, origin + cut, "fetch")
+                else:
+                    meter.idled(origin + start, origin + cut)
+                start = cut
+                communicate(cut)
+        now = end
+    communicate(now)
+    return meter.totals
+
+
+def counted(life: Life) -> dict[str, int]:
+    """The oracle: look at each second by itself."""
+    seconds = life.seconds
+    covered = {second for start, end in life.communications for second in range(start, end)}
+    return {
+        "useful": seconds.count("useful"),
+        "stalled": seconds.count("stalled"),
+        "tail": seconds.count("tail"),
+        "communication": len(covered),
+        "hidden": sum(seconds[second] == "useful" for second in covered),
+        "exposed": sum(seconds[second] == "stalled" for second in covered),
+    }
+
+
+def as_counted(totals: WorkerTotals) -> dict[str, float]:
+    return {
+        "useful": totals.useful,
+        "stalled": sum(totals.stalls.values()),
+        "tail": totals.tail,
+        "communication": totals.communication,
+        "hidden": totals.hidden,
+        "exposed": totals.exposed,
+    }
+
+
+@given(lives())
+def test_a_meter_agrees_with_counting_second_by_second(life: Life) -> None:
+    assert as_counted(measured(life)) == counted(life)
+
+
+@given(lives())
+def test_a_late_beginning_of_the_clock_changes_nothing(life: Life) -> None:
+    assert as_counted(measured(life, origin=2.0**20)) == counted(life)
+
+
+@given(lives())
+def test_a_short_memory_never_counts_a_second_twice(life: Life) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meter_module, "_HISTORY", 2)
+        short = as_counted(measured(life))
+    full = counted(life)
+    assert {name: short[name] for name in ("useful", "stalled", "tail")} == {
+        name: full[name] for name in ("useful", "stalled", "tail")
+    }
+    for name in ("communication", "hidden", "exposed"):
+        assert 0 <= short[name] <= full[name]
+    assert short["hidden"] + short["exposed"] <= short["communication"]
+
+
+def test_the_sums_of_one_short_life() -> None:
+    meter = Meter(worker=1, now=10.0, pid=42)
+    meter.stalled(10.0, 12.0, "fetch")
+    meter.communicated(10.0, 12.0)
+    meter.computing(12.0)
+    meter.communicated(12.0, 15.0)
+    meter.computed(12.0, 17.0, items=4, cpu=4.5)
+    meter.stalled(17.0, 18.0, "load")
+    meter.idled(18.0, 20.0)
+    assert meter.totals == WorkerTotals(
+        worker=1, pid=42, started=10.0, ended=20.0, items=4, useful=5.0, cpu=4.5,
+        stalls={"fetch": 2.0, "load": 1.0}, tail=2.0, communication=5.0, hidden=3.0, exposed=2.0,
+    )  # fmt: skip
+
+
+def test_loads_side_by_side_are_one_communication() -> None:
+    meter = Meter(0, 0.0)
+    meter.computed(0.0, 10.0, 1, 10.0)
+    for start, end in [(1.0, 4.0), (2.0, 5.0), (2.0, 5.0), (7.0, 8.0), (0.0, 9.0)]:
+        meter.communicated(start, end)
+    assert (meter.totals.communication, meter.totals.hidden) == (9.0, 9.0)
+
+
+def test_communication_that_began_before_the_meter_counts_from_its_beginning() -> None:
+    meter = Meter(0, 10.0)
+    meter.stalled(10.0, 12.0, "fetch")
+    meter.communicated(3.0, 12.0)
+    meter.communicated(3.0, 9.0)
+    assert (meter.totals.communication, meter.totals.exposed) == (2.0, 2.0)
+
+
+def test_long_lives_are_summed_exactly_beyond_the_memory_of_intervals() -> None:
+    meter = Meter(0, 0.0)
+    rounds = 3 * meter_module._HISTORY
+    for number in range(rounds):
+        start = 4.0 * number
+        meter.stalled(start, start + 1.0, "fetch")
+        meter.communicated(start, start + 1.0)
+        meter.computing(start + 1.0)
+        meter.communicated(start + 2.0, start + 3.0)
+        meter.computed(start + 1.0, start + 4.0, 1, 3.0)
+    totals = meter.totals
+    assert (totals.items, totals.useful, totals.stalls) == (rounds, 3.0 * rounds, {"fetch": 1.0 * rounds})
+    assert (totals.communication, totals.hidden, totals.exposed) == (2.0 * rounds, 1.0 * rounds, 1.0 * rounds)
+
+
+def test_what_is_forgotten_is_taken_as_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter_module, "_HISTORY", 2)
+    life = Life([("useful", 6)], [(0, 1), (2, 3), (4, 5), (0, 6)])
+    assert measured(life).communication == 6
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3)), max_size=15))
+def test_the_order_in_which_communications_end_does_not_matter(pairs: list[tuple[int, int]]) -> None:
+    meter = Meter(0, 0.0)
+    meter.computed(0.0, 10.0, 1, 10.0)
+    meter.stalled(10.0, 23.0, "fetch")
+    intervals = [(start, start + length) for start, length in pairs]
+    for start, end in intervals:
+        meter.communicated(start, end)
+    covered = {second for start, end in intervals for second in range(start, end)}
+    totals = meter.totals
+    assert totals.communication == len(covered)
+    assert totals.hidden == len([second for second in covered if second < 10])
+    assert totals.exposed == len([second for second in covered if second >= 10])
