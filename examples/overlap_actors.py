@@ -11,7 +11,8 @@ from typing import Any
 
 import pullahead as pa
 
-# mypy: disable-error-code="attr-defined"  (type checkers do not see what a class decorator adds)
+# Type checkers do not see what a class decorator adds.
+# mypy: disable-error-code="attr-defined"
 
 
 @pa.remote

@@ -40,7 +40,6 @@ from __future__ import annotations
 import contextvars
 import enum
 import inspect
-import sys
 import threading
 import time
 import warnings
@@ -49,7 +48,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from math import ceil
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast, final, overload
 
 from pullahead.core import trace
@@ -180,44 +179,59 @@ class Window:
 
 @final
 class Ceiling:
-    """How deep "auto" may go: as long as each doubling pays.
+    """How deep "auto" may go: as deep as pays.
 
     Against slow answers, twice the lookahead halves the time stalled per item. Against a slow source it
-    changes nothing. So the limit doubles while the policy wants more and the last doubling shortened the
-    stalls to `_PAYS` or less; a doubling that did not pay is taken back and tried again `_REST` items later.
+    changes nothing. So the limit doubles while the policy wants more and the last doubling cut the stalls to
+    `_PAYS` or less. One that did not is taken back, and from then on the limit tries half and double in turn,
+    `_REST` items apart: what once looked like a gain may have been chance, and sources change.
+
+    Stalls are compared per item over rounds that begin behind one stall and end with another, because they
+    come once per `limit` items when answers are slow. Without stalls there is nothing to change.
     """
 
-    __slots__ = ("_before", "_count", "_seconds", "_skip", "limit", "refused")
+    __slots__ = ("_before", "_count", "_down", "_from", "_seconds", "_skip", "limit", "refused")
 
     def __init__(self) -> None:
         self.limit = FREE_AHEAD
         self.refused = False  # the last doubling did not pay
-        self._before: float | None = None  # stall per item at half the limit
-        self._skip = 0  # items still to come under the previous limit, or until the next attempt
-        self._count = 0
+        self._from = 0  # the limit before the one that is being tried, 0 if none is
+        self._before = 0.0  # the stall per item under it, in seconds
+        self._down = False  # try half next
+        self._skip = 0  # items until the next round: they were asked for under another limit, or it rests
+        self._count = -1  # items in this round, -1 until the stall that it begins behind
         self._seconds = 0.0
 
     def yielded(self, stalled: float, wanted: int) -> None:
         """One more item, after so many seconds of stall; the policy would like this depth."""
-        if wanted <= self.limit and self._before is None:
-            self.refused = False
-            self._count, self._seconds = 0, 0.0
-            return
-        if self._skip > 0:
+        if wanted <= self.limit:
+            self._from, self._count, self._down, self.refused = 0, -1, False, False
+        elif self._skip > 0:
             self._skip -= 1
-            return
-        self._count += 1
-        self._seconds += stalled
-        if self._count < max(_ROUND, self.limit):
-            return
-        mean, before = self._seconds / self._count, self._before
-        self._count, self._seconds, self._before = 0, 0.0, None
-        if before is not None and mean > _PAYS * before:
-            self.limit //= 2
-            self.refused, self._skip = True, _REST
-        elif self.limit < min(wanted, MAX_AHEAD):
-            self._before, self._skip, self.refused = mean, self.limit, False
-            self.limit *= 2
+        elif self._count >= 0:
+            self._count += 1
+            self._seconds += stalled
+            if stalled > 0.0 and self._count >= max(_ROUND, self.limit):
+                self._judge(self._seconds / self._count)
+        elif stalled > 0.0:
+            self._count, self._seconds = 0, 0.0
+
+    def _judge(self, mean: float) -> None:
+        self._count = -1
+        tried, before, self._from = self._from, self._before, 0
+        if tried and self.limit > tried and mean > _PAYS * before:
+            self.limit, self.refused, self._down, self._skip = tried, True, True, _REST
+        elif tried and self.limit < tried:
+            if mean * _PAYS > before:  # that was too shallow
+                self.limit, self._down = tried, False
+            self._skip = _REST
+        else:
+            self._from, self._before, self._skip = self.limit, mean, self.limit
+            if self._down and self.limit > FREE_AHEAD:
+                self.limit //= 2
+            else:
+                self.limit = min(2 * self.limit, MAX_AHEAD)
+                self.refused = self.refused and not tried
 
 
 def is_sentinel(value: object, sentinel: object) -> bool:
@@ -307,10 +321,10 @@ class _Samples:
 class _Account:
     """Where the caller's time went, and what follows for the lookahead. Only the caller's thread writes."""
 
-    def __init__(self, lookahead: int | None, recorder: trace.Recorder) -> None:
+    def __init__(self, lookahead: int | None, recorder: trace.Recorder | None) -> None:
         self._policy = Lookahead(lookahead)
         self._ceiling = Ceiling() if lookahead is None else None
-        self._recorder = recorder
+        self._recorder = trace.Recorder(on=False) if recorder is None else recorder  # an empty one is false
         self._meter: Meter | None = None
         self._fetches, self._computes = _Samples(), _Samples()
         self._computing: tuple[int, float] | None = None  # the item that the caller has, and since when
@@ -325,7 +339,7 @@ class _Account:
             return policy.reason
         if ceiling.refused:
             return f"{self.depth}: {2 * self.depth} did not shorten the stalls, so the source itself is slow"
-        return f"{self.depth}: on the way, as long as it pays ({policy.reason})"
+        return f"{self.depth}: deeper as long as that pays ({policy.reason})"
 
     def meter(self, now: float) -> Meter:
         if self._meter is None:
@@ -339,8 +353,8 @@ class _Account:
             self._ceiling.yielded(self._stalled, self._policy.depth)
         self._stalled = 0.0
 
-    def resumed(self, now: float) -> None:
-        """The caller is done with the item that it had."""
+    def resumed(self, now: float, leaving: bool = False) -> None:
+        """The caller is done with the item that it had; if it leaves, maybe in the middle."""
         meter = self.meter(now)
         if self._computing is None:
             return
@@ -348,7 +362,8 @@ class _Account:
         meter.computed(start, now, 1, 0.0)
         self._computes.add(now - start)
         self._recorder.add(trace.PROCESS, start, now, number)
-        self._policy.computed(now - start, 1)
+        if not leaving:
+            self._policy.computed(now - start, 1)
 
     def waited(self, start: float, now: float, tail: bool) -> None:
         """The caller had to wait for the answer whose turn it was; a tail turned out to be the end."""
@@ -431,7 +446,7 @@ class _Returns:
             try:
                 future = _as_future(self._give_back(item))
             except BaseException as error:  # noqa: BLE001  the items behind this one must go back all the same
-                _report(error, self._give_back)
+                _Unraisable(error, self._give_back)
             else:
                 if future is not None:
                     future.add_done_callback(self._returned)
@@ -439,23 +454,22 @@ class _Returns:
     def _returned(self, future: Future[Any]) -> None:
         error = _outcome(future)
         if error is not None:
-            _report(error, self._give_back)
+            _Unraisable(error, self._give_back)
 
 
-def _report(error: BaseException, give_back: object) -> None:
-    """Show an exception that no caller can receive, as Python does for those in `__del__`."""
-    sys.unraisablehook(
-        cast(
-            Any,  # the documented attributes; the type itself cannot be built
-            SimpleNamespace(
-                exc_type=type(error),
-                exc_value=error,
-                exc_traceback=error.__traceback__,
-                err_msg="Exception in the give_back of pullahead.overlap: an item was not given back",
-                object=give_back,
-            ),
-        )
-    )
+@final
+class _Unraisable:
+    """Shows an exception that no caller can receive: dropped at once, it hands it to `sys.unraisablehook`.
+
+    That is the only way there: the type of the hook's argument cannot be built.
+    """
+
+    def __init__(self, error: BaseException, give_back: object) -> None:
+        self._error, self._give_back = error, give_back
+
+    def __del__(self) -> None:
+        self._error.add_note(f"raised by {self._give_back!r}, so overlap() could not give back an item")
+        raise self._error
 
 
 def _as_future(result: object) -> Future[Any] | None:
@@ -673,7 +687,7 @@ class _Flow:
             self._answered.notify_all()
             self._wanted.notify_all()
         now = self._clock()
-        self.account.resumed(now)
+        self.account.resumed(now, leaving=True)
         self._measure(now)
         if self._returns is not None:
             self._returns.give(items, here=True)
@@ -789,7 +803,7 @@ class Overlap(Iterator[T], Generic[T]):
 
 @overload
 def overlap(
-    fetch: Callable[[], SupportsFuture[T | None]],
+    fetch: Callable[[], SupportsFuture[T | None]] | Iterable[SupportsFuture[T]],
     *,
     sentinel: object = None,
     lookahead: int | Literal["auto"] = "auto",
@@ -799,7 +813,7 @@ def overlap(
 ) -> Overlap[T]: ...
 @overload
 def overlap(
-    fetch: Callable[[], SupportsResult[T | None]],
+    fetch: Callable[[], SupportsResult[T | None]] | Iterable[SupportsResult[T]],
     *,
     sentinel: object = None,
     lookahead: int | Literal["auto"] = "auto",
@@ -809,17 +823,7 @@ def overlap(
 ) -> Overlap[T]: ...
 @overload
 def overlap(
-    fetch: Iterable[T],
-    *,
-    sentinel: object = None,
-    lookahead: int | Literal["auto"] = "auto",
-    give_back: Callable[[T], object] | None = None,
-    recorder: trace.Recorder | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Overlap[T]: ...
-@overload
-def overlap(
-    fetch: Callable[[], T | None],
+    fetch: Callable[[], T | None] | Iterable[T],
     *,
     sentinel: object = None,
     lookahead: int | Literal["auto"] = "auto",
@@ -878,9 +882,7 @@ def overlap(
             is_end=lambda value: is_sentinel(value, sentinel),
             returns=None if give_back is None else _Returns(give_back),
             warns=not reread,
-            account=_Account(
-                None if lookahead == "auto" else lookahead, recorder or trace.Recorder(on=False)
-            ),
+            account=_Account(None if lookahead == "auto" else lookahead, recorder),
             clock=clock,
         )
     )

@@ -29,6 +29,7 @@ def measured(*, fetch: float, compute: float, times: int = 128, batch: int = 1) 
         (1 * MS, 0.0, 1),
         (1 * MS, 100 * MS, 110),  # more than half of what was seen: the mean, with a tenth of reserve
         (0.0, 1 * MS, MAX_LOOKAHEAD),
+        (5e-324, 1 * MS, MAX_LOOKAHEAD),  # the quotient is no number
     ],
 )
 def test_constant_times_give_the_quotient(compute: float, fetch: float, depth: int) -> None:

@@ -33,7 +33,7 @@ def lives(draw: st.DrawFn) -> Life:
     life = Life(draw(st.lists(pairs, max_size=12)))
     moment = st.integers(0, len(life.seconds))
     both = draw(st.lists(st.tuples(moment, moment), max_size=12))
-    life.communications = sorted((tuple(sorted(pair)) for pair in both), key=lambda pair: pair[1])  # type: ignore[misc]
+    life.communications = sorted(((min(pair), max(pair)) for pair in both), key=lambda pair: pair[1])
     return life
 
 

@@ -43,8 +43,8 @@ def a_worker(number: int, items: int, period: float = 1.0) -> tuple[WorkerTotals
         ]
     useful = 0.8 * items * period
     totals = WorkerTotals(worker=number, pid=500 + number, started=START, items=items,
-                          useful=useful, cpu=useful, communication=0.9 * items * period, hidden=0.7 * items * period,
-                          exposed=0.2 * items * period)  # fmt: skip
+                          useful=useful, cpu=useful, communication=0.9 * items * period,
+                          hidden=0.7 * items * period, exposed=0.2 * items * period)  # fmt: skip
     return totals, spans
 
 

@@ -11,6 +11,7 @@ The process of an actor has an engine too: the one of the program that started i
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -103,7 +104,7 @@ def _start(engine: str, options: dict[str, Any]) -> Engine:
 
         return start(**options)
     try:
-        from pullahead.actors import ray
+        ray = importlib.import_module("pullahead.actors.ray")
     except ImportError as error:
         raise ImportError('the Ray engine is not installed: pip install "pullahead[ray]"') from error
     return ray.start(**options)  # type: ignore[no-any-return]

@@ -52,7 +52,8 @@ def _checked(target: Any) -> type:
     if callable(target):
         name = getattr(target, "__name__", repr(target))
         raise TypeError(
-            f"remote is for classes, and {name} is a function: pullahead.map({name}, items) runs it in parallel"
+            f"remote is for classes, and {name} is a function: "
+            f"pullahead.map({name}, items) runs it in parallel"
         )
     raise TypeError(f"remote is for classes, got {target!r}")
 
@@ -135,9 +136,11 @@ class ActorClass:
         named = self.reference()
         return (_find_class, named) if named else super().__reduce_ex__(protocol)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Never:
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Never:
         name = self._cls.__name__
-        raise TypeError(f"{name} is an actor class: {name}.remote(...) starts one (plain class: {name}.wrapped)")
+        raise TypeError(
+            f"{name} is an actor class: {name}.remote(...) starts one; {name}.wrapped is the class"
+        )
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> Never:
         name = self._cls.__name__
@@ -256,7 +259,7 @@ class RemoteMethod:
         _check_group(self._spec, group, f"a call of {self._entry.name}")
         return RemoteMethod(self._engine, self._token, self._spec, self._entry, group)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Never:
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Never:
         name = self._entry.name
         raise TypeError(f"{name} runs in another process: call {name}.remote(...), then get() the ref")
 

@@ -68,7 +68,7 @@ class ClassSpec:
     __slots__ = ("groups", "init", "is_async", "methods", "name", "packed")
 
     def __init__(self, packed: bytes) -> None:
-        name, is_async, groups, init, methods = marshal.loads(packed)
+        name, is_async, groups, init, methods = _loads(packed)
         self.packed: bytes = packed
         self.name: str = name
         self.is_async: bool = is_async
@@ -80,11 +80,15 @@ class ClassSpec:
         """Return this class with other concurrency groups."""
         if groups == self.groups:
             return self
-        name, is_async, _, init, methods = marshal.loads(self.packed)
+        name, is_async, _, init, methods = _loads(self.packed)
         return unpack_spec(marshal.dumps((name, is_async, groups, init, methods)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return unpack_spec, (self.packed,)
+
+
+def _loads(packed: bytes) -> Any:
+    return marshal.loads(packed)  # noqa: S302  it comes from our own processes, inside a pickle
 
 
 @functools.lru_cache(maxsize=1024)

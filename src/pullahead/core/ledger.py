@@ -303,9 +303,10 @@ class Ledger:
 
     def said_goodbye(self, worker: int) -> list[Effect]:
         """A worker left in order: it must hold nothing."""
-        record = self._workers.pop(worker)
-        if record.leases:
-            raise ProtocolError(f"worker {worker} said goodbye while it holds leases {sorted(record.leases)}")
+        leases = self._workers[worker].leases
+        if leases:
+            raise ProtocolError(f"worker {worker} said goodbye while it holds leases {sorted(leases)}")
+        del self._workers[worker]
         return []
 
     def lost(self, worker: int, decide: dict[int, Again | Bury], now: float) -> list[Effect]:

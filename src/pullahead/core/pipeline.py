@@ -194,6 +194,8 @@ class Pipeline:
         """Nothing unstarted is left in the world; before that, an ask had waited because of `cause`."""
         self._account_wait(waited, cause, now)
         self._nothing_left = True
+        if self._idle_since is not None and self._obstacle() == trace.CAUSE_FETCH:
+            self._stall(now, trace.CAUSE_TAIL)
         # What is asked for stays asked for, but how long that takes now says nothing about a fetch.
         self._asks = deque((None, credits) for _, credits in self._asks)
 

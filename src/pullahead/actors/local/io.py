@@ -23,6 +23,7 @@ every table that frames touch would need one as well.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -47,8 +48,8 @@ class Loop:
         self.ident = 0
         self.closed = False
         self.idle_queue: deque[Any] | None = None  # the queue of a main thread that waits here; see `_woken`
-        self._epoll = select.epoll()
-        self._poll = self._epoll.poll
+        self.epoll = select.epoll()
+        self._poll = self.epoll.poll
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._jobs: deque[Callable[[], None]] = deque()
         self._callbacks: deque[Callable[[], None]] = deque()
@@ -71,17 +72,17 @@ class Loop:
     def watch(self, fd: int, handler: Callable[[int], None]) -> None:
         """Call `handler(events)`, under the lock, when the descriptor has news."""
         self._handlers[fd] = handler
-        self._epoll.register(fd, READ)
+        self.epoll.register(fd, READ)
 
     def unwatch(self, fd: int) -> None:
         """Forget a descriptor. Before it is closed."""
         if self._handlers.pop(fd, None) is not None and not self.closed:
-            self._epoll.unregister(fd)
+            self.epoll.unregister(fd)
 
     def modify(self, fd: int, events: int) -> None:
         """Choose what to be told about a descriptor; 0 is nothing."""
         if not self.closed:
-            self._epoll.modify(fd, events)
+            self.epoll.modify(fd, events)
 
     def poll(self, timeout: float | None = None) -> None:
         """Wait for news and handle them; then run the callbacks of users."""
@@ -130,15 +131,13 @@ class Loop:
             self._poked = True
             os.write(self._waker, _POKE)
 
-    def _woken(self, events: int) -> None:
-        try:
+    def _woken(self, _events: int) -> None:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._waker, 8)
-        except BlockingIOError:
-            pass
         self._poked = False
         if self.idle_queue and threading.get_ident() == self.ident:
-            # The queue was filled while the main thread was about to wait, and the poke that should end its wait
-            # came here: pass it on.
+            # The queue was filled while the main thread was about to wait, and the poke that should end its
+            # wait came here: pass it on.
             time.sleep(0)
             self.poke()
 
@@ -160,7 +159,7 @@ class Loop:
     def abandon(self) -> None:
         """Close the descriptors and nothing else: what a forked process does with its copy."""
         self.closed = True
-        self._epoll.close()
+        self.epoll.close()
         if self._waker >= 0:
             os.close(self._waker)
             self._waker = -1

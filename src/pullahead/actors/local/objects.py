@@ -20,18 +20,18 @@ Python does anyway, and only borrowed refs need `__del__`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from _thread import allocate_lock
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from pullahead.actors.local import serial
+from pullahead.actors.local import payload as payloads
 from pullahead.actors.refs import ObjectRef
 
 if TYPE_CHECKING:
+    from pullahead.actors.local.payload import Payload
     from pullahead.actors.local.runtime import Runtime
-    from pullahead.actors.local.serial import Payload
     from pullahead.actors.local.wire import Channel
 
 __all__ = ["ERROR", "PENDING", "READY", "BorrowedRef", "LocalRef", "replace_lock", "restore_ref"]
@@ -102,18 +102,6 @@ class LocalRef(ObjectRef):
 
     # using
 
-    def wait(self, timeout: float | None) -> bool:
-        """Block until the outcome is there; False if the time is over."""
-        self.runtime.check_may_block()
-        gate = allocate_lock()
-        gate.acquire()
-        if not self.on_settled(gate.release):
-            return True
-        if gate.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
-            return True
-        self.forget(gate.release)
-        return self.state != PENDING
-
     def take(self) -> Any:
         """Return the value, decoded once, or raise the error, decoded anew."""
         if self.state == DECODED:
@@ -121,10 +109,10 @@ class LocalRef(ObjectRef):
         payload = self.payload
         if self.state == ERROR:
             assert payload is not None
-            raise serial.loads_error(payload)
+            raise payloads.loads_error(payload)
         if payload is None:  # another thread has decoded it just now
             return self.value
-        value = serial.loads(payload)
+        value = payloads.loads(payload)
         with _lock:
             if self.state == READY:
                 self.value, self.state = value, DECODED
@@ -139,7 +127,7 @@ class LocalRef(ObjectRef):
             value = self.value
             missing = self.state == DECODED and self.payload is None
         if missing:
-            payload = serial.dumps(value)
+            payload = payloads.dumps(value)
             with _lock:
                 self.payload = self.payload or payload
 
@@ -173,7 +161,7 @@ class LocalRef(ObjectRef):
         return self.take()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if not serial.note_ref(self):
+        if not payloads.note_ref(self):
             self.runtime.objects.pin(self)
         return restore_ref, (self.owner, self.number)
 
@@ -183,10 +171,8 @@ class LocalRef(ObjectRef):
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    try:
+    with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
         loop.call_soon_threadsafe(callback)
-    except RuntimeError:  # the loop was closed meanwhile: nobody waits any more
-        pass
 
 
 class BorrowedRef(LocalRef):

@@ -10,13 +10,14 @@ from collections import deque
 from typing import TYPE_CHECKING, final
 from weakref import WeakValueDictionary
 
-from pullahead.actors.local import kinds, serial
+from pullahead.actors.local import kinds
+from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.objects import ERROR, BorrowedRef, LocalRef
 from pullahead.errors import ObjectLostError
 
 if TYPE_CHECKING:
+    from pullahead.actors.local.payload import Payload
     from pullahead.actors.local.runtime import Runtime
-    from pullahead.actors.local.serial import Payload
     from pullahead.actors.local.wire import Channel
 
 __all__ = ["Objects"]
@@ -114,9 +115,8 @@ class Objects:
 
     # frames
 
-    def on_share(self, channel: Channel, number: int, process: int) -> None:
+    def on_share(self, number: int, process: int) -> None:
         """A borrower of ours sent the ref on."""
-        del channel
         with self._lock:
             if process not in self._runtime.dead and number in self._lent:
                 self._count(number, process, 1)
@@ -161,7 +161,7 @@ class Objects:
     def _lose(self, ref: LocalRef) -> None:
         gone = self._runtime.dead.get(ref.owner)
         why = f"its owner died: {gone}" if gone else "its owner has freed it"
-        ref.settle(ERROR, serial.dumps_error(ObjectLostError(f"the value of {ref!r} is gone: {why}")))
+        ref.settle(ERROR, payloads.dumps_error(ObjectLostError(f"the value of {ref!r} is gone: {why}")))
 
     def on_died(self, process: int) -> None:
         """A process died: drop its counts, lose what it owned. It is in `runtime.dead` already."""

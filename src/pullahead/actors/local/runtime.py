@@ -14,25 +14,29 @@ Rules
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, final
 
-from pullahead.actors.local import kinds, serial
+from pullahead.actors.local import kinds
+from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.io import Loop
 from pullahead.actors.local.objects import ERROR, READY, LocalRef
 from pullahead.actors.local.ownership import Objects
-from pullahead.actors.local.serial import Payload
-from pullahead.actors.local.wire import Channel, Handler, socket_pair
+from pullahead.actors.local.payload import Payload
+from pullahead.actors.local.slabs import INLINE, Budget, Slabs
+from pullahead.actors.local.wire import Channel, Frame, Handler, socket_pair
 from pullahead.errors import ActorDiedError, ProtocolError, PullaheadError
 
 __all__ = ["Runtime"]
 
 
-def _unexpected(channel: Channel, *frame: object) -> None:
-    raise ProtocolError(f"process {channel.peer:x} sent a frame that this process does not serve: {frame[:3]}")
+def _unexpected(channel: Channel, frame: Frame) -> None:
+    raise ProtocolError(
+        f"process {channel.peer:x} sent a frame that this process does not serve: {frame[:3]}"
+    )
 
 
 @final
@@ -47,15 +51,18 @@ class Runtime:
     """
 
     def __init__(
-        self, me: int, serial_number: int, hub: socket.socket, on_hub_end: Callable[[], None]
+        self, me: int, serial_number: int, hub: socket.socket, on_hub_end: Callable[[Runtime], None]
     ) -> None:
         self.me = me
         self.loop = Loop()
         self.objects = Objects(self)
         self.dead: dict[int, ActorDiedError] = {}
         self.numbers = itertools.count(1)
+        self.on_peer_died: Callable[[int], None] = lambda _process: None
+        self.labels: dict[int, str] = {}  # what this process calls the actors that it started
         self.closed = False
         first = kinds.session_of(me) << kinds.SESSION_SHIFT | serial_number << kinds.COUNT_BITS
+        self._budget = Budget()
         self._births = itertools.count(first | 1)
         self._lock = threading.RLock()  # guards the three tables below; nothing is sent while it is held
         self._channels: dict[int, Channel] = {}  # where to send
@@ -64,17 +71,17 @@ class Runtime:
         self.handlers: list[Handler] = [_unexpected] * 9
         self._serve_peers()
         from_hub: list[Handler] = [self._on_died, self._on_accept, self._on_answer]
-        self.hub = Channel(hub, -1, self.loop, from_hub, lambda channel: on_hub_end())
+        self.hub = Channel(hub, -1, self.loop, from_hub, lambda _channel: on_hub_end(self))
 
     def _serve_peers(self) -> None:
         objects, handlers = self.objects, self.handlers
         handlers[kinds.REPLY] = self._on_reply
-        handlers[kinds.FETCH] = lambda c, number, flag, head, data, fds: objects.on_fetch(c, number)
         handlers[kinds.FETCHED] = self._on_fetched
-        handlers[kinds.SHARE] = lambda c, number, flag, head, data, fds: objects.on_share(c, number, head[0])
-        handlers[kinds.RELEASE] = lambda c, number, flag, head, data, fds: objects.on_release(
-            c, number, head[0]
-        )
+        handlers[kinds.FETCH] = lambda channel, frame: objects.on_fetch(channel, frame[0])
+        handlers[kinds.SHARE] = lambda _channel, frame: objects.on_share(frame[0], frame[2][0])
+        handlers[kinds.RELEASE] = lambda channel, frame: objects.on_release(channel, frame[0], frame[2][0])
+        handlers[kinds.SLAB_FREE] = lambda channel, frame: channel.slabs.on_free(frame[0])
+        handlers[kinds.SLAB_DROP] = lambda channel, frame: channel.slabs.on_drop(frame[0])
 
     # channels
 
@@ -89,9 +96,10 @@ class Runtime:
         ours, theirs = socket_pair()
         with self._lock:
             known = self._channels.get(process)
-            if known is None:
+            unwanted = known is not None or process in self.dead
+            if not unwanted:
                 channel = self.link(process, ours)
-        if known is not None:
+        if unwanted:
             ours.close()
             theirs.close()
             return known
@@ -101,6 +109,7 @@ class Runtime:
     def link(self, process: int, sock: socket.socket) -> Channel:
         """Make a channel of a socket whose other end a process has, or will have."""
         channel = Channel(sock, process, self.loop, self.handlers, self._on_end)
+        channel.slabs = Slabs(channel, self._budget)
         with self._lock:
             self._links.setdefault(process, []).append(channel)
             self._channels.setdefault(process, channel)
@@ -113,7 +122,9 @@ class Runtime:
     def check_may_block(self) -> None:
         """Refuse to wait where waiting would be for ever."""
         if self.closed:
-            raise PullaheadError("the engine of this ref was shut down, or belongs to the process that forked")
+            raise PullaheadError(
+                "the engine of this ref was shut down, or belongs to the process that forked"
+            )
         if self.loop.must_not_block():
             raise RuntimeError(
                 "a blocking get() or wait() on the thread that receives results would wait for itself: "
@@ -126,19 +137,21 @@ class Runtime:
         self, channel: Channel, kind: int, number: int, flag: int, prefix: tuple[Any, ...], payload: Payload
     ) -> None:
         """Send a frame with a pickled value: the refs in it are counted first, large parts go by slab."""
-        if not payload.refs and not payload.buffers:
+        if not payload.refs and not payload.buffers and len(payload.data) <= INLINE:
             channel.send(kind, number, flag, (*prefix, None, None) if prefix else None, payload.data)
             return
         for ref in payload.refs:
             self.objects.share(ref, channel.peer)
         refs = tuple((ref.owner, ref.number) for ref in payload.refs) or None
-        channel.send(kind, number, flag, (*prefix, refs, None), payload.data)
+        slab, rest, fds = None, payload.data, ()
+        if payload.buffers or len(payload.data) > INLINE:
+            slab, rest, fds = channel.slabs.pack(payload)
+        channel.send(kind, number, flag, (*prefix, refs, slab), rest, fds)
 
-    def unship(
-        self, channel: Channel, refs: Any, slab: Any, data: bytes, fds: list[int]
-    ) -> Payload:
-        """Undo `ship`: take over the refs, and map the slab."""
-        payload = Payload(data)
+    def unship(self, channel: Channel, extra: tuple[Any, ...], data: bytes, fds: list[int]) -> Payload:
+        """Undo `ship`: take over the refs, and map the slab. `extra` is the end of the frame's head."""
+        refs, slab = extra
+        payload: Payload = Payload(data) if slab is None else channel.slabs.unpack(slab, data, fds)
         if refs is not None:
             payload.refs = [self.objects.adopt(owner, number) for owner, number in refs]
         return payload
@@ -149,7 +162,7 @@ class Runtime:
         channel = self.channel_to(process)
         ref = LocalRef(self, self.me, number, channel)
         if channel is None:
-            ref.settle(ERROR, serial.dumps_error(self.dead[process]))
+            ref.settle(ERROR, payloads.dumps_error(self.dead[process]))
             return ref
         channel.pending[number] = ref
         self.ship(channel, kind, number, 0, prefix, payload)
@@ -159,22 +172,20 @@ class Runtime:
 
     # frames from peers
 
-    def _on_reply(
-        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
-    ) -> None:
-        payload = self.unship(channel, *head, data, fds) if head else Payload(data)
+    def _on_reply(self, channel: Channel, frame: Frame) -> None:
+        number, flag, head, data, fds = frame
+        payload = self.unship(channel, head, data, fds) if head else Payload(data)
         ref = channel.pending.get(number)
         if ref is not None:
             ref.settle(ERROR if flag else READY, payload)
             channel.pending.pop(number, None)
 
-    def _on_fetched(
-        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
-    ) -> None:
+    def _on_fetched(self, channel: Channel, frame: Frame) -> None:
+        number, flag, head, data, fds = frame
         if flag == kinds.LOST:
             self.objects.on_fetched(channel.peer, number, ERROR, None)
             return
-        payload = self.unship(channel, *head, data, fds) if head else Payload(data)
+        payload = self.unship(channel, head, data, fds) if head else Payload(data)
         self.objects.on_fetched(channel.peer, number, ERROR if flag else READY, payload)
 
     # frames from the fork server
@@ -202,21 +213,18 @@ class Runtime:
             raise PullaheadError("the fork server ended: no actor can be started or found; call shutdown()")
         return answers[0]
 
-    def _on_answer(
-        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
-    ) -> None:
+    def _on_answer(self, _channel: Channel, frame: Frame) -> None:
+        number, flag, _, data, _ = frame
         answered = self._asking.pop(number, None)
         if answered is not None:
             answered(flag, data)
 
-    def _on_accept(
-        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
-    ) -> None:
+    def _on_accept(self, _channel: Channel, frame: Frame) -> None:
+        number, _, _, _, fds = frame
         self.link(number, socket.socket(fileno=fds[0])).pump()
 
-    def _on_died(
-        self, channel: Channel, number: int, flag: int, head: tuple[Any, ...], data: bytes, fds: list[int]
-    ) -> None:
+    def _on_died(self, _channel: Channel, frame: Frame) -> None:
+        number, _, head, _, _ = frame
         self.bury(number, ActorDiedError(*head))
 
     # deaths
@@ -236,17 +244,32 @@ class Runtime:
                 channel.interrupt()  # so that there is an end, even if a fork holds the other end open
                 channel.pump()
         self.objects.on_died(process)
+        self.on_peer_died(process)
+
+    def forget(self, process: int) -> None:
+        """Take back a process that was not born after all."""
+        with self.loop.lock:
+            self.bury(process, ActorDiedError(self._label(process), None, None, "it was not started"))
+
+    def flush(self, seconds: float) -> None:
+        """Wait until the kernel has what this process sent, or until the time is over."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not any(channel.unsent_bytes for links in list(self._links.values()) for channel in links):
+                return
+            time.sleep(0.001)  # rare: only when a process ends while a large reply is on its way
 
     def _on_end(self, channel: Channel) -> None:
         error = self.dead.get(channel.peer)
         if error is not None:
             channel.close()
+            channel.slabs.close()
             self._fail_pending(channel, error)
 
     def _fail_pending(self, channel: Channel, error: ActorDiedError) -> None:
         if not channel.pending:
             return
-        payload = serial.dumps_error(error)
+        payload = payloads.dumps_error(error)
         while channel.pending:
             try:
                 _, ref = channel.pending.popitem()
@@ -259,14 +282,18 @@ class Runtime:
         for answered in list(self._asking.values()):
             answered(-1, b"")
         for process in list(self._links):
-            self.bury(process, ActorDiedError(f"{process:x}", None, None, "the fork server ended"))
+            self.bury(process, ActorDiedError(self._label(process), None, None, "the fork server ended"))
 
     def close(self) -> None:
         """Free everything; what waits fails."""
         self.closed = True
         with self.loop.lock:
-            for process in list(self._links):
-                self.bury(process, ActorDiedError(f"{process:x}", None, None, "by shutdown()"))
+            for process, links in list(self._links.items()):
+                error = ActorDiedError(self._label(process), None, None, "by shutdown()")
+                self.bury(process, error)
+                for channel in links:
+                    channel.close()
+                    self._fail_pending(channel, error)  # also where a thread of ours was reading
             for answered in list(self._asking.values()):
                 answered(-1, b"")
             self.hub.close()
@@ -281,10 +308,5 @@ class Runtime:
             for channel in links:
                 channel.abandon()
 
-
-def close_fd(fd: int) -> None:
-    """Close a descriptor that may be closed already."""
-    try:
-        os.close(fd)
-    except OSError:
-        pass
+    def _label(self, process: int) -> str:
+        return self.labels.get(process, f"{process:x}")

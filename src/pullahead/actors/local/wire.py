@@ -16,6 +16,7 @@ left to the loop. Payloads of some size travel in shared memory and not here (sl
 from __future__ import annotations
 
 import array
+import contextlib
 import marshal
 import os
 import select
@@ -28,18 +29,27 @@ from typing import Any, Final, final
 
 from pullahead.actors.local.io import READ, WRITE, Loop
 
-__all__ = ["FIXED", "WHOLE", "Channel", "Handler", "socket_pair"]
+__all__ = ["CHUNK", "FD_SPACE", "FIXED", "WHOLE", "Channel", "Frame", "Handler", "socket_pair"]
 
 FIXED: Final = struct.Struct("<QQIBBH")
-WHOLE: Final = 32 << 10  # Linux takes a unix stream message of up to about 36 KiB as one buffer, or not at all
+WHOLE: Final = (
+    32 << 10
+)  # Linux takes a unix stream message of up to about 36 KiB as one buffer, or not at all
 HIGH: Final = 4 << 20  # bytes; above it a sender waits. 20 full socket buffers, 1 ms at memory speed
 LOW: Final = 1 << 20
-CHUNK: Final = 64 << 10  # what one read takes at most; malloc would ask the kernel for 128 KiB and more each time
+CHUNK: Final = (
+    64 << 10
+)  # what one read takes at most; malloc would ask the kernel for 128 KiB and more each time
 _DESCRIPTORS: Final = 64  # how many may arrive with one read
-_FD_SPACE: Final = socket.CMSG_SPACE(4 * _DESCRIPTORS)
+FD_SPACE: Final = socket.CMSG_SPACE(4 * _DESCRIPTORS)
 
-Handler = Callable[["Channel", int, int, tuple[Any, ...], bytes, list[int]], None]
-"""(channel, number, flag, head, payload, descriptors): what a frame of one kind does."""
+_loads = marshal.loads  # it comes from our own processes only
+
+Frame = tuple[int, int, tuple[Any, ...], bytes, list[int]]
+"""(number, flag, head, payload, descriptors)"""
+
+Handler = Callable[["Channel", Frame], None]
+"""What a frame of one kind does."""
 
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:
@@ -65,10 +75,12 @@ class Channel:
         self.ended = False  # the peer's end is closed and everything it sent was handled
         self.broken = False  # sending is no use any more
         self.claimed: Any = None  # who reads this channel instead of the loop; see `inbox`
-        self.inbox: deque[tuple[bytes, list[Any], int, Any]] = deque()  # what a claimer read and left to the loop
+        self.inbox: deque[tuple[bytes, list[Any], int, Any]] = (
+            deque()
+        )  # what a claimer read and left to the loop
         self.pending: dict[int, Any] = {}  # number -> ref that waits for a reply on this channel
         self.slabs: Any = None  # shared memory in both directions; made by slabs.py
-        self._loop = loop
+        self.loop = loop
         self._handlers = handlers
         self._on_end = on_end
         self._room = threading.Condition()
@@ -104,8 +116,8 @@ class Channel:
                 return
             self._out.append((memoryview(frame), fds))
             self._out_bytes += len(frame)
-            self._loop.modify(self.fd, WRITE)
-            if self._out_bytes > HIGH and not self._loop.must_not_block():
+            self.loop.modify(self.fd, WRITE)
+            if self._out_bytes > HIGH and not self.loop.must_not_block():
                 self._room.wait_for(lambda: self._out_bytes <= LOW or self.broken)
 
     def _send_now(self, frame: bytes, fds: Sequence[int]) -> bool:
@@ -137,7 +149,7 @@ class Channel:
                 while self._out:
                     view, fds = self._out[0]
                     self._out_bytes -= self._send_some(view, fds)
-                self._loop.modify(self.fd, READ)
+                self.loop.modify(self.fd, READ)
             except BlockingIOError:
                 pass
             except OSError:
@@ -187,7 +199,7 @@ class Channel:
             self._take(data, ancillary)
         while True:
             try:
-                data, ancillary, _, _ = self.sock.recvmsg(CHUNK, _FD_SPACE, socket.MSG_DONTWAIT)
+                data, ancillary, _, _ = self.sock.recvmsg(CHUNK, FD_SPACE, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
             except OSError:
@@ -220,29 +232,48 @@ class Channel:
             stop = start + fixed + size
             if stop > end:
                 break
-            head = marshal.loads(data[start + fixed : middle]) if head_size else ()
+            head = _loads(data[start + fixed : middle]) if head_size else ()
             taken = [self._fds.popleft() for _ in range(fds)] if fds else []
-            self._handlers[kind](self, number, flag, head, data[middle:stop], taken)
+            self._handlers[kind](self, (number, flag, head, data[middle:stop], taken))
             start = stop
         return start
 
     def _end(self) -> None:
         if not self.ended:
             self.ended = True
-            self._loop.unwatch(self.fd)
+            self.loop.unwatch(self.fd)
             self._on_end(self)
+
+    def claim(self, reader: object) -> bool:
+        """Let a thread read this channel instead of the loop, if nothing is half done. See direct.py."""
+        with self.loop.lock:
+            busy = (
+                self.claimed is not None or self.ended or self.inbox or self._rest or self._fds or self._out
+            )
+            if busy or not self.pending:
+                return False
+            self.claimed = reader
+            self.loop.modify(self.fd, 0)
+            return True
+
+    def resume(self) -> None:
+        """Let the loop handle what a claimer read and left, and send what waits."""
+        self.loop.call(self._resume)
+
+    def _resume(self) -> None:
+        if not self.ended:
+            self.loop.modify(self.fd, WRITE if self._out else READ)
+            self.pump()
 
     def interrupt(self) -> None:
         """Make a claimer's blocking read return; what had arrived is still read first."""
-        try:
+        with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RD)
-        except OSError:
-            pass
 
     def close(self) -> None:
         """Close this end. Under the loop's lock."""
         self.ended = True
-        self._loop.unwatch(self.fd)
+        self.loop.unwatch(self.fd)
         with self._room:
             self._break()
         self.abandon()

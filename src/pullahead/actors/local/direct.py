@@ -1,0 +1,75 @@
+"""A thread that waits for one reply reads it itself.
+
+Without this, a reply goes from the socket to the I/O thread and from there, through a lock, to the thread
+that waits: two more switches, a third of a round trip. So a thread that waits for the only reply that is
+due on a channel claims the channel: epoll is told to be quiet about it, and the thread blocks in `recv`.
+A reply that is just that, one small frame, is settled here. Anything else is left in `inbox`, and the
+loop goes on.
+
+The driver's main thread can be hit by a KeyboardInterrupt after any call into C returns, so nothing that
+was read may be only in a local variable: `inbox.extend(map(recvmsg, ...))` stores what it read before the
+interpreter looks for signals. All that follows can be done twice. The channel is given back in `finally`,
+by one call into C, with no bytecode before it at which an interrupt could strike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pullahead.actors.local import kinds
+from pullahead.actors.local.io import READ
+from pullahead.actors.local.objects import ERROR, PENDING, READY
+from pullahead.actors.local.payload import Payload
+from pullahead.actors.local.wire import CHUNK, FD_SPACE, FIXED
+
+if TYPE_CHECKING:
+    from pullahead.actors.local.objects import LocalRef
+    from pullahead.actors.local.wire import Channel
+
+__all__ = ["read_own_reply"]
+
+_SIZES, _SPACES = (CHUNK,), (FD_SPACE,)
+
+
+def read_own_reply(ref: LocalRef, channel: Channel) -> bool:
+    """Block until something arrives on the channel; True if it was the reply that settles the ref."""
+    inbox, modify, fd = channel.inbox, channel.loop.epoll.modify, channel.fd
+    settled = False
+    try:
+        try:
+            if not channel.claim(ref):
+                return False
+            inbox.extend(map(channel.sock.recvmsg, _SIZES, _SPACES))
+            settled = _settle(ref, channel)
+        finally:
+            if channel.claimed is ref:
+                channel.claimed = None
+                modify(fd, READ)
+    except (OSError, ValueError):  # the channel or the loop was closed meanwhile: shutdown settles every ref
+        pass
+    except BaseException:
+        channel.resume()
+        raise
+    if inbox or channel.unsent_bytes:
+        channel.resume()
+    return settled
+
+
+def _settle(ref: LocalRef, channel: Channel) -> bool:
+    data, ancillary, _, _ = channel.inbox[0]
+    if ancillary or len(data) < FIXED.size:
+        return False
+    size, number, head_size, kind, _, flag = FIXED.unpack_from(data)
+    if (
+        size + FIXED.size != len(data)
+        or number != ref.number
+        or kind != kinds.REPLY
+        or head_size
+        or ref.waiters is not None
+        or ref.state != PENDING
+    ):
+        return False
+    ref.settle(ERROR if flag else READY, Payload(data[FIXED.size :]))
+    channel.pending.pop(number, None)
+    channel.inbox.popleft()
+    return True

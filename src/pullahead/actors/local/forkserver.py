@@ -1,0 +1,286 @@
+"""The fork server: one small process that starts, watches, names and ends all others.
+
+Rules
+-----
+1. It has one thread and imports nothing heavy, so that forking is safe and cheap.
+2. It is the one authority on processes: it forks them, reaps them, says that they died, and holds names and
+   devices. It never opens what users send.
+3. When the driver is gone, everything goes: its children at once, then what they left behind.
+
+How it works
+------------
+The driver starts it in a session of its own, so that the terminal's Ctrl-C does not reach it. It watches
+the driver by pidfd and by the end of its channel. Its children ask the kernel to be killed when it dies;
+that request is tied to the *thread* that forks, which is its only one. It is a child subreaper, so
+processes that actors started and left end up as its children, and it can find them.
+
+Refused
+-------
+multiprocessing's fork server: it needs a socket file, hands out no peers, and its children outlive a killed
+driver until they next look at a pipe. End of file as the only sign that the driver died: a fork made by
+user code keeps the pipe open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+import types
+from dataclasses import dataclass, field
+from typing import Any, Never, final
+
+from pullahead.actors.local import child, gpus, kinds, system
+from pullahead.actors.local.io import Loop
+from pullahead.actors.local.wire import Channel, Frame, Handler, socket_pair
+
+__all__ = ["main"]
+
+
+@final
+@dataclass(slots=True, eq=False)
+class Member:
+    """A living process of this run."""
+
+    process: int
+    serial_number: int
+    label: str
+    pid: int
+    channel: Channel
+    name: str | None = None
+    handle: bytes = b""
+    devices: gpus.Grant | None = None
+    detail: str = ""
+
+
+@final
+@dataclass(slots=True)
+class Tables:
+    """What the fork server knows."""
+
+    members: dict[int, Member] = field(default_factory=dict)  # by process number
+    pids: dict[int, Member] = field(default_factory=dict)
+    names: dict[str, Member] = field(default_factory=dict)
+    dead: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    expected: dict[int, list[tuple[Member, int]]] = field(default_factory=dict)  # callers of the unborn
+    serials: set[int] = field(default_factory=set)  # serial numbers of the living
+
+
+@final
+class Hub:
+    """The fork server's state and what each frame does to it."""
+
+    def __init__(self, sock: socket.socket, driver_pid: int, driver: int) -> None:
+        self.loop = Loop()
+        self._tables = Tables()
+        self._births = 0
+        self._session = kinds.session_of(driver)
+        self._devices = gpus.Pool(gpus.visible_devices())
+        self._handlers: list[Handler] = [
+            self._on_spawn, self._on_connect, self._on_kill, self._on_lookup, self._on_shutdown
+        ]  # fmt: skip
+        self._driver = self._join(Member(driver, 0, "the driver", driver_pid, self._channel(sock, driver)))
+        self._watch_driver(driver_pid)
+        self._watch_children()
+
+    def serve(self) -> Never:
+        """Run until the driver is gone."""
+        while True:
+            self.loop.poll()
+
+    def _channel(self, sock: socket.socket, process: int) -> Channel:
+        return Channel(sock, process, self.loop, self._handlers, self._on_end)
+
+    def _join(self, member: Member) -> Member:
+        tables = self._tables
+        tables.members[member.process] = tables.pids[member.pid] = member
+        tables.serials.add(member.serial_number)
+        if member.name is not None:
+            tables.names[member.name] = member
+        for caller, fd in tables.expected.pop(member.process, ()):
+            member.channel.send(kinds.ACCEPT, caller.process, fds=(fd,))
+        return member
+
+    # watching
+
+    def _watch_driver(self, pid: int) -> None:
+        with contextlib.suppress(
+            AttributeError, ProcessLookupError
+        ):  # macOS has no pidfd: the end of the channel must do
+            self._pidfd = os.pidfd_open(pid)
+            self.loop.watch(self._pidfd, lambda _events: self._end())
+        if os.getppid() != pid:  # it ended before we watched
+            self._end()
+
+    def _watch_children(self) -> None:
+        self._signals, writer = socket_pair()
+        writer.setblocking(False)
+        self._signals.setblocking(False)
+        self._signal_writer = writer
+        signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        self.loop.watch(self._signals.fileno(), self._on_signals)
+
+    def _on_signals(self, _events: int) -> None:
+        try:
+            while self._signals.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            member = self._tables.pids.get(pid)
+            if member is not None:
+                self._bury(member, os.waitstatus_to_exitcode(status))
+
+    def _on_end(self, channel: Channel) -> None:
+        member = self._tables.members.get(channel.peer)
+        if member is self._driver:
+            self._end()
+        elif member is not None:
+            self._kill(member)  # a process that cannot hear us is of no use
+
+    # frames
+
+    def _on_spawn(self, channel: Channel, frame: Frame) -> None:
+        number, _, head, data, fds = frame
+        process, label, name, get_if_exists, num_gpus = head
+        holder = self._tables.names.get(name) if name is not None else None
+        if holder is not None:
+            os.close(fds[0])
+            answer = kinds.FOUND if get_if_exists else kinds.TAKEN
+            channel.send(kinds.ANSWER, number, answer, payload=holder.handle)
+            return
+        try:
+            member = self._fork(process, label, fds[0], channel.peer, num_gpus)
+        except (OSError, gpus.NotEnoughDevices) as error:
+            self._die(process, (label, None, None, f"it could not be started: {error}"))
+        else:
+            member.name, member.handle = name, data
+            self._join(member)
+        finally:
+            os.close(fds[0])
+        if name is not None:
+            channel.send(kinds.ANSWER, number, kinds.STARTED)
+
+    def _fork(self, process: int, label: str, fd: int, creator: int, num_gpus: float | None) -> Member:
+        devices = None if num_gpus is None else self._devices.take(num_gpus)
+        ours, theirs = socket_pair()
+        self._births += 1
+        birth = child.Birth(process, self._births, creator, theirs.fileno(), fd, os.getpid())
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            if devices is not None:
+                self._devices.give_back(devices)
+            raise
+        if pid == 0:
+            self._become_child(birth, devices)
+        theirs.close()
+        return Member(process, self._births, label, pid, self._channel(ours, process), devices=devices)
+
+    def _become_child(self, birth: child.Birth, devices: gpus.Grant | None) -> Never:
+        try:
+            signal.set_wakeup_fd(-1)
+            self.loop.abandon()
+            for member in self._tables.members.values():
+                member.channel.abandon()
+            child.run(birth, {} if devices is None else devices.environment())
+        finally:
+            os._exit(1)
+
+    def _on_connect(self, channel: Channel, frame: Frame) -> None:
+        number, _, _, _, fds = frame
+        tables = self._tables
+        caller, target = tables.members[channel.peer], tables.members.get(number)
+        if target is not None:
+            target.channel.send(kinds.ACCEPT, caller.process, fds=fds)
+        elif number in tables.dead:
+            os.close(fds[0])
+            channel.send(kinds.DIED, number, head=tables.dead[number])
+        elif kinds.session_of(number) == self._session and kinds.creator_of(number) in tables.serials:
+            # Its creator is alive and its birth is on the way, over another channel than this.
+            tables.expected.setdefault(number, []).append((caller, fds[0]))
+        else:
+            os.close(fds[0])
+            channel.send(kinds.DIED, number, head=(f"{number:x}", None, None, "it is not of this run"))
+
+    def _on_kill(self, _channel: Channel, frame: Frame) -> None:
+        member = self._tables.members.get(frame[0])
+        if member is None or member is self._driver:
+            return
+        member.detail = "by kill()"
+        self._release_name(member)  # at once: a new actor may take it
+        self._kill(member)
+
+    def _on_lookup(self, channel: Channel, frame: Frame) -> None:
+        number, _, head, _, _ = frame
+        holder = self._tables.names.get(head[0])
+        if holder is None:
+            channel.send(kinds.ANSWER, number, kinds.UNKNOWN)
+        else:
+            channel.send(kinds.ANSWER, number, kinds.FOUND, payload=holder.handle)
+
+    def _on_shutdown(self, channel: Channel, _frame: Frame) -> None:
+        if channel is self._driver.channel:
+            self._end()
+
+    # deaths
+
+    def _bury(self, member: Member, exitcode: int) -> None:
+        tables = self._tables
+        del tables.pids[member.pid]  # first: its pid may be another's from now on
+        member.channel.pump()  # what it asked for before it died
+        del tables.members[member.process]
+        tables.serials.discard(member.serial_number)
+        self._release_name(member)
+        if member.devices is not None:
+            self._devices.give_back(member.devices)
+        member.channel.close()
+        self._die(member.process, (member.label, member.pid, exitcode, member.detail))
+        for number in [n for n in tables.expected if kinds.creator_of(n) == member.serial_number]:
+            self._die(number, ("an actor", None, None, "its creator died before it was started"))
+
+    def _kill(self, member: Member) -> None:
+        if self._tables.pids.get(member.pid) is member:
+            system.kill(member.pid)
+
+    def _release_name(self, member: Member) -> None:
+        if member.name is not None and self._tables.names.get(member.name) is member:
+            del self._tables.names[member.name]
+
+    def _die(self, process: int, notice: tuple[Any, ...]) -> None:
+        self._tables.dead[process] = notice
+        for member in self._tables.members.values():
+            member.channel.send(kinds.DIED, process, head=notice)
+        for _, fd in self._tables.expected.pop(process, ()):
+            os.close(fd)
+
+    def _end(self) -> Never:
+        for pid in list(self._tables.pids):
+            if pid != self._driver.pid:
+                system.kill(pid)
+        system.kill_descendants(time.monotonic() + 3.0)
+        os._exit(0)
+
+
+def main(fd: int, driver_pid: int, driver: int) -> None:
+    """Be the fork server. Called by the code that `launch.py` gives to a new interpreter."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    system.become_subreaper()
+    hub = Hub(socket.socket(fileno=fd), driver_pid, driver)
+    sys.modules["__main__"] = types.ModuleType("__main__")  # an actor's `__main__` is empty
+    gc.collect()
+    gc.freeze()  # children share these pages as long as nobody writes to them
+    hub.serve()

@@ -1,0 +1,77 @@
+"""`pullahead bench`: what this machine does, measured beside what others offer, in one run.
+
+::
+
+    cases/    what is compared: each module has one CASE
+    case      the words for it: a case, its contenders, its targets
+    measure   round after round, every contender in turn; medians and ratios
+    peers     everybody's pools, and children that do not hear Ctrl-C
+    show      for people       record    for machines
+
+Absolute times say little on a shared machine, so every contender runs in every round, right after the others,
+and a ratio is taken within each round. What is printed is the median over the rounds, with the least and the
+greatest beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pullahead.cli.bench.cases import CASES
+
+
+def _writable(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a file that could not be written, before minutes are spent on what belongs in it."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"expected a file in a folder that exists, got '{path}'", ctx, option)
+    return path
+
+
+@click.command()
+@click.option(
+    "--json",
+    "file",
+    metavar="FILE",
+    callback=_writable,
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write every round of every contender to FILE.",
+)
+@click.option("--quick", is_flag=True, help="Seconds instead of minutes: does it work, not how fast is it.")
+@click.option(
+    "--case",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    type=click.Choice(list(CASES)),
+    help=f"Only this one; may be repeated.  [{', '.join(CASES)}]",
+)
+def bench(file: Path | None, quick: bool, names: tuple[str, ...]) -> None:
+    """Measure this machine against what others offer.
+
+    Every comparison is interleaved: each contender runs in each round, and the ratio is taken within the
+    round. Everybody's workers are started and warm before the clock runs, but where the start is what is
+    measured.
+    """
+    from pullahead.cli.bench import record, show
+    from pullahead.cli.bench.cases import load
+    from pullahead.cli.bench.machine import conditions
+    from pullahead.cli.bench.measure import compete
+    from pullahead.cli.ending import tell
+
+    screen = show.Screen()
+    about = conditions(quick)
+    screen.conditions(about)
+    outcomes = []
+    for case in [load(name) for name in dict.fromkeys(names or CASES)]:
+        try:
+            with screen.watching(case) as watch:
+                outcome = compete(case, quick, watch)
+        except Exception as error:  # whatever a contender raises, the reader wants to know which one it was
+            raise click.ClickException(f"{case.name}: {tell(error)}") from error
+        screen.outcome(outcome)
+        outcomes.append(outcome)
+    screen.targets(outcomes)
+    if file is not None:
+        record.write(file, about, outcomes)

@@ -1,0 +1,84 @@
+"""The words for a comparison: a case, its contenders, its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final, final
+
+#: How many processes every pool has. The same everywhere, so that runs on different machines can be compared.
+WORKERS: Final = 2
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way to do it.
+
+    Args:
+        name: as people call it.
+        measure: does one round and returns its figure, in the unit of the case.
+        peer: whether somebody else does here what the first contender does, so that a ratio makes sense.
+    """
+
+    name: str
+    measure: Callable[[], float]
+    peer: bool = True
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A contender that cannot take part, and why."""
+
+    name: str
+    why: str
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is good enough.
+
+    Args:
+        figure: what is held against the limit: "median", "ratio" (the first contender's, against this one) or
+            "share" (of what nobody can beat).
+        of: the contender that it is about.
+        limit: in the unit of the case, or a ratio.
+        at_least: whether the figure may not be below the limit; otherwise it may not be above.
+    """
+
+    figure: str
+    of: str
+    limit: float
+    at_least: bool = False
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A comparison.
+
+    Args:
+        name: one word, for the command line.
+        title: what is measured, in one line.
+        unit: of the figures.
+        more_is_better: which direction is good.
+        rounds: how often each contender runs, in a full run and in a quick one.
+        prepare: starts everything that the contenders need, on the stack that will end it, and returns them;
+            it is told whether the run is a quick one. The first is the one that the others are compared with.
+        bound: a figure that nobody can beat, and why.
+        targets: for the first contender, and for those that have no peer.
+        notes: what a reader must know to judge the figures fairly.
+    """
+
+    name: str
+    title: str
+    unit: str
+    more_is_better: bool
+    rounds: tuple[int, int]
+    prepare: Callable[[ExitStack, bool], list[Contender | Absent]]
+    bound: tuple[float, str] | None = None
+    targets: tuple[Target, ...] = ()
+    notes: str = ""

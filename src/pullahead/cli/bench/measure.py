@@ -1,0 +1,140 @@
+"""Round after round, every contender in turn.
+
+A machine that is busy with something else for ten seconds slows whoever runs then. Measuring A ten times and
+B ten times afterwards would call that a difference between A and B. Here they take turns, and a ratio is
+taken within a round, between runs that are neighbours in time; medians over the rounds then forget the odd
+one out.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from statistics import median
+from typing import final
+
+from pullahead.cli.bench.case import Absent, Case, Contender, Target
+
+Watch = Callable[[str], None]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Figures of one kind, one per round."""
+
+    rounds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The figure to quote."""
+        return median(self.rounds)
+
+    @property
+    def least(self) -> float:
+        """The smallest."""
+        return min(self.rounds)
+
+    @property
+    def greatest(self) -> float:
+        """The largest."""
+        return max(self.rounds)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one contender did, and the first contender's figure divided by it, round by round."""
+
+    name: str
+    figures: Spread
+    ratio: Spread | None
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target, and how far away it is."""
+
+    target: Target
+    figure: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it is good enough."""
+        if self.target.at_least:
+            return self.figure >= self.target.limit
+        return self.figure <= self.target.limit
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A case, measured."""
+
+    case: Case
+    lines: list[Line]
+    absent: list[Absent]
+
+    def share(self, line: Line) -> float | None:
+        """Return how near a contender came to what nobody can beat."""
+        return None if self.case.bound is None else line.figures.median / self.case.bound[0]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The targets, judged."""
+        return [Verdict(target, self._figure(target)) for target in self.case.targets]
+
+    def _figure(self, target: Target) -> float:
+        line = next(line for line in self.lines if line.name == target.of)
+        if target.figure == "ratio":
+            assert line.ratio is not None, "a target of the first contender against itself"
+            return line.ratio.median
+        if target.figure == "share":
+            share = self.share(line)
+            assert share is not None, "a share of nothing"
+            return share
+        return line.figures.median
+
+
+def compete(case: Case, quick: bool, watch: Watch) -> Outcome:
+    """Measure a case; whatever it starts is ended before this returns."""
+    with ExitStack() as stack:
+        watch("starting")
+        both = case.prepare(stack, quick)
+        contenders = [one for one in both if isinstance(one, Contender)]
+        absent = [one for one in both if isinstance(one, Absent)]
+        for one in contenders:
+            watch(f"warming {one.name}")
+            _measure(one)
+        figures: dict[str, list[float]] = {one.name: [] for one in contenders}
+        rounds = case.rounds[quick]
+        for number in range(rounds):
+            for one in contenders:
+                watch(f"round {number + 1} of {rounds}: {one.name}")
+                figures[one.name].append(_measure(one))
+        watch("ending")
+    return Outcome(case, _lines(contenders, figures), absent)
+
+
+def _measure(one: Contender) -> float:
+    gc.collect()  # of what the one before left behind
+    try:
+        return one.measure()
+    except Exception as error:
+        error.add_note(f"while measuring {one.name}")
+        raise
+
+
+def _lines(contenders: list[Contender], figures: dict[str, list[float]]) -> list[Line]:
+    first = figures[contenders[0].name]
+    lines = []
+    for number, one in enumerate(contenders):
+        own = figures[one.name]
+        ratio = None
+        if number and one.peer:
+            ratio = Spread(tuple(ours / theirs for ours, theirs in zip(first, own, strict=True)))
+        lines.append(Line(one.name, Spread(tuple(own)), ratio))
+    return lines

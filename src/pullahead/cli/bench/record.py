@@ -1,0 +1,55 @@
+"""For machines: everything that was measured, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from pullahead.cli.bench.machine import Conditions
+from pullahead.cli.bench.measure import Line, Outcome, Spread
+
+#: Grows when a reader of an older file would misunderstand a newer one.
+FORMAT: Final = 1
+
+
+def write(file: Path, about: Conditions, outcomes: list[Outcome]) -> None:
+    """Write a file."""
+    whole = {"format": FORMAT, **asdict(about), "cases": [_case(outcome) for outcome in outcomes]}
+    file.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _case(outcome: Outcome) -> dict[str, Any]:
+    case = outcome.case
+    return {
+        "name": case.name,
+        "title": case.title,
+        "unit": case.unit,
+        "more_is_better": case.more_is_better,
+        "bound": None if case.bound is None else case.bound[0],
+        "contenders": [_line(outcome, line) for line in outcome.lines],
+        "absent": [asdict(one) for one in outcome.absent],
+        "targets": [
+            {**asdict(verdict.target), "measured": verdict.figure, "met": verdict.met}
+            for verdict in outcome.verdicts
+        ],
+    }
+
+
+def _line(outcome: Outcome, line: Line) -> dict[str, Any]:
+    return {
+        "name": line.name,
+        "ratio": None if line.ratio is None else _spread(line.ratio),
+        **_spread(line.figures),
+        "share": outcome.share(line),
+    }
+
+
+def _spread(spread: Spread) -> dict[str, Any]:
+    return {
+        "median": spread.median,
+        "least": spread.least,
+        "greatest": spread.greatest,
+        "rounds": list(spread.rounds),
+    }

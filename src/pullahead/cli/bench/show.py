@@ -1,0 +1,140 @@
+"""For people: one table per case, ratios first, and how the targets were met at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from pullahead.cli.bench.case import Case
+from pullahead.cli.bench.machine import Conditions
+from pullahead.cli.bench.measure import Line, Outcome, Spread, Verdict, Watch
+
+#: Columns when the output is no terminal: wide enough for every table.
+_WIDTH: Final = 110
+
+
+@final
+class Screen:
+    """Results on standard output; what is going on, on standard error if that is a terminal."""
+
+    def __init__(self) -> None:
+        self._out = Console(highlight=False)
+        if not self._out.is_terminal:
+            self._out = Console(highlight=False, width=_WIDTH)
+        self._status = Console(stderr=True)
+
+    def conditions(self, about: Conditions) -> None:
+        """Say where and with what."""
+        versions = ", ".join(f"{name} {number or 'not installed'}" for name, number in about.versions.items())
+        cores = f"{about.cores} core{'s' if about.cores != 1 else ''}"
+        self._say(f"{versions}; {cores}, load {about.load:g}; {about.platform}")
+        if about.quick:
+            self._say("A quick run: these figures show that everything works, not how fast it is.")
+
+    @contextmanager
+    def watching(self, case: Case) -> Iterator[Watch]:
+        """While a case runs, show what it does."""
+        if not self._status.is_terminal:
+            yield lambda _: None
+            return
+        with self._status.status(case.name) as status:
+            yield lambda words: status.update(f"{case.name}: {words}")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Show one case."""
+        case = outcome.case
+        better = "more" if case.more_is_better else "less"
+        title = f"{case.name}: {case.title}; {better} is better"
+        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+        table.add_column("")
+        compared = any(line.ratio for line in outcome.lines)
+        if compared:
+            table.add_column("pullahead ÷ this", justify="right", no_wrap=True)
+        if case.bound is not None:
+            table.add_column("of the limit", justify="right", no_wrap=True)
+        table.add_column(case.unit, justify="right", no_wrap=True)
+        table.add_column("least – greatest", justify="right", no_wrap=True)
+        for line in outcome.lines:
+            table.add_row(*_cells(outcome, line, compared))
+        for one in outcome.absent:
+            table.add_row(f"{one.name}: {one.why}", style="dim")
+        self._out.print()
+        self._out.print(table)
+        for note in _notes(outcome):
+            self._out.print(Padding(Text(note, style="dim"), (0, 2)))
+
+    def targets(self, outcomes: list[Outcome]) -> None:
+        """Say how near it came to what is good enough."""
+        table = Table(box=SIMPLE_HEAD, title="targets", title_justify="left", title_style="bold")
+        for title in ("", "target", "measured", ""):
+            table.add_column(title, justify="right" if title else "left", no_wrap=True)
+        for outcome in outcomes:
+            for verdict in outcome.verdicts:
+                table.add_row(*_verdict(outcome, verdict))
+        if table.row_count:
+            self._out.print()
+            self._out.print(table)
+
+    def _say(self, words: str) -> None:
+        self._out.print(Text(words))
+
+
+def _cells(outcome: Outcome, line: Line, compared: bool) -> list[str]:
+    cells = [line.name]
+    if compared:
+        cells.append("" if line.ratio is None else times(line.ratio.median))
+    share = outcome.share(line)
+    if share is not None:
+        cells.append(f"{share:.1%}")
+    return [*cells, number(line.figures.median), _range(line.figures)]
+
+
+def _notes(outcome: Outcome) -> list[str]:
+    case = outcome.case
+    rounds = len(outcome.lines[0].figures.rounds)
+    notes = [f"Medians of {rounds} rounds, in which everybody took turns"]
+    if case.bound is not None:
+        limit, why = case.bound
+        notes[0] += f". The limit is {why} = {number(limit)} {case.unit}"
+    return [f"{note}." for note in [*notes, case.notes] if note]
+
+
+def _verdict(outcome: Outcome, verdict: Verdict) -> tuple[str, str, str, str]:
+    target = verdict.target
+    what = {
+        "ratio": f"{outcome.case.name}: time against {target.of}",
+        "share": f"{outcome.case.name}: {target.of}, of the limit",
+        "median": f"{outcome.case.name}: {target.of}",
+    }[target.figure]
+    bound = "≥" if target.at_least else "≤"
+    limit, figure = (_figure(outcome, target.figure, value) for value in (target.limit, verdict.figure))
+    return what, f"{bound} {limit}", figure, "met" if verdict.met else "missed"
+
+
+def _figure(outcome: Outcome, kind: str, value: float) -> str:
+    if kind == "ratio":
+        return times(value)
+    return f"{value:.1%}" if kind == "share" else f"{number(value)} {outcome.case.unit}"
+
+
+def _range(spread: Spread) -> str:
+    return f"{number(spread.least)} – {number(spread.greatest)}"
+
+
+def times(ratio: float) -> str:
+    """A ratio, with as many digits as mean something."""
+    return f"{ratio:,.0f}×" if ratio >= 100 else f"{ratio:.1f}×" if ratio >= 10 else f"{ratio:.2f}×"
+
+
+def number(value: float) -> str:
+    """A figure of any size, with three digits that mean something."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

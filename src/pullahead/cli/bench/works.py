@@ -1,0 +1,48 @@
+"""What the workers do: a module of its own, which every peer can import, however it starts its processes."""
+
+from __future__ import annotations
+
+import time
+from multiprocessing.connection import Connection
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+#: Seconds that `spin` takes.
+SPIN: Final = 0.0005
+
+
+def noop(item: T) -> T:
+    """Do nothing."""
+    return item
+
+
+def spin(item: T) -> T:
+    """Compute in pure Python until a deadline: a core is busy, and how fast it is does not matter."""
+    deadline = time.perf_counter() + SPIN
+    while time.perf_counter() < deadline:
+        pass
+    return item
+
+
+def nap(item: T) -> T:
+    """Wait long enough for a pool to start its other workers."""
+    time.sleep(0.05)
+    return item
+
+
+def echo(connection: Connection) -> None:
+    """Send back whatever comes, until the other end closes."""
+    try:
+        while True:
+            connection.send(connection.recv())
+    except EOFError:
+        return
+
+
+class Echo:
+    """The same, as an actor."""
+
+    def echo(self, item: T) -> T:
+        """Send back what came."""
+        return item

@@ -1,0 +1,422 @@
+"""`pullahead.map` does what its documentation says, on real processes."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import itertools
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pullahead as pa
+from pullahead.errors import RemoteError, RunError
+from tests.acceptance import works
+
+
+def test_results_come_in_order() -> None:
+    assert list(pa.map(works.square, range(1000), workers=2)) == [x * x for x in range(1000)]
+
+
+def test_results_come_out_of_order_exactly_once() -> None:
+    results = pa.map(works.square, range(1000), workers=2, ordered=False)
+    assert Counter(results) == Counter(x * x for x in range(1000))
+
+
+def test_pairs() -> None:
+    assert list(pa.map(works.square, [3, 1, 2], workers=2, pairs=True)) == [(3, 9), (1, 1), (2, 4)]
+
+
+def test_no_items() -> None:
+    results = pa.map(works.square, [], workers=2)
+    assert list(results) == []
+    assert (results.report.done, results.report.left) == (0, 0)
+
+
+def test_several_workers_take_part() -> None:
+    def slow_pid(_: int) -> int:
+        time.sleep(0.01)
+        return os.getpid()
+
+    pids = set(pa.map(slow_pid, range(100), workers=2))
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+
+
+def test_a_lambda_and_a_closure() -> None:
+    base = 10
+    assert list(pa.map(lambda x: x + base, range(3), workers=1)) == [10, 11, 12]
+
+
+def test_process_runs_on_the_main_thread() -> None:
+    assert set(pa.map(works.thread_of, range(20), workers=2)) == {"MainThread"}
+
+
+def test_an_endless_generator_is_read_only_as_far_as_needed() -> None:
+    pulled = itertools.count()
+    last = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal last
+        for last in pulled:
+            yield last
+
+    with pa.map(works.echo, endless(), workers=2) as results:
+        first = list(itertools.islice(results, 100))
+        time.sleep(0.3)  # sleeps so that a feeder without bounds would run away
+        assert last < 20_000
+    assert first == list(range(100))
+    stopped_at = last
+    time.sleep(0.2)  # sleeps so that a feeder that was not stopped would go on
+    assert last == stopped_at
+
+
+def test_a_slow_consumer_holds_the_source_back() -> None:
+    seen: list[int] = []
+
+    def source() -> Iterator[int]:
+        for i in range(100_000):
+            seen.append(i)
+            yield i
+
+    with pa.map(works.echo, source(), workers=2) as results:
+        next(results)
+        time.sleep(0.5)  # sleeps to be slow
+        before = len(seen)
+        time.sleep(0.3)  # sleeps to see that nothing moves
+        assert len(seen) == before < 50_000
+
+
+def test_an_exception_keeps_its_type_and_names_the_item() -> None:
+    results = pa.map(works.fail_on_three, range(100), workers=2)
+    taken = []
+    with pytest.raises(LookupError, match="three") as caught:
+        for result in results:
+            taken.append(result)
+    assert taken == [0, 1, 2]
+    assert any("item 3" in note for note in caught.value.__notes__)
+    assert "fail_on_three" in str(caught.value.__cause__)
+    assert list(results) == []
+
+
+def test_failures_are_values_when_collected() -> None:
+    results = list(pa.map(works.fail_on_three, range(6), workers=2, on_error="collect"))
+    failure = results.pop(3)
+    assert results == [0, 1, 2, 4, 5]
+    assert isinstance(failure, pa.Failure)
+    assert (failure.item, failure.attempts, type(failure.error)) == (3, 1, LookupError)
+    assert "fail_on_three" in failure.traceback
+
+
+def test_an_exception_that_does_not_unpickle_arrives_as_text() -> None:
+    (failure,) = pa.map(works.raise_two_arguments, [1], workers=1, on_error="collect")
+    assert isinstance(failure.error, RemoteError)
+    assert "TwoArguments: one" in str(failure.error)
+
+
+def test_a_result_that_cannot_be_pickled_fails_its_item_only() -> None:
+    results = list(pa.map(works.unpicklable_result, range(5), workers=1, on_error="collect"))
+    assert [r for r in results if not isinstance(r, pa.Failure)] == [0, 1, 2, 4]
+    assert isinstance(results[3].error, TypeError)
+    assert any("result of `process`" in note for note in results[3].error.__notes__)
+
+
+def test_an_item_that_cannot_be_pickled_fails_alone() -> None:
+    items: list[Any] = [1, threading.Lock(), 2]
+    results = list(pa.map(works.echo, items, workers=1, on_error="collect"))
+    assert (results[0], results[2]) == (1, 2)
+    assert isinstance(results[1], pa.Failure)
+    assert results[1].item is items[1]
+
+
+def test_an_error_of_the_source_comes_after_the_items_before_it() -> None:
+    def source() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise KeyError("source")
+
+    taken = []
+    with pytest.raises(KeyError, match="source"):
+        for result in pa.map(works.echo, source(), workers=2):
+            taken.append(result)
+    assert taken == [1, 2]
+
+
+def test_a_constructor_that_raises_ends_the_run_with_its_exception() -> None:
+    with pytest.raises(ConnectionRefusedError, match="no model here"):
+        list(pa.map(works.NotBuilt, itertools.count(), workers=2))
+
+
+def test_a_class_is_built_once_per_worker_and_every_verb_is_called(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    work = functools.partial(works.Doubling, str(log))
+    results = list(pa.map(work, range(20), workers=2))
+    assert results == [("stored", i, 2 * i) for i in range(20)]
+    lines = Counter(log.read_text().splitlines())
+    assert lines == Counter(
+        {"built": 2, "closed": 2}
+        | {f"{verb} {i}": 1 for verb in ("load", "process", "store") for i in range(20)}
+    )
+
+
+def test_async_load_and_store() -> None:
+    assert list(pa.map(works.AsyncDoubling, range(50), workers=2)) == [(i, 2 * i) for i in range(50)]
+
+
+def test_load_and_store_for_a_function() -> None:
+    results = pa.map(
+        works.square, range(20), workers=2, load=lambda x: x + 1, store=lambda result, item: (item, result)
+    )
+    assert list(results) == [(x, (x + 1) ** 2) for x in range(20)]
+
+
+def test_load_runs_while_process_computes() -> None:
+    def load(x: int) -> int:
+        time.sleep(0.02)
+        return x
+
+    def process(x: int) -> int:
+        time.sleep(0.005)
+        return x
+
+    results = pa.map(process, range(60), load=load, workers=1)
+    assert list(results) == list(range(60))
+    assert results.report.hidden_seconds > results.report.exposed_seconds
+
+
+def test_a_failed_load_and_a_failed_store_fail_their_item() -> None:
+    (failure,) = [
+        r
+        for r in pa.map(works.echo, range(6), load=works.fail_to_load, workers=2, on_error="collect")
+        if isinstance(r, pa.Failure)
+    ]
+    assert (failure.item, type(failure.error)) == (3, FileNotFoundError)
+    (failure,) = [
+        r
+        for r in pa.map(works.echo, range(6), store=works.fail_to_store, workers=2, on_error="collect")
+        if isinstance(r, pa.Failure)
+    ]
+    assert (failure.item, type(failure.error)) == (3, PermissionError)
+
+
+def test_batches_are_full_but_for_the_last() -> None:
+    sizes = list(pa.map(works.size_of_batch, range(10), batch_size=4, workers=1))
+    assert sizes == [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]
+
+
+def test_batches_with_load() -> None:
+    results = list(pa.map(works.BatchSums, range(9), batch_size=3, workers=2, batch_wait=5.0))
+    assert [value for value, _ in results] == [x + 100 for x in range(9)]
+
+
+def test_a_batch_waits_for_more_and_then_goes() -> None:
+    def trickle() -> Iterator[int]:
+        for i in range(4):
+            time.sleep(0.05)  # sleeps so that items come one by one
+            yield i
+
+    assert list(pa.map(works.size_of_batch, trickle(), batch_size=2, batch_wait=10.0, workers=1)) == [2] * 4
+
+
+def test_a_waiting_batch_goes_when_the_source_ends() -> None:
+    started = time.monotonic()
+    assert list(pa.map(works.size_of_batch, range(3), batch_size=8, batch_wait=30.0, workers=1)) == [3] * 3
+    assert time.monotonic() - started < 10.0
+
+
+@pytest.mark.parametrize(("work", "got"), [(works.one_short, "got 3"), (works.no_list, "got str")])
+def test_a_batch_of_the_wrong_length_is_an_error(work: Any, got: str) -> None:
+    with pytest.raises(ValueError, match=f"expected a list of 4 results for a batch of 4 items, {got}"):
+        list(pa.map(work, range(4), batch_size=4, workers=1))
+
+
+def test_retries(tmp_path: Path) -> None:
+    work = functools.partial(works.FailsTwice, str(tmp_path))
+    assert list(pa.map(work, range(5), workers=2, retries=2)) == [2] * 5
+
+
+def test_retries_that_are_not_enough(tmp_path: Path) -> None:
+    work = functools.partial(works.FailsTwice, str(tmp_path))
+    (failure,) = pa.map(work, [1], workers=2, retries=1, on_error="collect")
+    assert failure.attempts == 2
+    assert str(failure.error) == "attempt 1"
+
+
+def test_retry_later_costs_no_attempt(tmp_path: Path) -> None:
+    def once_later(item: int) -> int:
+        mark = tmp_path / str(item)
+        if not mark.exists():
+            mark.touch()
+            raise pa.RetryLater(0.01)
+        return item
+
+    assert list(pa.map(once_later, range(5), workers=2)) == list(range(5))
+
+
+def test_reject_is_final() -> None:
+    def reject(_: int) -> int:
+        raise pa.Reject("not mine")
+
+    (failure,) = pa.map(reject, [1], workers=1, retries=5, on_error="collect")
+    assert failure.attempts == 1
+    assert str(failure.error) == "rejected: not mine"
+
+
+def test_a_map_feeds_a_map() -> None:
+    first = pa.map(works.square, range(300), workers=1)
+    assert list(pa.map(works.square, first, workers=1)) == [x**4 for x in range(300)]
+
+
+def test_leaving_early_gives_back_finishes_and_reports(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    work = functools.partial(works.Doubling, str(log))
+    results = pa.map(work, range(10_000), workers=2)
+    taken = list(itertools.islice(results, 10))
+    results.close()
+    lines = Counter(line.split()[0] for line in log.read_text().splitlines())
+    report = results.report
+    assert len(taken) == 10
+    assert lines["closed"] == 2
+    assert lines["process"] == lines["store"] == report.done
+    assert lines["load"] == lines["process"] + lines["discard"]
+    assert report.left > 0
+    assert list(results) == []
+
+
+def test_a_break_drains_in_the_background(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for result in pa.map(functools.partial(works.Doubling, str(log)), range(10_000), workers=2):
+        assert result == ("stored", 0, 0)
+        break
+    gc.collect()
+    deadline = time.monotonic() + 20
+    while log.read_text().count("closed") < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    lines = Counter(line.split()[0] for line in log.read_text().splitlines())
+    assert lines["closed"] == 2
+    assert lines["process"] == lines["store"]
+
+
+def test_a_worker_that_dies_costs_its_running_item_only() -> None:
+    results = list(pa.map(works.exit_on_three, range(40), workers=2, on_error="collect", lookahead=1))
+    failures = [r for r in results if isinstance(r, pa.Failure)]
+    assert sorted(r for r in results if isinstance(r, int)) == [x for x in range(40) if x != 3]
+    assert [failure.item for failure in failures] == [3]
+    assert "exit code 7" in str(failures[0].error)
+
+
+def test_workers_that_only_die_end_the_run_with_a_clear_error() -> None:
+    with pytest.raises((RunError, pa.PullaheadError), match="exit code 7"):
+        list(pa.map(works.always_exit, itertools.count(), workers=2, retries=1000))
+
+
+def test_large_arrays_cross_and_are_the_receivers_own() -> None:
+    numpy = pytest.importorskip("numpy")
+
+    def add_in_place(array: Any) -> Any:
+        array += 1
+        return array
+
+    arrays = [numpy.full(50_000, i, dtype=numpy.float64) for i in range(8)]
+    results = list(pa.map(add_in_place, arrays, workers=2))
+    assert [int(array[0]) for array in arrays] == list(range(8))
+    assert [int(result.sum()) for result in results] == [(i + 1) * 50_000 for i in range(8)]
+    results[0][0] = -1
+
+
+def test_large_bytes_cross() -> None:
+    items = [bytes([i]) * 300_000 for i in range(5)]
+    assert list(pa.map(works.echo, items, workers=2)) == items
+
+
+def test_threads_of_numeric_libraries_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS"]
+    assert list(pa.map(works.environment_of, names, workers=64 if False else 2)) == ["1", "7"]
+
+
+def test_worker_options_reach_the_actor() -> None:
+    options = {"runtime_env": {"env_vars": {"PULLAHEAD_TEST": "here"}}}
+    assert list(pa.map(works.environment_of, ["PULLAHEAD_TEST"], workers=1, worker_options=options)) == ["here"]
+    with pytest.raises(TypeError, match="num_cpus"):
+        list(pa.map(works.echo, [1], worker_options={"no_such_option": 1}))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"workers": 0}, ValueError, "workers: expected a number from 1, got 0"),
+        ({"workers": 1.5}, TypeError, "workers: expected a whole number or None, got 1.5"),
+        ({"lookahead": -1}, ValueError, "lookahead: expected a number from 0, got -1"),
+        ({"lookahead": "many"}, TypeError, "lookahead: expected a whole number or 'auto', got 'many'"),
+        ({"batch_size": 0}, ValueError, "batch_size: expected a number from 1, got 0"),
+        ({"batch_wait": -1}, ValueError, "batch_wait: expected seconds from 0, got -1"),
+        ({"on_error": "ignore"}, ValueError, "on_error: expected 'raise' or 'collect', got 'ignore'"),
+        ({"retries": True}, TypeError, "retries: expected a whole number, got True"),
+        ({"progress": "yes"}, TypeError, "progress: expected None, True or a function of a report, got 'yes'"),
+        ({"no_such": 1}, TypeError, "no_such"),
+    ],
+)
+def test_wrong_options(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        pa.map(works.echo, [1], **options)
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        (3, "expected a function of one item, or a class or object with a method `process`, got 3"),
+        (int.__class__, "has no method `process`"),
+        (works.AsyncDoubling.load, "is async"),
+    ],
+)
+def test_wrong_work(work: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        pa.map(work, [1])
+
+
+def test_a_string_is_no_source() -> None:
+    with pytest.raises(TypeError, match="str"):
+        pa.map(works.echo, "redis://somewhere")
+
+
+def test_the_report_is_live_and_complete() -> None:
+    def work(x: int) -> int:
+        time.sleep(0.002)
+        return x
+
+    results = pa.map(work, range(200), workers=2, trace=True)
+    assert results.report.done < 200
+    assert list(results) == list(range(200))
+    report = results.report
+    assert (report.done, report.failed, report.left, report.total) == (200, 0, 0, 200)
+    assert sum(one.items for one in report.workers) == 200
+    assert report.lanes == 2
+    assert 0.2 < sum(one.useful for one in report.workers) / 0.4 < 10
+    assert report.trace is not None
+    processed = Counter[int]()
+    for spans in report.trace.values():
+        for span in spans:
+            if span.kind == "process":
+                processed.update(range(span.item, span.item + span.size))
+    assert processed == Counter(range(200))
+
+
+def test_a_report_without_a_trace_says_how_to_get_one(tmp_path: Path) -> None:
+    results = pa.map(works.echo, [1], workers=1)
+    list(results)
+    with pytest.raises(Exception, match="trace=True"):
+        results.report.timeline(tmp_path / "run.svg")
+
+
+def test_progress_is_called_with_reports() -> None:
+    seen: list[int] = []
+    list(pa.map(works.echo, range(10), workers=1, progress=lambda report: seen.append(report.done)))
+    assert seen[-1] == 10

@@ -1,0 +1,165 @@
+"""`Pool` and `run`: workers that are built once, sinks, futures, interrupts."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import wait
+from pathlib import Path
+
+import pytest
+
+import pullahead as pa
+from tests.acceptance import works
+
+
+def test_workers_are_built_once_and_used_many_times(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pa.Pool(functools.partial(works.Doubling, str(log)), workers=2) as pool:
+        for _ in range(5):
+            assert list(pool.map(range(4))) == [("stored", i, 2 * i) for i in range(4)]
+    lines = Counter(log.read_text().splitlines())
+    assert (lines["built"], lines["closed"]) == (2, 2)
+
+
+def test_maps_of_one_pool_run_side_by_side() -> None:
+    with pa.Pool(works.square, workers=2) as pool:
+        first, second = pool.map(range(0, 400)), pool.map(range(400, 800))
+        assert list(second) == [x * x for x in range(400, 800)]
+        assert list(first) == [x * x for x in range(400)]
+
+
+def test_a_map_of_a_pool_that_is_left_early_leaves_the_pool_usable() -> None:
+    with pa.Pool(works.square, workers=2) as pool:
+        results = pool.map(range(100_000))
+        assert next(results) == 0
+        results.close()
+        assert results.report.left > 0
+        assert list(pool.map(range(10))) == [x * x for x in range(10)]
+
+
+def test_submit_returns_futures() -> None:
+    with pa.Pool(works.fail_on_three, workers=2) as pool:
+        futures = [pool.submit(i) for i in range(6)]
+        wait(futures)
+        assert [f.result() for i, f in enumerate(futures) if i != 3] == [0, 1, 2, 4, 5]
+        with pytest.raises(LookupError, match="three"):
+            futures[3].result()
+
+
+def test_closing_a_pool_finishes_what_was_submitted() -> None:
+    with pa.Pool(works.square, workers=2) as pool:
+        futures = [pool.submit(i) for i in range(100)]
+    assert [f.result(timeout=0) for f in futures] == [i * i for i in range(100)]
+
+
+def test_a_closed_pool_says_so() -> None:
+    pool = pa.Pool(works.square, workers=1)
+    pool.close()
+    pool.close()
+    with pytest.raises(RuntimeError, match="the pool is closed"):
+        pool.map([1])
+    with pytest.raises(RuntimeError, match="the pool is closed"):
+        pool.submit(1)
+
+
+def test_options_of_the_pool_are_not_options_of_a_map() -> None:
+    with pa.Pool(works.square, workers=1) as pool:
+        with pytest.raises(TypeError, match="workers: is an option of the Pool itself"):
+            pool.map([1], workers=2)
+        with pytest.raises(TypeError, match="nonsense: is unknown"):
+            pool.map([1], nonsense=2)
+
+
+def test_run_drains_into_a_sink_one_at_a_time_and_collects_failures() -> None:
+    taken: list[tuple[object, int]] = []
+    report = pa.run(works.fail_on_three, range(20), lambda result, item: taken.append((result, item)), workers=2)
+    failures = [(item, result) for result, item in taken if isinstance(result, pa.Failure)]
+    assert [item for _, item in taken] == list(range(20))
+    assert [item for item, _ in failures] == [3]
+    assert (report.done, report.failed, report.left) == (19, 1, 0)
+    assert sum(one.items for one in report.workers) == 20
+
+
+def test_the_reports_of_two_runs_are_their_own() -> None:
+    with pa.Pool(works.square, workers=2) as pool:
+        assert pool.run(range(30)).done == 30
+        second = pool.run(range(7))
+    assert second.done == 7
+    assert sum(one.items for one in second.workers) == 7
+
+
+def test_an_error_of_the_sink_ends_the_run() -> None:
+    def sink(result: int, item: int) -> None:
+        raise OSError(f"disk full at {item}")
+
+    with pytest.raises(OSError, match="disk full at 0"):
+        pa.run(works.square, range(10_000), sink, workers=2)
+
+
+INTERRUPTED = """
+import itertools, time, sys
+import pullahead as pa
+
+def work(x):
+    time.sleep(0.02)
+    return x
+
+done = []
+def sink(result, item):
+    done.append(item)
+    if len(done) == 5:
+        print("ready", flush=True)
+
+try:
+    pa.run(work, itertools.count(), sink, workers=2)
+except KeyboardInterrupt as interrupt:
+    report = interrupt.report
+    assert report.done == len(done) == len(set(done)), (report.done, len(done))
+    assert report.failed == 0
+    print("interrupted", report.left >= 0, flush=True)
+"""
+
+
+def test_an_interrupt_delivers_what_ran_and_raises() -> None:
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process, process.stdout as output:
+        assert output.readline() == "ready\n"
+        os.kill(process.pid, signal.SIGINT)
+        assert output.readline() == "interrupted True\n"
+        assert process.wait(20) == 0
+
+
+def test_a_script_without_a_main_guard(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import pullahead as pa\n"
+        "class Add:\n"
+        "    def __init__(self): self.n = 1\n"
+        "    def process(self, x): return Number(x.value + self.n)\n"
+        "class Number:\n"
+        "    def __init__(self, value): self.value = value\n"
+        "results = list(pa.map(Add, [Number(i) for i in range(5)], workers=2))\n"
+        "assert all(type(r) is Number for r in results)\n"
+        "print([r.value for r in results])\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr, done.returncode) == ("[1, 2, 3, 4, 5]\n", "", 0)
+
+
+def test_leaving_the_interpreter_in_the_middle_of_a_map_leaves_nothing_behind() -> None:
+    code = (
+        "import itertools, time, pullahead as pa\n"
+        "results = pa.map(lambda x: x, itertools.count(), workers=2)\n"
+        "print(next(results))\n"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr, done.returncode) == ("0\n", "", 0)
+    assert time.monotonic() - started < 20

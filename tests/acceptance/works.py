@@ -1,0 +1,173 @@
+"""Works that the acceptance tests run, importable in every process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def square(x: int) -> int:
+    return x * x
+
+
+def echo(x: Any) -> Any:
+    return x
+
+
+def pid_of(_: Any) -> int:
+    return os.getpid()
+
+
+def fail_on_three(x: int) -> int:
+    if x == 3:
+        raise LookupError("three")
+    return x
+
+
+def double_all(xs: list[int]) -> list[int]:
+    return [2 * x for x in xs]
+
+
+def size_of_batch(xs: list[int]) -> list[int]:
+    return [len(xs)] * len(xs)
+
+
+def one_short(xs: list[int]) -> list[int]:
+    return xs[1:]
+
+
+def no_list(xs: list[int]) -> str:
+    return "no list"
+
+
+def thread_of(_: Any) -> str:
+    return threading.current_thread().name
+
+
+def environment_of(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def exit_on_three(x: int) -> int:
+    if x == 3:
+        os._exit(7)
+    return x
+
+
+def always_exit(_: int) -> int:
+    os._exit(7)
+
+
+def unpicklable_result(x: int) -> Any:
+    return threading.Lock() if x == 3 else x
+
+
+class TwoArguments(Exception):  # noqa: N818
+    """Pickles, and does not unpickle."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+        self.second = second
+
+
+def raise_two_arguments(_: int) -> int:
+    raise TwoArguments("one", "two")
+
+
+class Doubling:
+    """Has every verb, and writes down what it was asked to do."""
+
+    def __init__(self, log: str = "") -> None:
+        self._log = Path(log) if log else None
+        self._note("built")
+
+    def _note(self, what: str) -> None:
+        if self._log is not None:
+            with self._log.open("a") as file:
+                file.write(what + "\n")
+
+    def load(self, item: int) -> tuple[str, int]:
+        self._note(f"load {item}")
+        return "loaded", item
+
+    def process(self, loaded: tuple[str, int]) -> int:
+        assert loaded[0] == "loaded"
+        self._note(f"process {loaded[1]}")
+        time.sleep(0.001)
+        return 2 * loaded[1]
+
+    def store(self, result: int, item: int) -> tuple[str, int, int]:
+        self._note(f"store {item}")
+        return "stored", item, result
+
+    def discard(self, loaded: tuple[str, int]) -> None:
+        self._note(f"discard {loaded[1]}")
+
+    def close(self) -> None:
+        self._note("closed")
+
+
+class AsyncDoubling:
+    """`load` and `store` are coroutines; everything else is not."""
+
+    async def load(self, item: int) -> int:
+        await asyncio.sleep(0.001)
+        return item
+
+    def process(self, loaded: int) -> int:
+        return 2 * loaded
+
+    async def store(self, result: int, item: int) -> tuple[int, int]:
+        await asyncio.sleep(0.001)
+        return item, result
+
+
+class BatchSums:
+    """Loads each item alone and processes them together."""
+
+    def load(self, item: int) -> int:
+        return item + 100
+
+    def process(self, loaded: Sequence[int]) -> list[tuple[int, int]]:
+        return [(one, len(loaded)) for one in loaded]
+
+
+class NotBuilt:
+    """Cannot be constructed."""
+
+    def __init__(self) -> None:
+        raise ConnectionRefusedError("no model here")
+
+    def process(self, item: int) -> int:
+        return item
+
+
+def fail_to_load(item: int) -> int:
+    if item == 3:
+        raise FileNotFoundError("file 3")
+    return item
+
+
+def fail_to_store(result: int, item: int) -> int:
+    if item == 3:
+        raise PermissionError("file 3")
+    return result
+
+
+class FailsTwice:
+    """Fails the first two times that it sees an item; the count is on disk, shared by all workers."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def process(self, item: int) -> int:
+        attempt = len(list(self._folder.glob(f"{item}-*")))
+        (self._folder / f"{item}-{attempt}").touch(exist_ok=False)
+        if attempt < 2:
+            raise OSError(f"attempt {attempt}")
+        return attempt

@@ -1,0 +1,123 @@
+"""The two ends of a long-polled exchange, and both of them over a fake wire."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+
+import pytest
+
+from pullahead.core.exchange import Caller, Mailbox
+from pullahead.core.messages import Message
+from pullahead.errors import ProtocolError
+
+A: Message = ("a",)
+B: Message = ("b",)
+C: Message = ("c",)
+
+
+def test_a_caller_may_have_two_calls_out() -> None:
+    caller = Caller()
+    assert (caller.may_send, caller.must_send) == (True, True)
+    caller.called()
+    assert (caller.may_send, caller.must_send) == (True, False)
+    caller.called()
+    assert (caller.may_send, caller.must_send) == (False, False)
+    caller.answered()
+    assert (caller.may_send, caller.must_send, caller.in_flight, caller.sent) == (True, False, 1, 2)
+    caller.answered()
+    assert (caller.may_send, caller.must_send) == (True, True)
+
+
+def test_a_third_call_is_a_bug() -> None:
+    caller = Caller()
+    caller.called()
+    caller.called()
+    with pytest.raises(ProtocolError, match="a third call"):
+        caller.called()
+    assert (caller.in_flight, caller.sent) == (2, 2)
+
+
+def test_an_answer_to_no_call_is_a_bug() -> None:
+    with pytest.raises(ProtocolError, match="an answer came to no call"):
+        Caller().answered()
+
+
+def test_the_newest_call_is_kept_and_the_one_before_it_answered() -> None:
+    box: Mailbox[int] = Mailbox()
+    assert box.park(1) == []
+    assert box.park(2) == [(1, [])]
+    box.post(A, B)
+    assert box.park(3) == [(2, [A, B])]
+    assert box.flush() == [], "everything was said"
+
+
+def test_the_parked_call_is_answered_as_soon_as_there_is_something_to_say() -> None:
+    box: Mailbox[int] = Mailbox()
+    assert box.flush() == []
+    box.park(1)
+    assert box.flush() == [], "there is nothing to say"
+    box.post(A)
+    assert box.flush() == [(1, [A])]
+    assert box.flush() == []
+
+
+def test_what_is_posted_while_no_call_is_parked_waits_for_one() -> None:
+    box: Mailbox[int] = Mailbox()
+    box.post(A)
+    box.post(B)
+    assert box.flush() == []
+    assert box.park(1) == []
+    assert box.flush() == [(1, [A, B])]
+    box.post(C)
+    assert box.park(2) == []
+    assert box.flush() == [(2, [C])]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_both_ends_deliver_everything_in_order_and_keep_a_call_parked(seed: int) -> None:
+    """Whatever the order of events: nothing is lost or held back, and at rest exactly one call is parked."""
+    draw = random.Random(seed)
+    caller, box = Caller(), Mailbox[int]()
+    up: deque[tuple[int, list[Message]]] = deque()
+    down: deque[list[Message]] = deque()
+    outbox: list[Message] = []
+    said: dict[str, list[Message]] = {"peer": [], "queue": []}
+    heard: dict[str, list[Message]] = {"peer": [], "queue": []}
+
+    def send() -> None:
+        if caller.may_send and (outbox or caller.must_send):
+            caller.called()
+            up.append((caller.sent, outbox[:]))
+            outbox.clear()
+
+    def step(event: str) -> None:
+        if event == "peer speaks":
+            said["peer"].append(("p", len(said["peer"])))
+            outbox.append(said["peer"][-1])
+        elif event == "queue speaks":
+            said["queue"].append(("q", len(said["queue"])))
+            box.post(said["queue"][-1])
+            down.extend(messages for _, messages in box.flush())
+        elif event == "call arrives" and up:
+            call, messages = up.popleft()
+            heard["queue"] += messages
+            down.extend(messages for _, messages in [*box.park(call), *box.flush()])
+        elif event == "answer arrives" and down:
+            caller.answered()
+            heard["peer"] += down.popleft()
+        send()
+
+    step("begin")
+    for _ in range(200):
+        step(draw.choice(("peer speaks", "queue speaks", "call arrives", "answer arrives")))
+        assert 1 <= caller.in_flight <= Caller.LIMIT
+    while up or down:
+        step("call arrives")
+        step("answer arrives")
+    assert heard["queue"] == said["peer"]
+    assert heard["peer"] == said["queue"]
+    assert outbox == []
+    assert caller.in_flight == 1
+    box.post(A)
+    assert len(box.flush()) == 1, "a call is parked"

@@ -1,0 +1,781 @@
+"""The worker's machine: exact effects, messages and seconds.
+
+Times are sums of powers of two, so that equality is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pullahead.core import messages as m
+from pullahead.core.lookahead import QUANTUM, Lookahead
+from pullahead.core.messages import Message
+from pullahead.core.meter import Meter
+from pullahead.core.pipeline import (
+    AT_ONCE,
+    MAX_STORING,
+    Discard,
+    Effect,
+    Load,
+    Phase,
+    Pipeline,
+    Send,
+    Store,
+    Wake,
+)
+from pullahead.core.trace import Recorder, Span
+from pullahead.errors import ProtocolError
+
+S, W = Send(), Wake()
+TINY = 2.0**-14  # 61 µs: 33 items in a bundle of 2 ms, 8 in a slice of 0.5 ms
+
+Make = Callable[..., Pipeline]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Builds pipelines at time 0 that are checked once the test is over."""
+    made: list[Pipeline] = []
+
+    def build(lookahead: int | None = 1, batch_size: int = 0, **options: Any) -> Pipeline:
+        policy = Lookahead(lookahead, batch=batch_size or 1)
+        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, **options))
+        return made[-1]
+
+    yield build
+    for pipeline in made:
+        pipeline.validate()
+
+
+def said(pipeline: Pipeline, now: float) -> list[Message]:
+    """Perform a `Send`: what goes out, less the running sums and the trace."""
+    return [one for one in pipeline.take_messages(now) if one[0] not in {m.TOTALS, m.TRACE}]
+
+
+def settled(pipeline: Pipeline, now: float = 0.0) -> Pipeline:
+    """Begin, with the first call sent and a second one parked: the queue may speak, and so may the worker."""
+    assert pipeline.began(now) == [S, W]
+    pipeline.take_messages(now)
+    return pipeline
+
+
+def granted(
+    pipeline: Pipeline,
+    now: float,
+    lease: int,
+    first: int,
+    size: int,
+    waited: float = 0.0,
+    cause: str = "source",
+) -> list[Effect]:
+    return pipeline.answered([(m.GRANT, lease, first, [None] * size, waited, cause)], now)
+
+
+def compute(pipeline: Pipeline, start: float, end: float, **failures: tuple[str, float]) -> list[Effect]:
+    failed = {int(name[1:]): what for name, what in failures.items()}
+    return pipeline.processed(start, end, end - start, failed, end)
+
+
+def measured(pipeline: Pipeline, seconds: float = TINY) -> Pipeline:
+    """Let the policy know what an item costs, as if it had computed many."""
+    for _ in range(40):
+        pipeline.lookahead.computed(seconds, 1)
+    return pipeline
+
+
+# Asking
+
+
+@pytest.mark.parametrize(("lookahead", "first_ask"), [(0, 1), (1, 2), (5, 6)])
+def test_a_fixed_lookahead_asks_for_that_many_and_the_one_to_compute(
+    make: Make, lookahead: int, first_ask: int
+) -> None:
+    pipeline = make(lookahead)
+    assert pipeline.began(0.0) == [S, W]
+    assert said(pipeline, 0.0) == [(m.ASK, first_ask)]
+    assert (pipeline.held, pipeline.asked) == (0, first_ask)
+    assert granted(pipeline, 1.0, 7, 0, first_ask) == [S, W]
+    assert said(pipeline, 1.0) == [], "one call is always parked"
+    for item in range(first_ask):
+        assert pipeline.take(1.0) == (item,)
+        assert pipeline.held + pipeline.asked == lookahead
+        compute(pipeline, 1.0, 1.0)
+        assert pipeline.held + pipeline.asked == lookahead + 1
+
+
+def test_the_next_ask_is_due_the_moment_an_item_is_taken(make: Make) -> None:
+    """The answer travels while the item is computed: the seed's pattern."""
+    pipeline = settled(make(2))
+    granted(pipeline, 1.0, 1, 0, 3)
+    pipeline.take_messages(1.0)
+    assert pipeline.take(1.0) == (0,)
+    assert pipeline.deadline == AT_ONCE
+    assert pipeline.tick(1.0) == [S]
+    assert said(pipeline, 1.0) == [(m.STARTED, 1, (0,))]
+    assert (pipeline.held, pipeline.asked) == (2, 0)
+    assert compute(pipeline, 1.0, 2.0) == [W], "two calls are out"
+    assert pipeline.answered([], 2.0) == [S, W]
+    assert said(pipeline, 2.0) == [(m.ASK, 1), (m.DONE, 1, (0,))]
+
+
+def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
+    pipeline = measured(make(None))
+    assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 33)
+    assert pipeline.began(0.0) == [S, W]
+    assert said(pipeline, 0.0) == [(m.ASK, 34)]
+    granted(pipeline, 0.0, 1, 0, 34)
+    pipeline.take_messages(0.0)
+    pipeline.answered([], 0.0)
+    pipeline.take_messages(0.0)
+    rows = []
+    for _ in range(5):
+        items = pipeline.take(0.0)
+        rows.append((items[0], len(items), pipeline.held, pipeline.tick(0.0)))
+        if rows[-1][-1]:
+            break
+        compute(pipeline, 0.0, TINY * len(items))
+    # It asks again as soon as a whole bundle is wanted, while the slice that made the room is computed.
+    assert rows == [(0, 8, 26, []), (8, 8, 18, []), (16, 8, 10, []), (24, 8, 2, []), (32, 2, 0, [S])]
+    assert (m.ASK, 33) in said(pipeline, 0.0)
+
+
+def test_batches_are_asked_for_whole(make: Make) -> None:
+    pipeline = make(None, batch_size=4)
+    assert pipeline.began(0.0) == [S, W]
+    assert said(pipeline, 0.0) == [(m.ASK, 8)], "one to compute, one ahead"
+    granted(pipeline, 0.0, 1, 0, 8)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (0, 1, 2, 3)
+    assert pipeline.tick(0.0) == [S]
+    assert said(pipeline, 0.0) == [(m.STARTED, 1, (0, 1, 2, 3))]
+    compute(pipeline, 0.0, 1.0)
+    pipeline.answered([], 1.0)
+    assert said(pipeline, 1.0) == [(m.ASK, 4), (m.DONE, 1, (0, 1, 2, 3))]
+
+
+@pytest.mark.parametrize(("lookahead", "first_ask"), [(0, 4), (3, 4), (4, 8), (9, 12)])
+def test_a_fixed_lookahead_is_rounded_down_to_whole_batches(
+    make: Make, lookahead: int, first_ask: int
+) -> None:
+    pipeline = make(lookahead, batch_size=4)
+    pipeline.began(0.0)
+    assert said(pipeline, 0.0) == [(m.ASK, first_ask)]
+
+
+def test_what_a_failed_load_takes_out_of_a_batch_is_asked_for_again(make: Make) -> None:
+    """What is held and asked for adds up to whole batches: the rest would wait for what nobody asked for."""
+    pipeline = settled(make(0, batch_size=4, batch_wait=60.0, loads=True))
+    granted(pipeline, 0.0, 1, 0, 4)
+    said(pipeline, 0.0)
+    for item in (0, 1, 2):
+        pipeline.loaded(item, 0.0)
+    assert pipeline.load_failed(3, "error", 0.0, 0.0) == [S, W]
+    assert said(pipeline, 0.0) == [(m.FAILED, 1, 3, "error", 0.0), (m.ASK, 1)]
+
+
+def test_what_is_given_back_is_asked_for_again(make: Make) -> None:
+    pipeline = settled(make(1))
+    granted(pipeline, 0.0, 1, 0, 2)
+    said(pipeline, 0.0)
+    assert pipeline.answered([(m.RECALL, 1)], 0.0) == [Discard(0, False), Discard(1, False), S, W]
+    assert said(pipeline, 0.0) == [(m.GAVE_BACK, 1, (0, 1)), (m.ASK, 2)]
+
+
+def test_a_partly_answered_ask_stays_open_for_the_rest(make: Make) -> None:
+    pipeline = settled(make(4))
+    assert pipeline.asked == 5
+    granted(pipeline, 0.0, 1, 0, 2)
+    assert (pipeline.held, pipeline.asked) == (2, 3)
+    assert said(pipeline, 0.0) == []
+    granted(pipeline, 0.0, 2, 2, 3)
+    assert (pipeline.held, pipeline.asked) == (5, 0)
+
+
+# How long a fetch takes
+
+
+def test_a_fetch_is_measured_from_the_ask_less_what_it_waited_for_the_source(make: Make) -> None:
+    pipeline = settled(make(1))
+    granted(pipeline, 4.0, 1, 0, 2, waited=3.5)
+    assert list(pipeline.lookahead._fetches) == [0.5]
+    assert Span("fetch", 3.5, 4.0, 0, 2) in pipeline.recorder._spans
+
+
+def test_a_source_that_drips_does_not_look_like_a_slow_fetch(make: Make) -> None:
+    """Only the first answer to an ask ends a round trip; what comes later was pushed."""
+    pipeline = settled(make(4))
+    for item in range(5):
+        granted(pipeline, 1.25 + item, item + 1, item, 1, waited=1.0)
+        pipeline.take_messages(1.25 + item)
+    assert list(pipeline.lookahead._fetches) == [0.25]
+
+
+def test_a_pause_between_two_runs_does_not_look_like_a_slow_fetch(make: Make) -> None:
+    pipeline = settled(make(1))
+    pipeline.answered([(m.CLOSED, 0.0, "source")], 1.0)
+    pipeline.take_messages(1.0)
+    granted(pipeline, 100.0, 1, 0, 2, waited=99.0)
+    assert list(pipeline.lookahead._fetches) == []
+    assert pipeline.asked == 0
+
+
+def test_an_ask_that_came_with_an_older_one_is_measured_as_one(make: Make) -> None:
+    pipeline = settled(make(1))
+    granted(pipeline, 1.0, 1, 0, 1)  # one of two
+    pipeline.take_messages(1.0)
+    assert pipeline.take(1.0) == (0,)
+    assert [count for _, count in pipeline._asks] == [1]
+    granted(pipeline, 2.0, 2, 1, 1)
+    assert list(pipeline.lookahead._fetches) == [1.0]
+    assert not pipeline._asks
+
+
+# Taking
+
+
+def test_items_are_taken_one_by_one_until_their_cost_is_known(make: Make) -> None:
+    pipeline = settled(make(4))
+    granted(pipeline, 0.0, 1, 0, 5)
+    assert pipeline.take(0.0) == (0,)
+    assert pipeline.take(0.0) == (), "one call of `process` at a time"
+    measured(pipeline)
+    compute(pipeline, 0.0, TINY)
+    assert pipeline.take(1.0) == (1, 2, 3, 4), "a slice is about half a millisecond, or what there is"
+
+
+@pytest.mark.parametrize(("seconds", "size"), [(1.0, 1), (0.0005, 1), (0.0001, 5), (1e-9, 512)])
+def test_a_slice_is_half_a_millisecond_and_bounded(make: Make, seconds: float, size: int) -> None:
+    pipeline = measured(settled(make(2000)), seconds)
+    granted(pipeline, 0.0, 1, 0, 2001)
+    assert len(pipeline.take(0.0)) == size
+
+
+def test_a_full_batch_is_taken_at_once_and_a_partial_one_when_it_has_waited(make: Make) -> None:
+    pipeline = settled(make(None, batch_size=4, batch_wait=2.0))
+    granted(pipeline, 1.0, 1, 0, 3)
+    said(pipeline, 1.0)
+    assert pipeline.take(1.0) == ()
+    assert pipeline.deadline == 3.0
+    assert pipeline.take(2.75) == ()
+    assert pipeline.tick(3.0) == [W]
+    assert pipeline.deadline is None, "it was told: no need to tell it again"
+    assert pipeline.take(3.0) == (0, 1, 2)
+    pipeline.answered([(m.GRANT, 2, 3, [None] * 5, 0.0, "source")], 3.0)
+    compute(pipeline, 3.0, 4.0)
+    assert pipeline.take(4.0) == (3, 4, 5, 6)
+
+
+def test_what_a_full_batch_leaves_behind_begins_to_wait_when_it_was_taken(make: Make) -> None:
+    pipeline = settled(make(None, batch_size=4, batch_wait=2.0))
+    granted(pipeline, 1.0, 1, 0, 6)
+    assert pipeline.take(1.5) == (0, 1, 2, 3)
+    assert pipeline._batch_due is None
+    compute(pipeline, 1.5, 2.0)
+    assert pipeline._batch_due == 3.5
+    assert pipeline.take(3.25) == ()
+    assert pipeline.take(3.5) == (4, 5)
+
+
+def test_without_a_wait_a_batch_is_what_there_is(make: Make) -> None:
+    pipeline = settled(make(None, batch_size=4))
+    granted(pipeline, 1.0, 1, 0, 2)
+    said(pipeline, 1.0)
+    assert pipeline.deadline is None
+    assert pipeline.take(1.0) == (0, 1)
+
+
+def test_a_batch_does_not_wait_when_nothing_more_can_come(make: Make) -> None:
+    pipeline = settled(make(None, batch_size=4, batch_wait=60.0, loads=True))
+    granted(pipeline, 0.0, 1, 0, 2)
+    said(pipeline, 0.0)
+    pipeline.loaded(0, 1.0)
+    pipeline.answered([(m.CLOSED, 0.0, "source")], 1.0)
+    assert pipeline.take(1.0) == (), "one is being loaded"
+    assert pipeline.loaded(1, 2.0)[-1] == W
+    assert pipeline.take(2.0) == (0, 1)
+
+
+def test_a_batch_waits_again_when_more_has_come_after_all(make: Make) -> None:
+    pipeline = settled(make(None, batch_size=4, batch_wait=60.0))
+    pipeline.answered([(m.CLOSED, 0.0, "source"), (m.GRANT, 1, 0, [None], 0.0, "source")], 1.0)
+    assert pipeline.take(1.0) == ()
+
+
+def test_started_is_said_after_idling_only_and_is_due(make: Make) -> None:
+    pipeline = settled(make(2))
+    granted(pipeline, 0.0, 1, 0, 1)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (0,)
+    assert pipeline.deadline == AT_ONCE
+    assert pipeline.tick(0.0) == [S]
+    assert said(pipeline, 0.0) == [(m.STARTED, 1, (0,))]
+    granted(pipeline, 0.5, 2, 1, 1)
+    compute(pipeline, 0.0, 1.0)
+    said(pipeline, 1.0)
+    assert pipeline.take(1.0) == (1,)
+    pipeline.answered([], 1.0)
+    assert said(pipeline, 1.0) == [], "a report implies that what follows has started"
+
+
+def test_started_tiny_items_are_said_within_a_quantum(make: Make) -> None:
+    pipeline = measured(settled(make(None)))
+    granted(pipeline, 1.0, 1, 0, 2)
+    said(pipeline, 1.0)
+    pipeline._asked += 33  # so that no ask is due, which would take it along
+    pipeline._asks.append((1.0, 33))
+    assert pipeline.take(1.0) == (0, 1)
+    assert pipeline.deadline == 1.0 + QUANTUM
+    assert pipeline.tick(1.0 + QUANTUM) == [S]
+
+
+def test_a_batch_from_two_leases_is_reported_by_lease(make: Make) -> None:
+    pipeline = settled(make(None, batch_size=4))
+    pipeline.answered(
+        [(m.GRANT, 1, 0, [None] * 2, 0.0, "source"), (m.GRANT, 2, 9, [None] * 2, 0.0, "source")], 0.0
+    )
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (0, 1, 9, 10)
+    compute(pipeline, 0.0, 1.0, i9=("error", 0.0))
+    assert said(pipeline, 1.0) == [
+        (m.STARTED, 1, (0, 1)),
+        (m.STARTED, 2, (9, 10)),
+        (m.DONE, 1, (0, 1)),
+        (m.FAILED, 2, 9, "error", 0.0),
+        (m.ASK, 4),
+        (m.DONE, 2, (10,)),
+    ]
+
+
+# Loading
+
+
+def test_items_are_loaded_in_order_as_far_as_the_limit_allows(make: Make) -> None:
+    pipeline = settled(make(3, loads=True, load_concurrency=2))
+    assert granted(pipeline, 0.0, 1, 0, 4) == [Load(0), Load(1), S, W]
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == ()
+    assert pipeline.loaded(1, 1.0) == [Load(2), W]
+    assert pipeline.loaded(0, 2.0) == [Load(3), W]
+    assert pipeline.take(2.0) == (1,), "first loaded, first processed"
+    compute(pipeline, 2.0, 3.0)
+    assert pipeline.take(3.0) == (0,)
+
+
+def test_without_a_limit_everything_held_is_loaded(make: Make) -> None:
+    pipeline = settled(make(2, loads=True))
+    assert granted(pipeline, 0.0, 1, 0, 3) == [Load(0), Load(1), Load(2), S, W]
+
+
+def test_a_failed_load_is_reported_at_once_and_the_next_one_begins(make: Make) -> None:
+    pipeline = settled(make(1, loads=True, load_concurrency=1))
+    granted(pipeline, 0.0, 1, 0, 2)
+    said(pipeline, 0.0)
+    assert pipeline.load_failed(0, "later", 7.0, 1.0) == [Load(1), S, W]
+    assert said(pipeline, 1.0) == [(m.FAILED, 1, 0, "later", 7.0), (m.ASK, 1)]
+
+
+def test_an_item_withdrawn_while_loading_is_discarded_when_its_load_is_over(make: Make) -> None:
+    pipeline = settled(make(3, loads=True, load_concurrency=2))
+    granted(pipeline, 0.0, 1, 0, 4)
+    said(pipeline, 0.0)
+    pipeline.loaded(0, 0.0)
+    # 3 was not begun, 1 and 2 are loading, 0 is loaded: unloaded ones go first.
+    assert pipeline.answered([(m.RECALL, 1)], 1.0) == [
+        Discard(3, loaded=False),
+        Discard(0, loaded=True),
+        S,
+        W,
+    ]
+    assert said(pipeline, 1.0) == [(m.GAVE_BACK, 1, (3, 1, 2, 0)), (m.ASK, 4)]
+    assert (pipeline.held, pipeline.asked) == (0, 4)
+    assert pipeline.loaded(1, 2.0) == [Discard(1, loaded=True), W]
+    assert pipeline.load_failed(2, "error", 0.0, 2.0) == [Discard(2, loaded=False), W]
+
+
+def test_an_item_that_comes_back_while_its_load_is_under_way_is_not_loaded_twice(make: Make) -> None:
+    pipeline = settled(make(0, loads=True))
+    assert granted(pipeline, 0.0, 1, 0, 1) == [Load(0), S, W]
+    said(pipeline, 0.0)
+    pipeline.answered([(m.RECALL, 1)], 0.0)
+    said(pipeline, 0.0)
+    assert granted(pipeline, 0.0, 2, 0, 1) == [S, W]
+    said(pipeline, 0.0)
+    pipeline.validate()
+    assert (pipeline.held, pipeline.asked) == (1, 0)
+    assert pipeline.loaded(0, 1.0) == [W]
+    assert pipeline.take(1.0) == (0,)
+    compute(pipeline, 1.0, 2.0)
+    assert said(pipeline, 2.0) == [(m.STARTED, 2, (0,)), (m.ASK, 1), (m.DONE, 2, (0,))]
+
+
+# Storing
+
+
+def test_results_are_stored_behind_and_reported_when_they_are(make: Make) -> None:
+    pipeline = settled(make(1, stores=True))
+    granted(pipeline, 0.0, 1, 0, 2)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    assert compute(pipeline, 0.0, 1.0) == [Store(0), S, W]
+    assert said(pipeline, 1.0) == [(m.STARTED, 1, (0,)), (m.ASK, 1)]
+    assert pipeline.take(1.0) == (1,), "stores do not hold up the next item"
+    assert pipeline.stored(0, 2.0) == [], "two calls are out"
+    assert pipeline.answered([], 2.0) == [S]
+    assert said(pipeline, 2.0) == [(m.DONE, 1, (0,))]
+
+
+def test_a_store_that_fails_for_good_is_a_failed_item(make: Make) -> None:
+    pipeline = settled(make(0, stores=True))
+    granted(pipeline, 0.0, 1, 0, 1)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    compute(pipeline, 0.0, 1.0)
+    said(pipeline, 1.0)
+    pipeline.answered([], 1.0)
+    assert pipeline.store_failed(0, "reject", 0.0, 2.0) == [S, W]
+    assert said(pipeline, 2.0) == [(m.FAILED, 1, 0, "reject", 0.0)]
+
+
+def test_what_failed_in_process_is_not_stored(make: Make) -> None:
+    pipeline = settled(make(0, stores=True))
+    granted(pipeline, 0.0, 1, 0, 1)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    assert compute(pipeline, 0.0, 1.0, i0=("error", 0.0)) == [S, W]
+
+
+def test_too_many_stores_hold_up_the_next_item_and_nothing_spins(make: Make) -> None:
+    pipeline = settled(make(None, batch_size=MAX_STORING, stores=True))
+    granted(pipeline, 0.0, 1, 0, MAX_STORING + 1)
+    said(pipeline, 0.0)
+    assert len(pipeline.take(0.0)) == MAX_STORING
+    compute(pipeline, 0.0, 1.0)
+    said(pipeline, 1.0)
+    assert pipeline.take(1.0) == ()
+    assert pipeline.deadline is None, "only the end of a store changes anything"
+    pipeline.stored(0, 3.0)
+    assert pipeline.meter.totals.stalls == {"report": 2.0}
+    assert pipeline.take(3.0) == (MAX_STORING,)
+
+
+# Reporting
+
+
+def test_long_items_are_reported_at_once(make: Make) -> None:
+    pipeline = settled(make(2))
+    granted(pipeline, 0.0, 1, 0, 3)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    assert pipeline.lookahead.bundle == 1
+    assert compute(pipeline, 0.0, 1.0) == [S, W]
+    assert said(pipeline, 1.0) == [(m.STARTED, 1, (0,)), (m.ASK, 1), (m.DONE, 1, (0,))]
+
+
+def reporting(make: Make, items: int) -> Pipeline:
+    """A pipeline of tiny items in the middle of its work, with room for a call and no need for an ask."""
+    pipeline = measured(settled(make(None)))
+    granted(pipeline, 0.0, 1, 0, items)
+    pipeline.take_messages(0.0)
+    pipeline.take(0.0)
+    compute(pipeline, 0.0, TINY)
+    pipeline.take_messages(TINY)
+    pipeline.answered([], TINY)
+    assert pipeline._outbox == []
+    return pipeline
+
+
+def test_tiny_items_are_collected_for_at_most_one_quantum(make: Make) -> None:
+    pipeline = reporting(make, 60)
+    assert pipeline.deadline is None
+    items = pipeline.take(TINY)
+    assert compute(pipeline, TINY, 2 * TINY) == [W]
+    since = 2 * TINY
+    assert pipeline.deadline == since + QUANTUM
+    pipeline.take(since)
+    assert pipeline.tick(since + QUANTUM / 2) == []
+    assert pipeline.tick(since + QUANTUM) == [S]
+    assert said(pipeline, since + QUANTUM) == [(m.DONE, 1, items)]
+    assert pipeline.deadline is None
+
+
+@pytest.mark.parametrize("since", [0.1, 0.7, 1.1, 123.456, 98765.4321])
+def test_a_deadline_that_has_come_is_over_despite_rounding(make: Make, since: float) -> None:
+    """(since + 0.002) - since may be below 0.002: a machine that subtracts asks to be woken for ever."""
+    pipeline = reporting(make, 60)
+    pipeline.take(since)
+    assert compute(pipeline, since, since) == [W]
+    pipeline.take(since)
+    deadline = pipeline.deadline
+    assert deadline is not None
+    assert pipeline.tick(deadline) == [S]
+
+
+def test_tiny_items_are_reported_at_once_when_nothing_is_left_to_compute(make: Make) -> None:
+    pipeline = reporting(make, 10)
+    items = pipeline.take(TINY)
+    assert pipeline.held == 0
+    assert compute(pipeline, TINY, 2 * TINY) == [S, W]
+    assert (m.DONE, 1, items) in said(pipeline, 2 * TINY)
+
+
+def test_a_failure_takes_what_was_collected_along_in_order(make: Make) -> None:
+    pipeline = reporting(make, 60)
+    first = pipeline.take(TINY)
+    compute(pipeline, TINY, TINY)
+    second = pipeline.take(TINY)
+    broken = second[1]
+    assert compute(pipeline, TINY, TINY, **{f"i{broken}": ("error", 0.0)}) == [S, W]
+    assert said(pipeline, TINY) == [
+        (m.DONE, 1, (*first, second[0])),
+        (m.FAILED, 1, broken, "error", 0.0),
+        (m.DONE, 1, second[2:]),
+    ]
+
+
+def test_never_more_than_two_calls_are_out_and_what_waits_goes_with_the_next_answer(make: Make) -> None:
+    pipeline = settled(make(3))
+    granted(pipeline, 0.0, 1, 0, 4)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    assert compute(pipeline, 0.0, 1.0) == [S, W]
+    said(pipeline, 1.0)
+    pipeline.take(1.0)
+    assert compute(pipeline, 1.0, 2.0) == [W]
+    pipeline.take(2.0)
+    assert compute(pipeline, 2.0, 3.0) == [W]
+    assert pipeline.deadline is None
+    assert pipeline.answered([], 3.0) == [S, W]
+    assert said(pipeline, 3.0) == [(m.ASK, 1), (m.ASK, 1), (m.DONE, 1, (1, 2))]
+    with pytest.raises(ProtocolError, match="third call"):
+        pipeline.take_messages(3.0)
+
+
+def test_sums_travel_with_what_is_sent_but_not_more_often_than_four_times_a_second(make: Make) -> None:
+    pipeline = settled(make(0))
+    granted(pipeline, 0.0, 1, 0, 1)
+    pipeline.take_messages(0.0)
+    pipeline.take(0.0)
+    kinds = []
+    for eighth in range(1, 8):
+        pipeline.answered([], eighth / 8)
+        kinds.append([one[0] for one in pipeline.take_messages(eighth / 8)])
+    assert kinds == [[m.STARTED], [m.TOTALS], [], [m.TOTALS], [], [m.TOTALS], []]
+
+
+def test_sums_and_spans_travel_with_a_report_that_may_be_the_last(make: Make) -> None:
+    pipeline = settled(make(0))
+    granted(pipeline, 0.0, 1, 0, 1)
+    pipeline.take_messages(0.0)
+    pipeline.take(0.0)
+    compute(pipeline, 0.0, 0.125)
+    assert [one[0] for one in pipeline.take_messages(0.125)] == [m.TRACE, m.TOTALS, m.STARTED, m.ASK, m.DONE]
+
+
+def test_spans_travel_when_they_are_many(make: Make) -> None:
+    pipeline = settled(make(0))
+    granted(pipeline, 0.0, 1, 0, 1)
+    pipeline.take_messages(0.0)
+    pipeline.take(0.0)
+    for _ in range(2048):
+        pipeline.recorder.add("process", 0.0, 0.0)
+    pipeline.answered([], 0.0)
+    trace, _ = pipeline.take_messages(0.0)
+    assert (trace[0], len(trace[1])) == (m.TRACE, 2049)
+    assert len(pipeline.recorder) == 0
+
+
+# Recall, stop, goodbye
+
+
+def test_a_recall_takes_what_is_unstarted_of_that_lease_only(make: Make) -> None:
+    pipeline = settled(make(3))
+    pipeline.answered(
+        [(m.GRANT, 1, 0, [None] * 2, 0.0, "source"), (m.GRANT, 2, 7, [None] * 2, 0.0, "source")], 0.0
+    )
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    pipeline.tick(0.0)
+    said(pipeline, 0.0)
+    assert pipeline.answered([(m.RECALL, 1), (m.RECALL, 99)], 0.5) == [Discard(1, loaded=False), S]
+    assert said(pipeline, 0.5) == [(m.GAVE_BACK, 1, (1,)), (m.ASK, 1)]
+    compute(pipeline, 0.0, 1.0)
+    assert pipeline.take(1.0) == (7,)
+
+
+def test_stop_gives_back_what_is_unstarted_and_finishes_what_runs(make: Make) -> None:
+    pipeline = settled(make(2, stores=True))
+    granted(pipeline, 0.0, 1, 0, 3)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    assert pipeline.answered([(m.STOP,)], 0.5) == [Discard(1, False), Discard(2, False), S]
+    assert said(pipeline, 0.5) == [(m.STARTED, 1, (0,)), (m.GAVE_BACK, 1, (1, 2))]
+    pipeline.answered([], 0.5)
+    said(pipeline, 0.5)
+    assert compute(pipeline, 0.0, 1.0) == [Store(0), W]
+    assert pipeline.take(1.0) == ()
+    assert pipeline.stored(0, 2.0) == [S, W]
+    messages = pipeline.take_messages(2.0)
+    assert [one[0] for one in messages] == [m.TRACE, m.TOTALS, m.DONE, m.BYE]
+    assert messages[2] == (m.DONE, 1, (0,))
+    assert pipeline.phase is Phase.GONE
+    assert pipeline.deadline is None
+    assert pipeline.answered([], 3.0) == [], "it calls no more"
+    assert pipeline.take(3.0) == ()
+
+
+def test_stop_waits_for_the_load_that_was_withdrawn(make: Make) -> None:
+    pipeline = settled(make(0, loads=True))
+    granted(pipeline, 0.0, 1, 0, 1)
+    said(pipeline, 0.0)
+    assert pipeline.answered([(m.STOP,)], 1.0) == [S, W]
+    assert said(pipeline, 1.0) == [(m.GAVE_BACK, 1, (0,))]
+    assert pipeline.phase is Phase.STOPPING
+    assert pipeline.loaded(0, 2.0) == [Discard(0, loaded=True), *pipeline._after(2.0)]
+    assert said(pipeline, 2.0) == [(m.BYE,)]
+
+
+def test_the_goodbye_waits_for_a_call_that_may_go_out(make: Make) -> None:
+    pipeline = settled(make(1))
+    granted(pipeline, 0.0, 1, 0, 1)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    pipeline.answered([(m.STOP,)], 0.0)
+    said(pipeline, 0.0)
+    pipeline._caller.called()
+    assert compute(pipeline, 0.0, 1.0) == [W]
+    assert pipeline.answered([], 1.0) == [S, W]
+    assert said(pipeline, 1.0) == [(m.DONE, 1, (0,)), (m.BYE,)]
+
+
+def test_what_is_granted_after_the_stop_is_given_back(make: Make) -> None:
+    pipeline = settled(make(1))
+    stop: Message = (m.STOP,)
+    grant: Message = (m.GRANT, 1, 0, [None] * 2, 0.0, "source")
+    assert pipeline.answered([stop, grant], 0.0) == [Discard(0, False), Discard(1, False), S, W]
+    assert said(pipeline, 0.0) == [(m.GAVE_BACK, 1, (0, 1)), (m.BYE,)]
+
+
+def test_an_idle_worker_says_goodbye_at_once(make: Make) -> None:
+    pipeline = settled(make(1))
+    assert pipeline.answered([(m.STOP,)], 4.0) == [S, W]
+    assert said(pipeline, 4.0) == [(m.BYE,)]
+    assert pipeline.meter.totals.tail == 4.0
+
+
+def test_an_unknown_message_is_a_bug(make: Make) -> None:
+    pipeline = settled(make(1))
+    with pytest.raises(ProtocolError, match="of kind 'hello'"):
+        pipeline.answered([("hello",)], 0.0)
+
+
+# Where the time went
+
+
+def test_waiting_for_the_source_and_for_the_fetch_are_told_apart(make: Make) -> None:
+    pipeline = settled(make(0))
+    granted(pipeline, 4.0, 1, 0, 1, waited=3.0, cause="consumer")
+    pipeline.take(4.5)
+    assert pipeline.meter.totals.stalls == {"consumer": 3.0, "fetch": 1.5}
+    assert [span for span in pipeline.recorder._spans if span.kind == "stall"] == [
+        Span("stall", 0.0, 3.0, detail="consumer"),
+        Span("stall", 3.0, 4.0, detail="fetch"),
+        Span("stall", 4.0, 4.5, detail="fetch"),
+    ]
+
+
+def test_a_fetch_behind_compute_is_hidden_and_one_that_is_waited_for_exposed(make: Make) -> None:
+    pipeline = settled(make(1))
+    granted(pipeline, 1.0, 1, 0, 2)  # asked at 0: one second, exposed
+    said(pipeline, 1.0)
+    pipeline.take(1.0)
+    compute(pipeline, 1.0, 2.0)
+    said(pipeline, 2.0)  # asks at 2
+    pipeline.take(2.0)
+    granted(pipeline, 3.0, 2, 2, 1)  # one second, hidden
+    totals = pipeline.meter.totals
+    assert (totals.communication, totals.hidden, totals.exposed) == (2.0, 1.0, 1.0)
+    assert totals.stalls == {"fetch": 1.0}
+    assert (totals.useful, totals.fetches) == (1.0, 2)
+
+
+def test_waiting_for_a_load_is_a_stall_of_that_name(make: Make) -> None:
+    pipeline = settled(make(0, loads=True))
+    granted(pipeline, 1.0, 1, 0, 1)
+    pipeline.loaded(0, 3.0)
+    pipeline.take(3.25)
+    totals = pipeline.meter.totals
+    assert totals.stalls == {"fetch": 1.0, "load": 2.25}
+    assert (totals.communication, totals.hidden, totals.exposed) == (3.0, 0.0, 3.0)
+
+
+def test_a_grant_that_comes_while_a_load_is_waited_for_is_not_what_was_waited_for(make: Make) -> None:
+    pipeline = settled(make(1, loads=True))
+    granted(pipeline, 1.0, 1, 0, 1)
+    pipeline.take_messages(1.0)
+    granted(pipeline, 2.0, 2, 1, 1, waited=1.0)
+    pipeline.loaded(0, 3.0)
+    pipeline.take(3.0)
+    assert pipeline.meter.totals.stalls == {"fetch": 1.0, "load": 2.0}
+
+
+def test_a_store_that_ends_while_a_fetch_is_waited_for_is_not_what_was_waited_for(make: Make) -> None:
+    pipeline = settled(make(0, stores=True))
+    granted(pipeline, 0.0, 1, 0, 1)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    compute(pipeline, 0.0, 1.0)
+    said(pipeline, 1.0)
+    pipeline.take(1.0)
+    pipeline.stored(0, 2.0)
+    pipeline.answered([], 2.0)
+    said(pipeline, 2.0)
+    granted(pipeline, 5.0, 2, 1, 1, waited=3.5)
+    pipeline.take(5.0)
+    assert pipeline.meter.totals.stalls == {"source": 3.5, "fetch": 0.5}
+
+
+def test_waiting_for_a_fuller_batch_is_a_stall_of_that_name(make: Make) -> None:
+    pipeline = settled(make(0, batch_size=4, batch_wait=8.0))
+    granted(pipeline, 1.0, 1, 0, 1)
+    said(pipeline, 1.0)
+    pipeline.take(1.0)
+    granted(pipeline, 3.0, 2, 1, 1, waited=2.0)
+    pipeline.take(9.0)
+    assert pipeline.meter.totals.stalls == {"fetch": 1.0, "batch": 8.0}
+
+
+def test_the_wait_at_the_end_is_no_stall(make: Make) -> None:
+    pipeline = settled(make(0))
+    granted(pipeline, 0.0, 1, 0, 1)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    compute(pipeline, 0.0, 1.0)
+    said(pipeline, 1.0)
+    pipeline.take(1.0)
+    pipeline.answered([(m.CLOSED, 2.0, "source")], 4.0)  # it waited two seconds for items that never came
+    said(pipeline, 4.0)
+    pipeline.answered([(m.STOP,)], 7.0)
+    said(pipeline, 7.0)
+    totals = pipeline.meter.totals
+    assert (totals.stalls, totals.tail, totals.useful, totals.ended) == ({"source": 2.0}, 4.0, 1.0, 7.0)
+
+
+def test_a_pause_between_two_runs_is_no_stall(make: Make) -> None:
+    pipeline = settled(make(0))
+    pipeline.answered([(m.CLOSED, 0.0, "source")], 1.0)
+    said(pipeline, 1.0)
+    granted(pipeline, 100.0, 1, 0, 1, waited=98.5)
+    pipeline.take(100.0)
+    totals = pipeline.meter.totals
+    assert (totals.stalls, totals.tail) == ({"fetch": 0.5}, 99.5)
+
+
+def test_the_first_wait_does_not_deepen_the_lookahead(make: Make) -> None:
+    """Nothing could have been asked for earlier: with hour-long items, one too many would be hoarded."""
+    pipeline = settled(make(None, loads=True))
+    granted(pipeline, 1.0, 1, 0, 2)
+    pipeline.loaded(0, 2.0)
+    assert pipeline.lookahead.depth == 1

@@ -1,0 +1,347 @@
+"""The ledger against a naive oracle: one dict from item to state, and rules written down a second time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from pullahead.core.ledger import Effect, Ended, Grant, Ledger, NothingLeft, Recall, RunEnded, Starved, State
+from pullahead.core.retry import Again, Bury
+
+READY, HELD, RUNNING, DELAYED = State.READY, State.HELD, State.RUNNING, State.DELAYED
+DONE, DEAD, LEFT = State.DONE, State.DEAD, State.LEFT
+
+
+@dataclass
+class Item:
+    run: int
+    state: State = READY
+    worker: int = -1
+    lease: int = 0
+    due: float = 0.0
+    attempts: int = 0
+
+
+@dataclass
+class Run:
+    closed: bool = False
+    cancelled: bool = False
+    starved: bool = False
+
+
+decisions = st.one_of(
+    st.builds(Again, st.sampled_from((0.0, 0.5, 2.0)), st.booleans()),
+    st.just(Bury()),
+)
+picks = st.lists(st.integers(0, 50), min_size=1, max_size=6)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger()
+        self.now = 0.0
+        self.items: list[Item] = []
+        self.runs: dict[int, Run] = {}
+        self.opened = 0
+        self.credits: dict[int, int] = {}
+        self.stopping: set[int] = set()
+        self.told: set[int] = set()  # that nothing is left, since their last grant
+        self.joined = 0
+        self.leases = 0
+        self.stale = 0
+        self.old: list[tuple[int, int, int]] = []  # (worker, lease, item) that was so once
+
+    # The oracle
+
+    def expect(self, effects: list[Effect], ended: dict[int, State] | None = None) -> None:
+        """Apply effects to the oracle; what ends must be exactly what the rules say ends."""
+        seen: dict[int, State] = {}
+        starved: list[int] = []
+        told: list[int] = []
+        for effect in effects:
+            if isinstance(effect, Grant):
+                self._granted(effect)
+            elif isinstance(effect, Ended):
+                for item in effect.items:
+                    assert item not in seen
+                    assert self.items[item].run == effect.run
+                    seen[item] = effect.state
+                    self.items[item].state = effect.state
+            elif isinstance(effect, RunEnded):
+                assert self.runs.pop(effect.run).closed
+                assert not self.of_run(effect.run)
+            elif isinstance(effect, Starved):
+                starved.append(effect.run)
+            elif isinstance(effect, NothingLeft):
+                told.append(effect.worker)
+            else:
+                assert isinstance(effect, Recall)
+                assert any(one.lease == effect.lease for one in self.items if one.state in {HELD, RUNNING})
+        assert seen == (ended or {})
+        for run in starved:
+            record = self.runs[run]
+            assert (record.closed, record.cancelled, record.starved) == (False, False, False)
+            record.starved = True
+        if starved or told:
+            assert not self.of_state(READY)
+            assert any(self.credits.values())
+        if told:
+            assert len(set(told)) == len(told)
+            assert not self.told & set(told), "it is told once"
+            self.told |= set(told)
+            assert all(self.credits[worker] for worker in told)
+            assert not self.of_state(DELAYED)
+            assert all(run.closed or run.cancelled for run in self.runs.values())
+
+    def _granted(self, grant: Grant) -> None:
+        self.leases += 1
+        assert grant.lease == self.leases, "lease numbers only grow"
+        items = list(range(grant.first, grant.first + grant.size))
+        assert items == self.of_state(READY)[: grant.size], "the oldest goes first"
+        assert {self.items[item].run for item in items} == {grant.run}
+        assert 0 < grant.size <= self.credits[grant.worker]
+        assert grant.waited >= 0.0
+        fewest = min(self.holds(worker) for worker, credits in self.credits.items() if credits)
+        assert self.holds(grant.worker) == fewest, "who holds the fewest is served first"
+        self.credits[grant.worker] -= grant.size
+        self.told.discard(grant.worker)
+        for item in items:
+            one = self.items[item]
+            one.state, one.worker, one.lease = HELD, grant.worker, grant.lease
+            self.old.append((grant.worker, grant.lease, item))
+
+    def of_state(self, *states: State) -> list[int]:
+        return [item for item, one in enumerate(self.items) if one.state in states]
+
+    def of_run(self, run: int) -> list[int]:
+        open_ = {READY, HELD, RUNNING, DELAYED}
+        return [item for item, one in enumerate(self.items) if one.run == run and one.state in open_]
+
+    def holds(self, worker: int) -> int:
+        return sum(one.worker == worker and one.state in {HELD, RUNNING} for one in self.items)
+
+    def lease(self, pick: int, *states: State) -> tuple[int, int, list[int]]:
+        """One lease with items in these states: its worker, its number, the items."""
+        leases = sorted({self.items[item].lease for item in self.of_state(*states)})
+        number = leases[pick % len(leases)]
+        items = [item for item in self.of_state(*states) if self.items[item].lease == number]
+        return self.items[items[0]].worker, number, items
+
+    def decided(self, item: int, decision: Again | Bury) -> dict[int, State]:
+        """Apply a decision about a failure. Return what ends."""
+        one = self.items[item]
+        if isinstance(decision, Bury):
+            return {item: DEAD}
+        one.attempts += decision.charged
+        if self.runs[one.run].cancelled:
+            return {item: LEFT}
+        one.state, one.due = DELAYED, self.now + decision.delay
+        return {}
+
+    def returned(self, items: list[int]) -> dict[int, State]:
+        """Apply that unstarted items came back. Return what ends."""
+        left = {item: LEFT for item in items if self.runs[self.items[item].run].cancelled}
+        for item in items:
+            self.items[item].state = READY
+        return left
+
+    # The caller
+
+    @initialize(workers=st.integers(1, 3))
+    def begin(self, workers: int) -> None:
+        self.open()
+        for _ in range(workers):
+            self.join()
+
+    @rule()
+    def open(self) -> None:
+        self.opened += 1
+        self.runs[self.opened] = Run()
+        self.expect(self.ledger.opened(self.opened))
+
+    @precondition(lambda self: self.runs)
+    @rule(pick=st.integers(0, 5), count=st.integers(0, 12))
+    def submit(self, pick: int, count: int) -> None:
+        run = sorted(self.runs)[pick % len(self.runs)]
+        record = self.runs[run]
+        if record.closed:
+            return
+        first = len(self.items)
+        self.items += [Item(run) for _ in range(count)]
+        if count:
+            record.starved = False
+        ended = dict.fromkeys(range(first, first + count), LEFT) if record.cancelled else {}
+        self.expect(self.ledger.submitted(run, first, count, "source", self.now), ended)
+
+    @precondition(lambda self: self.runs)
+    @rule(pick=st.integers(0, 5))
+    def close(self, pick: int) -> None:
+        run = sorted(self.runs)[pick % len(self.runs)]
+        if not self.runs[run].closed:
+            self.runs[run].closed = True
+            self.expect(self.ledger.closed(run, self.now))
+
+    @rule(run=st.integers(1, 4))
+    def cancel(self, run: int) -> None:
+        unstarted = {item: LEFT for item in self.of_run(run) if self.items[item].state in {READY, DELAYED}}
+        leases = {self.items[item].lease for item in self.of_run(run) if item not in unstarted}
+        if run in self.runs:
+            self.runs[run].cancelled = True
+        effects = self.ledger.cancelled(run, self.now) if run <= self.opened else []
+        assert {effect.lease for effect in effects if isinstance(effect, Recall)} == leases
+        self.expect(effects, unstarted)
+
+    # The workers
+
+    @rule()
+    def join(self) -> None:
+        if len(self.credits) < 5:
+            self.joined += 1
+            self.credits[self.joined] = 0
+            self.expect(self.ledger.joined(self.joined))
+
+    @precondition(lambda self: self.credits)
+    @rule(pick=st.integers(0, 5), credits=st.integers(1, 9))
+    def ask(self, pick: int, credits: int) -> None:
+        worker = sorted(self.credits)[pick % len(self.credits)]
+        self.credits[worker] += credits if worker not in self.stopping else 0
+        self.expect(self.ledger.asked(worker, credits, self.now))
+
+    @precondition(lambda self: self.of_state(HELD))
+    @rule(pick=st.integers(0, 20), which=picks)
+    def start(self, pick: int, which: list[int]) -> None:
+        worker, lease, items = self.lease(pick, HELD)
+        some = tuple(dict.fromkeys(items[n % len(items)] for n in which))
+        for item in some:
+            self.items[item].state = RUNNING
+        self.expect(self.ledger.started(worker, lease, some))
+
+    @precondition(lambda self: self.of_state(HELD, RUNNING))
+    @rule(pick=st.integers(0, 20), which=picks)
+    def finish(self, pick: int, which: list[int]) -> None:
+        worker, lease, items = self.lease(pick, HELD, RUNNING)
+        some = tuple(dict.fromkeys(items[n % len(items)] for n in which))
+        accepted, effects = self.ledger.finished(worker, lease, some)
+        assert accepted == some
+        self.expect(effects, dict.fromkeys(some, DONE))
+
+    @precondition(lambda self: self.of_state(HELD, RUNNING))
+    @rule(pick=st.integers(0, 20), decision=decisions)
+    def fail(self, pick: int, decision: Again | Bury) -> None:
+        worker, lease, items = self.lease(pick, HELD, RUNNING)
+        item = items[pick % len(items)]
+        ended = self.decided(item, decision)
+        accepted, effects = self.ledger.failed(worker, lease, item, decision, self.now)
+        assert accepted
+        self.expect(effects, ended)
+
+    @precondition(lambda self: self.of_state(HELD))
+    @rule(pick=st.integers(0, 20), which=picks)
+    def give_back(self, pick: int, which: list[int]) -> None:
+        worker, lease, items = self.lease(pick, HELD)
+        some = tuple(dict.fromkeys(items[n % len(items)] for n in which))
+        ended = self.returned(list(some))
+        self.expect(self.ledger.gave_back(worker, lease, some, self.now), ended)
+
+    @precondition(lambda self: self.old)
+    @rule(pick=st.integers(0, 500), what=st.sampled_from(("started", "finished", "failed", "gave back")))
+    def report_what_is_stale(self, pick: int, what: str) -> None:
+        worker, lease, item = self.old[pick % len(self.old)]
+        one = self.items[item]
+        if one.state in {HELD, RUNNING} and one.lease == lease:
+            return
+        self.stale += 1
+        if what == "started":
+            self.expect(self.ledger.started(worker, lease, (item,)))
+        elif what == "finished":
+            assert self.ledger.finished(worker, lease, (item,)) == ((), [])
+        elif what == "failed":
+            assert self.ledger.failed(worker, lease, item, Bury(), self.now) == (False, [])
+        else:
+            self.expect(self.ledger.gave_back(worker, lease, (item,), self.now))
+
+    @precondition(lambda self: self.credits)
+    @rule(pick=st.integers(0, 5), decision=decisions)
+    def lose(self, pick: int, decision: Again | Bury) -> None:
+        worker = sorted(self.credits)[pick % len(self.credits)]
+        mine = [item for item in self.of_state(HELD, RUNNING) if self.items[item].worker == worker]
+        running = [item for item in mine if self.items[item].state is RUNNING]
+        assert set(self.ledger.running_of(worker)) == set(running)
+        ended = self.returned([item for item in mine if item not in running])
+        for item in running:
+            ended |= self.decided(item, decision)
+        del self.credits[worker]
+        self.expect(self.ledger.lost(worker, dict.fromkeys(running, decision), self.now), ended)
+        assert self.ledger.lost(worker, {}, self.now) == []
+
+    @precondition(lambda self: self.credits)
+    @rule(pick=st.integers(0, 5))
+    def stop(self, pick: int) -> None:
+        worker = sorted(self.credits)[pick % len(self.credits)]
+        self.credits[worker] = 0
+        self.stopping.add(worker)
+        self.expect(self.ledger.stopping(worker))
+        if not self.holds(worker):
+            del self.credits[worker]
+            self.expect(self.ledger.said_goodbye(worker))
+
+    # Time
+
+    @rule(seconds=st.sampled_from((0.0, 0.25, 1.0, 5.0)))
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        for item in self.of_state(DELAYED):
+            if self.items[item].due <= self.now:
+                self.items[item].state = READY
+        self.expect(self.ledger.tick(self.now))
+
+    # What always holds
+
+    @invariant()
+    def it_agrees(self) -> None:
+        self.ledger.validate()
+        statistics = self.ledger.statistics()
+        for state in State:
+            assert getattr(statistics, state.value) == len(self.of_state(state)), state
+        assert statistics.stale_reports == self.stale
+        assert statistics.grants == self.leases
+        assert self.ledger.deadline == min((self.items[i].due for i in self.of_state(DELAYED)), default=None)
+        assert not (self.of_state(READY) and any(self.credits.values())), (
+            "somebody waits and something is ready"
+        )
+        waiting = {worker for worker, credits in self.credits.items() if credits}
+        if not self.of_state(READY, DELAYED) and all(
+            run.closed or run.cancelled for run in self.runs.values()
+        ):
+            assert waiting <= self.told, "nothing is left, and somebody waits who does not know it"
+        for item, one in enumerate(self.items):
+            ended = one.state in {DONE, DEAD, LEFT}
+            assert self.ledger.attempts(item) == (0 if ended else one.attempts)
+        for run, record in self.runs.items():
+            assert not record.closed or self.of_run(run), "a run that is over was not said to be"
+
+    def teardown(self) -> None:
+        """Whatever happened: one more worker finishes everything."""
+        for run in sorted(self.runs):
+            if run in self.runs and not self.runs[run].closed:
+                self.runs[run].closed = True
+                self.expect(self.ledger.closed(run, self.now))
+        while self.of_state(READY, HELD, RUNNING, DELAYED):
+            self.pass_time(5.0)
+            if self.of_state(READY):
+                self.joined += 1
+                self.credits[self.joined] = len(self.items)
+                self.expect(self.ledger.joined(self.joined))
+                self.expect(self.ledger.asked(self.joined, len(self.items), self.now))
+            if self.of_state(HELD, RUNNING):
+                worker, lease, items = self.lease(0, HELD, RUNNING)
+                self.expect(self.ledger.finished(worker, lease, tuple(items))[1], dict.fromkeys(items, DONE))
+        assert not self.runs
+
+
+LedgerMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestLedger = LedgerMachine.TestCase
