@@ -476,7 +476,7 @@ def test_long_items_are_reported_at_once(make: Make) -> None:
 
 def reporting(make: Make, items: int) -> Pipeline:
     """A pipeline of tiny items in the middle of its work, with room for a call and no need for an ask."""
-    pipeline = measured(settled(make(None)))
+    pipeline = settled(measured(make(None)))
     granted(pipeline, 0.0, 1, 0, items)
     pipeline.take_messages(0.0)
     pipeline.take(0.0)
@@ -488,7 +488,7 @@ def reporting(make: Make, items: int) -> Pipeline:
 
 
 def test_tiny_items_are_collected_for_at_most_one_quantum(make: Make) -> None:
-    pipeline = reporting(make, 60)
+    pipeline = reporting(make, 30)
     assert pipeline.deadline is None
     items = pipeline.take(TINY)
     assert compute(pipeline, TINY, 2 * TINY) == [W]
@@ -504,7 +504,7 @@ def test_tiny_items_are_collected_for_at_most_one_quantum(make: Make) -> None:
 @pytest.mark.parametrize("since", [0.1, 0.7, 1.1, 123.456, 98765.4321])
 def test_a_deadline_that_has_come_is_over_despite_rounding(make: Make, since: float) -> None:
     """(since + 0.002) - since may be below 0.002: a machine that subtracts asks to be woken for ever."""
-    pipeline = reporting(make, 60)
+    pipeline = reporting(make, 30)
     pipeline.take(since)
     assert compute(pipeline, since, since) == [W]
     pipeline.take(since)
@@ -518,11 +518,11 @@ def test_tiny_items_are_reported_at_once_when_nothing_is_left_to_compute(make: M
     items = pipeline.take(TINY)
     assert pipeline.held == 0
     assert compute(pipeline, TINY, 2 * TINY) == [S, W]
-    assert (m.DONE, 1, items) in said(pipeline, 2 * TINY)
+    assert said(pipeline, 2 * TINY) == [(m.DONE, 1, items)]
 
 
 def test_a_failure_takes_what_was_collected_along_in_order(make: Make) -> None:
-    pipeline = reporting(make, 60)
+    pipeline = reporting(make, 30)
     first = pipeline.take(TINY)
     compute(pipeline, TINY, TINY)
     second = pipeline.take(TINY)

@@ -1,12 +1,13 @@
 """The seed's API, and the engines that serve it."""
 
-from pullahead.actors.api import get, get_actor, init, kill, put, shutdown, wait
+from pullahead.actors.api import before_shutdown, get, get_actor, init, kill, put, shutdown, wait
 from pullahead.actors.classes import ActorHandle, method, remote
 from pullahead.actors.refs import ObjectRef
 
 __all__ = [
     "ActorHandle",
     "ObjectRef",
+    "before_shutdown",
     "get",
     "get_actor",
     "init",

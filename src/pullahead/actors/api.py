@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from pullahead.actors.classes import ActorHandle
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pullahead.actors.options import Options
     from pullahead.actors.signatures import ClassSpec
 
-__all__ = ["Engine", "current_engine", "get", "get_actor", "init", "kill", "put", "shutdown", "wait"]
+__all__ = ["Engine", "before_shutdown", "current_engine", "get", "get_actor", "init", "kill", "put", "shutdown", "wait"]
 
 
 class Engine(Protocol):
@@ -70,6 +70,7 @@ class Engine(Protocol):
 
 _ENGINES = ("local", "ray")
 _lock = threading.RLock()
+_shutdown_hooks: list[Callable[[], None]] = []
 _current: Engine | None = None
 
 
@@ -142,8 +143,19 @@ def shutdown() -> None:
     with _lock:
         engine = _current
         if engine is not None:
+            for hook in list(_shutdown_hooks):
+                hook()
             engine.shutdown()
             set_engine(None)
+
+
+def before_shutdown(hook: Callable[[], None]) -> Callable[[], None]:
+    """Call `hook` before the engine ends, while actors still live. Returns what takes it back.
+
+    For whoever would take the deaths of actors that follow for accidents.
+    """
+    _shutdown_hooks.append(hook)
+    return lambda: _shutdown_hooks.remove(hook) if hook in _shutdown_hooks else None
 
 
 @overload

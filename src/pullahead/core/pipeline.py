@@ -413,7 +413,7 @@ class Pipeline:
 
     def _await_batch(self, now: float) -> None:
         """Arm the deadline for a batch that waits to become full."""
-        waits = self._batch_size and self._buffer and not self._running and not self._is_full()
+        waits = self._batch_size and self._buffer and not self._running
         due = self._batch_since + self._batch_wait
         self._batch_due = due if waits and now < due and not self._takeable(now) else None
 

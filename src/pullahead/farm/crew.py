@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from concurrent.futures import Future, wait
 from functools import partial
-from threading import RLock
+from threading import Condition, RLock
 from typing import Any, Final, Protocol, final
 
 from pullahead import actors
@@ -70,6 +70,7 @@ class Crew:
         self.totals: dict[int, WorkerTotals] = {}
         self.trace: dict[int, list[Span]] = {}
         self._lock = RLock()
+        self._heard = Condition(self._lock)
         self._caller = Caller()
         self._outbox: list[m.Message] = []
         self._runs: dict[int, RunPort] = {}
@@ -84,6 +85,7 @@ class Crew:
         runtime_env = actor_options.get("runtime_env", {}) | {"env_vars": environment}
         self._actor_options = actor_options | {"runtime_env": runtime_env}
         self._queue: Any = actors.remote(Queue).remote(retry)
+        self._unhook = actors.before_shutdown(self._abandon)
         self._workers: dict[int, Any] = {}
         self._ends: dict[int, Future[None]] = {}
         for lane in range(workers):
@@ -129,6 +131,8 @@ class Crew:
         try:
             if self._error is None:
                 wait(ends)
+                with self._heard:
+                    self._heard.wait_for(lambda: self._error or self._ends.keys() <= self._said_goodbye)
         finally:
             self.kill()
 
@@ -138,8 +142,14 @@ class Crew:
             self._stopping = True
             handles = [*self._workers.values(), self._queue]
             self._workers.clear()
+            self._ends.clear()
+        self._unhook()
         for handle in handles:
             actors.kill(handle)
+
+    def _abandon(self) -> None:
+        """The engine is about to end: what dies from now on is no accident."""
+        self._break(RunError("the engine was shut down while this run went on; its unfinished items are lost"))
 
     # Talking to the queue
 
@@ -156,7 +166,7 @@ class Crew:
         call.future().add_done_callback(self._answered)
 
     def _answered(self, call: Future[list[m.Message]]) -> None:
-        error = call.exception()
+        error = call.exception()  # of a call to a queue that was killed at the end, this is nobody's news
         if error is not None:
             self._queue_ended(error)
             return
@@ -184,7 +194,9 @@ class Crew:
             (spans,) = rest
             self.trace.setdefault(self._lane[about], []).extend(spans)
         elif kind == m.BYE:
-            self._said_goodbye.add(about)
+            with self._heard:
+                self._said_goodbye.add(about)
+                self._heard.notify_all()
 
     # Life and death
 
@@ -204,7 +216,7 @@ class Crew:
         if number in self._said_goodbye:
             if error is not None and not isinstance(error, ActorDiedError):
                 warnings.warn(f"`close` of the work raised {error!r} in worker {number}", stacklevel=2)
-        elif error is not None and not self._stopping:
+        elif error is not None and self._error is None:
             if isinstance(error, ActorDiedError):
                 self._replace(number, error)
             else:
@@ -213,6 +225,7 @@ class Crew:
     def _replace(self, number: int, error: ActorDiedError) -> None:
         with self._lock:
             self._workers.pop(number, None)
+            del self._ends[number]
             self._deaths += 1
             if self._deaths < _DEATHS * self.size:
                 self._say((m.LOST, number, pack_error(error)))
@@ -237,6 +250,8 @@ class Crew:
             if self._error is not None:
                 return
             self._error = error
+            self._stopping = True
+            self._heard.notify_all()
             runs = list(self._runs.values())
             self._runs.clear()
         for run in runs:

@@ -215,12 +215,12 @@ class Results(Iterator[Any]):
         """What happened so far."""
         run, crew = self._run, self._pool._crew
         totals = [_since(one, self._baseline.get(name)) for name, one in crew.totals.items()]
-        known = run.submitted if run.source_ended else self._total
+        known = run.read if run.source_ended else self._total
         return Report(
             workers=totals,
             done=run.done,
             failed=run.failed,
-            left=run.left,
+            left=(run.read if known is None else known) - run.done - run.failed,
             total=known,
             seconds=(run.finished or monotonic()) - run.started,
             started=run.started,

@@ -53,8 +53,8 @@ class Run:
     def __init__(self, crew: Crew, source: Source, *, ordered: bool, unit: int = 1) -> None:
         self.started = monotonic()
         self.finished: float | None = None
-        self.done = self.failed = self.left = self.retried = 0
-        self.source_ended = False
+        self.read = self.done = self.failed = 0  # items: from the source so far, and their ends
+        self.source_ended = False  # by itself, not by a cancellation
         self._crew = crew
         self._source = source
         self._ordered = ordered
@@ -70,11 +70,6 @@ class Run:
         self._number = crew.open(self)
         self._feeder = Thread(target=self._feed, name="pullahead-feeder", daemon=True)
         self._feeder.start()
-
-    @property
-    def submitted(self) -> int:
-        """Items that were read from the source so far."""
-        return self.done + self.failed + self.left + len(self._items)
 
     # The consumer's side
 
@@ -157,7 +152,6 @@ class Run:
 
     def _let_go(self, items: tuple[int, ...]) -> None:
         """Items of a cancelled run will not be computed: their source has them back."""
-        self.left += len(items)
         self._source.give_back([self._items.pop(number)[0] for number in items])
         self._window.consumed(len(items))
         gone = set(items)
@@ -195,7 +189,7 @@ class Run:
             self._source.close()
         except Exception as error:  # noqa: BLE001
             self._source_error = self._source_error or error
-        self.source_ended = True
+        self.source_ended = not self._cancelled
         self._crew.close_run(self._number)
 
     def _feed_some(self) -> bool:
@@ -253,4 +247,5 @@ class Run:
             if self._ordered:
                 self._order.extend(numbers)
             self._window.submitted(len(pairs))
+            self.read += len(pairs)
         return first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, final
 
 from pullahead.core.ledger import State
@@ -22,6 +22,7 @@ class Submissions:
         self._futures: dict[int, Future[Any]] = {}
         self._lock = Lock()
         self._error: BaseException | None = None
+        self._over = Event()
         self._number = crew.open(self)
 
     def submit(self, item: Any) -> Future[Any]:
@@ -37,8 +38,9 @@ class Submissions:
         return future
 
     def close(self) -> None:
-        """No more items will be submitted; what was submitted is finished."""
+        """No more items will be submitted. Waits until what was submitted has ended."""
         self._crew.close_run(self._number)
+        self._over.wait()
 
     def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         """Outcomes arrived."""
@@ -55,6 +57,7 @@ class Submissions:
 
     def ended(self) -> None:
         """Everything that was submitted has ended."""
+        self._over.set()
 
     def broke(self, error: BaseException) -> None:
         """Nothing more will come: every future that waits gets the error."""
@@ -65,6 +68,7 @@ class Submissions:
         for future in futures:
             if future.set_running_or_notify_cancel():
                 future.set_exception(error)
+        self._over.set()
 
 
 def _settle(future: Future[Any], state: str, payload: Any) -> None:

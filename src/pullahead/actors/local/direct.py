@@ -33,16 +33,16 @@ _SIZES, _SPACES = (CHUNK,), (FD_SPACE,)
 
 def read_own_reply(ref: LocalRef, channel: Channel) -> bool:
     """Block until something arrives on the channel; True if it was the reply that settles the ref."""
-    inbox, modify, fd = channel.inbox, channel.loop.epoll.modify, channel.fd
+    inbox, modify, fd, claim = channel.inbox, channel.loop.epoll.modify, channel.fd, object()
     settled = False
     try:
         try:
-            if not channel.claim(ref):
+            if not channel.claim(claim):
                 return False
             inbox.extend(map(channel.sock.recvmsg, _SIZES, _SPACES))
             settled = _settle(ref, channel)
         finally:
-            if channel.claimed is ref:
+            if channel.claimed is claim:
                 channel.claimed = None
                 modify(fd, READ)
     except (OSError, ValueError):  # the channel or the loop was closed meanwhile: shutdown settles every ref

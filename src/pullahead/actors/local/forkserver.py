@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import signal
 import socket
@@ -39,6 +40,9 @@ from pullahead.actors.local.io import Loop
 from pullahead.actors.local.wire import Channel, Frame, Handler, socket_pair
 
 __all__ = ["main"]
+
+# What children would otherwise import, each for itself: to unpickle a class of `__main__`.
+_PRELOADED = ("cloudpickle",)
 
 
 @final
@@ -279,6 +283,8 @@ def main(fd: int, driver_pid: int, driver: int) -> None:
     """Be the fork server. Called by the code that `launch.py` gives to a new interpreter."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     system.become_subreaper()
+    for name in _PRELOADED:
+        importlib.import_module(name)
     hub = Hub(socket.socket(fileno=fd), driver_pid, driver)
     sys.modules["__main__"] = types.ModuleType("__main__")  # an actor's `__main__` is empty
     gc.collect()

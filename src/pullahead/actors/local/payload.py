@@ -75,7 +75,7 @@ def loads(payload: Payload) -> Any:
 
 def dumps_error(error: BaseException) -> Payload:
     """Pickle an exception; as text if it does not survive the way to another process and back."""
-    text = "".join(traceback.format_exception(error)) if error.__traceback__ else ""
+    text = _history(error)
     summary = "".join(traceback.format_exception_only(error)).strip()
     packed: bytes | None
     refs: Sequence[LocalRef] = ()
@@ -87,6 +87,13 @@ def dumps_error(error: BaseException) -> Payload:
     except Exception:  # noqa: BLE001  whatever the user's own pickling raises: the text still travels
         packed = None
     return Payload(pickle.dumps((packed, summary, text), 5), (), refs)
+
+
+def _history(error: BaseException) -> str:
+    if error.__traceback__ is not None:
+        return "".join(traceback.format_exception(error))
+    # Passed on by a process that did not raise it: an argument of a call was an error.
+    return error.__cause__.text if isinstance(error.__cause__, RemoteTraceback) else ""
 
 
 def loads_error(payload: Payload) -> BaseException:

@@ -244,7 +244,7 @@ class Channel:
             self.loop.unwatch(self.fd)
             self._on_end(self)
 
-    def claim(self, reader: object) -> bool:
+    def claim(self, claim: object) -> bool:
         """Let a thread read this channel instead of the loop, if nothing is half done. See direct.py."""
         with self.loop.lock:
             busy = (
@@ -252,7 +252,7 @@ class Channel:
             )
             if busy or not self.pending:
                 return False
-            self.claimed = reader
+            self.claimed = claim
             self.loop.modify(self.fd, 0)
             return True
 

@@ -39,7 +39,7 @@ class FileServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            wbufsize = -1  # head and body in one segment: no waiting for an acknowledgement in between
+            disable_nagle_algorithm = True  # a large body must not wait for the acknowledgement of its head
 
             def do_GET(self) -> None:  # noqa: N802  the name that http.server calls
                 time.sleep(delay)

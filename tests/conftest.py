@@ -1,0 +1,69 @@
+"""What all tests share: the path that actors import from, and the check that nothing is left behind."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pullahead import actors
+
+ROOT = Path(__file__).parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # actors import the classes of test modules by name: `tests.conformance.cast`
+
+_OURS = ("socket:", "anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[pidfd]", "/memfd:pullahead")
+
+
+def our_descriptors() -> set[str]:
+    """Name the open descriptors of the kinds that the engine opens."""
+    found = set()
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{entry}")
+        except FileNotFoundError:  # the one that listed them
+            continue
+        if target.startswith(_OURS):
+            found.add(f"{entry} -> {target}")
+    return found
+
+
+def our_threads() -> set[str]:
+    """Name the running threads of the engine."""
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("pullahead")}
+
+
+def fork_servers() -> set[int]:
+    """Return the pids of this process's fork servers."""
+    found = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        for pid in task.read_text().split():
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"pullahead.actors.local.forkserver" in command:
+                found.add(int(pid))
+    return found
+
+
+def left_behind(before: set[str]) -> list[str]:
+    """List what the engine has left in this process."""
+    gc.collect()
+    left = sorted(our_descriptors() - before) + sorted(our_threads())
+    return left + [f"fork server {pid}" for pid in fork_servers()]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_left() -> Iterator[None]:
+    """After each module the engine is shut down, and no descriptor, thread or process of it is left."""
+    before = our_descriptors()
+    yield
+    actors.shutdown()
+    deadline = time.monotonic() + 2.0
+    while left_behind(before) and time.monotonic() < deadline:
+        time.sleep(0.01)  # other threads of the test may still be closing what they opened
+    assert left_behind(before) == []
