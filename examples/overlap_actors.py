@@ -4,15 +4,15 @@ A queue actor hands out files, two worker actors compress them. `overlap` keeps 
 while `process` runs, as many as the measured times demand.
 """
 
+# Type checkers do not see what a class decorator adds.
+# mypy: disable-error-code="attr-defined"
+
 import ast
 import lzma
 from pathlib import Path
 from typing import Any
 
 import pullahead as pa
-
-# Type checkers do not see what a class decorator adds.
-# mypy: disable-error-code="attr-defined"
 
 
 @pa.remote
@@ -23,23 +23,17 @@ class WorkQueue:
     def get_work_item(self) -> Path | None:
         return self.items.pop() if self.items else None
 
-    def put_back(self, item: Path) -> None:
-        self.items.append(item)
-
 
 @pa.remote
 class Worker:
-    def __init__(self, work_queue: Any) -> None:
-        self.work_queue = work_queue
-
-    def run(self) -> dict[str, int]:
-        fetch, put_back = self.work_queue.get_work_item.remote, self.work_queue.put_back.remote
-        return {path.name: self.process(path) for path in pa.overlap(fetch, give_back=put_back)}
+    def run(self, queue: Any) -> dict[str, int]:
+        return {path.name: self.process(path) for path in pa.overlap(queue.get_work_item.remote)}
 
     def process(self, path: Path) -> int:
         return len(lzma.compress(path.read_bytes()))
 
 
 queue = WorkQueue.remote(sorted(Path(ast.__file__).parent.glob("*.py"))[:40])
-for sizes in pa.get([worker.run.remote() for worker in [Worker.remote(queue), Worker.remote(queue)]]):
+workers = [Worker.remote(), Worker.remote()]
+for sizes in pa.get([worker.run.remote(queue) for worker in workers]):
     print(f"one worker: {len(sizes)} files, {sum(sizes.values()):,} bytes")

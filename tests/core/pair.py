@@ -514,11 +514,11 @@ class World:
         policy = pipeline.lookahead
         ahead = pipeline.held + pipeline.asked
         if shape.lookahead is not None and not shape.batch_size:
-            assert ahead <= shape.lookahead + (0 if worker.computing else 1), (
-                "more is held than the rule allows"
-            )
+            next_up = 0 if worker.computing else pipeline._slice()
+            assert ahead <= shape.lookahead + next_up, "more is held than the rule allows"
         # A lookahead that shrinks does not take its asks back: compare with the most that it ever allowed.
-        worker.most_ahead = max(worker.most_ahead, policy.depth + policy.bundle - 1 + unit)
+        next_up = unit if shape.batch_size else pipeline._slice()
+        worker.most_ahead = max(worker.most_ahead, policy.depth + policy.bundle - 1 + next_up)
         assert ahead <= worker.most_ahead
         if worker.number not in self.queue.gone and not self.queue.stopping:
             assert pipeline.asked == self._credits_of(worker), "what was asked for is not what will come"

@@ -142,6 +142,22 @@ def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
     assert (m.ASK, 33) in said(pipeline, 0.0)
 
 
+def test_what_the_next_slice_will_take_is_asked_for_with_the_report_before_it(make: Make) -> None:
+    """After `take` it would be too late: the call with the report would be in the way of the ask."""
+    pipeline = settled(measured(make(None)))
+    granted(pipeline, 0.0, 1, 0, 34)
+    pipeline.take_messages(0.0)
+    pipeline.answered([], 0.0)
+    pipeline.take_messages(0.0)
+    for first in (0, 8, 16):
+        assert pipeline.take(0.0)[0] == first
+        assert compute(pipeline, 0.0, 0.0) == [W]
+    assert (pipeline.held, pipeline.asked) == (10, 0)
+    pipeline.take(0.0)
+    assert compute(pipeline, 0.0, 0.0) == [S, W], "two are left, and the next slice takes both"
+    assert said(pipeline, 0.0)[-2:] == [(m.ASK, 33), (m.DONE, 1, tuple(range(32)))]
+
+
 def test_batches_are_asked_for_whole(make: Make) -> None:
     pipeline = make(None, batch_size=4)
     assert pipeline.began(0.0) == [S, W]
@@ -277,6 +293,7 @@ def test_what_a_full_batch_leaves_behind_begins_to_wait_when_it_was_taken(make: 
     assert pipeline._batch_due == 3.5
     assert pipeline.take(3.25) == ()
     assert pipeline.take(3.5) == (4, 5)
+    assert pipeline._batch_due is None
 
 
 def test_without_a_wait_a_batch_is_what_there_is(make: Make) -> None:
@@ -391,6 +408,8 @@ def test_an_item_withdrawn_while_loading_is_discarded_when_its_load_is_over(make
     ]
     assert said(pipeline, 1.0) == [(m.GAVE_BACK, 1, (3, 1, 2, 0)), (m.ASK, 4)]
     assert (pipeline.held, pipeline.asked) == (0, 4)
+    pipeline.answered([(m.RECALL, 1)], 1.5)  # said twice, it takes nothing twice
+    assert said(pipeline, 1.5) == []
     assert pipeline.loaded(1, 2.0) == [Discard(1, loaded=True), W]
     assert pipeline.load_failed(2, "error", 0.0, 2.0) == [Discard(2, loaded=False), W]
 
@@ -771,6 +790,15 @@ def test_a_pause_between_two_runs_is_no_stall(make: Make) -> None:
     pipeline.take(100.0)
     totals = pipeline.meter.totals
     assert (totals.stalls, totals.tail) == ({"fetch": 0.5}, 99.5)
+
+
+def test_waiting_for_a_load_is_a_stall_even_when_nothing_is_left_elsewhere(make: Make) -> None:
+    pipeline = settled(make(0, loads=True))
+    pipeline.answered([(m.GRANT, 1, 0, [None], 0.0, "source"), (m.CLOSED, 0.0, "source")], 1.0)
+    pipeline.loaded(0, 5.0)
+    pipeline.take(5.0)
+    totals = pipeline.meter.totals
+    assert (totals.stalls, totals.tail) == ({"fetch": 1.0, "load": 4.0}, 0.0)
 
 
 def test_the_first_wait_does_not_deepen_the_lookahead(make: Make) -> None:

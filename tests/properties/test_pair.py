@@ -10,13 +10,17 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.core.pair import Shape, World
 
 from pullahead.core.ledger import State
 from pullahead.core.retry import ERROR, LATER, REJECT, RetryPolicy
 
+pytestmark = pytest.mark.timeout(400)  # a failure is shrunk for up to 300 s before it is shown
+
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)  # explaining takes longer than reading
 #: Seconds that one thing takes, typically: tiny items beside slow wires, and the other way round.
 SCALES = (0.0, 1e-5, 3e-4, 2e-3, 0.05, 3.0)
 
@@ -150,13 +154,13 @@ def play(scenario: Scenario) -> World:
     return world
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, phases=_PHASES)
 @given(scenarios)
 def test_every_item_ends_exactly_once_and_nobody_waits_for_ever(scenario: Scenario) -> None:
     play(scenario)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, phases=_PHASES)
 @given(scenarios.filter(lambda one: one.faults == 0.0))
 def test_without_faults_and_cancelling_everything_is_done(scenario: Scenario) -> None:
     kept = tuple(action for action in scenario.actions if action[1] not in {"cancel", "kill"})
@@ -165,7 +169,7 @@ def test_without_faults_and_cancelling_everything_is_done(scenario: Scenario) ->
     assert set(world.computed.values()) <= {1}, "nothing was computed twice"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, phases=_PHASES)
 @given(scenarios, st.sampled_from((0.0, 1e-3, 0.3)))
 def test_stopping_in_the_middle_leaves_every_item_ready_or_ended(scenario: Scenario, moment: float) -> None:
     chance = Chance(scenario)
@@ -184,6 +188,6 @@ def test_stopping_in_the_middle_leaves_every_item_ready_or_ended(scenario: Scena
 
 
 @given(scenarios)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15, deadline=None, phases=_PHASES)
 def test_the_same_scenario_tells_the_same_story(scenario: Scenario) -> None:
     assert play(scenario).story() == play(scenario).story()

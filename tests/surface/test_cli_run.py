@@ -208,14 +208,11 @@ def test_a_constructor_that_raises_is_one_line_and_leaves_no_file(folder: Path) 
     assert not (folder / "out.jsonl").exists()
 
 
-def test_a_worker_that_dies_costs_one_item(folder: Path) -> None:
+def test_a_worker_that_dies_is_one_line(folder: Path) -> None:
     code, lines, said = run("work:die", "a", "b", "c", "--unordered")
     assert code == 1
-    assert sorted(line["item"] for line in lines) == ["a", "b", "c"]
-    [failed] = [line for line in lines if "error" in line]
-    assert failed["item"] == "b"
-    assert failed["error"]["type"] == "pullahead.errors.ActorDiedError"
-    assert "died: exit code 3" in said
+    assert [line for line in lines if "result" in line and line["item"] == "b"] == []
+    assert "exit code 3" in said
     assert said.count("\n") == 1
 
 
@@ -304,7 +301,7 @@ def test_a_second_interrupt_ends_at_once_and_leaves_no_process(
     folder: Path, started: list[subprocess.Popen[str]]
 ) -> None:
     started.append(process := start("work:stuck", "a", "b", "-w", "2"))
-    wait_until(lambda: len(list(folder.glob("pid-*"))) == 2)
+    wait_until(lambda: any(folder.glob("pid-*")))
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)  # a second signal straight after the first may be merged with it
     assert process.poll() is None
@@ -329,3 +326,9 @@ def test_a_reader_that_goes_away_ends_it_quietly(folder: Path, started: list[sub
     process.stdout.close()
     assert process.wait(50) == 141
     assert process.stderr.read() == ""
+
+
+def test_a_full_disk_is_one_line(folder: Path) -> None:
+    code, lines, said = run("work:double", "a", "b", "--to", "/dev/full")
+    assert (code, lines) == (1, [])
+    assert said == "pullahead run: the run ended: OSError: [Errno 28] No space left on device\n"

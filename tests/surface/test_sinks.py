@@ -197,6 +197,13 @@ def test_what_is_no_regular_file_is_never_refused() -> None:
         sink(1, "a")
 
 
+def test_a_full_disk_is_said_once() -> None:
+    with pytest.raises(OSError, match="No space left"), JsonlSink("/dev/full") as sink:
+        sink(1, "a")
+    with pytest.raises(ValueError, match="is closed"):
+        sink(1, "b")
+
+
 def test_a_closed_sink_says_so(tmp_path: Path) -> None:
     sink = JsonlSink(tmp_path / "out.jsonl")
     sink.close()

@@ -177,8 +177,8 @@ def get(refs: ObjectRef | Sequence[ObjectRef], *, timeout: float | None = None) 
         Exception: what the method raised, as its own type, with the remote traceback as its cause.
     """
     if isinstance(refs, ObjectRef):
-        return current_engine().get((refs,), timeout)[0]
-    return current_engine().get(_checked_refs(refs, "get"), timeout)
+        return refs.engine.get((refs,), timeout)[0]
+    return refs[0].engine.get(refs, timeout) if _checked_refs(refs, "get") else []
 
 
 def wait(
@@ -203,7 +203,7 @@ def wait(
         return [], []
     if not 1 <= num_returns <= len(refs):
         raise ValueError(f"num_returns must be from 1 to {len(refs)} (the number of refs), got {num_returns}")
-    return current_engine().wait(refs, num_returns, timeout)
+    return refs[0].engine.wait(refs, num_returns, timeout)
 
 
 def _checked_refs(refs: Any, where: str) -> Sequence[ObjectRef]:

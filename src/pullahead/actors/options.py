@@ -41,6 +41,10 @@ class Options:
 
     def merged(self, given: dict[str, Any]) -> Options:
         """Return these options with what a user wrote laid over them."""
+        known = {f.name for f in fields(self)} - {"env_vars"}
+        known |= {"runtime_env", "max_restarts", "max_task_retries", "lifetime"}
+        for name in given.keys() - known:
+            raise unknown_option(name, sorted(known))
         changes = dict(given)
         for name in ("max_restarts", "max_task_retries"):
             if changes.pop(name, 0) != 0:
@@ -49,11 +53,6 @@ class Options:
             raise ValueError("lifetime must be None: actors end with the program that started them")
         if "runtime_env" in changes:
             changes["env_vars"] = _env_vars(changes.pop("runtime_env"))
-        known = {f.name for f in fields(self)} - {"env_vars"}
-        for name in changes.keys() - known - {"env_vars"}:
-            raise unknown_option(
-                name, sorted(known | {"runtime_env", "max_restarts", "max_task_retries", "lifetime"})
-            )
         options = replace(self, **changes)
         options._validate()
         return options

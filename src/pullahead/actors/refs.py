@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pullahead.actors.api import Engine
 
 __all__ = ["ObjectRef"]
 
@@ -19,6 +22,11 @@ class ObjectRef(ABC):
     """
 
     __slots__ = ("__weakref__",)
+
+    @property
+    @abstractmethod
+    def engine(self) -> Engine:
+        """The engine that made it, which may be shut down."""
 
     @abstractmethod
     def future(self) -> Future[Any]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, final
 
-from pullahead.cli.ending import FAILED, INTERRUPTED, OK, USAGE, Refused, no_reader, say, tell
+from pullahead.cli.ending import FAILED, INTERRUPTED, OK, USAGE, Refused, no_reader, quiet, say, tell
 from pullahead.cli.inputs import choose_items
 from pullahead.cli.interrupts import Interrupts
 from pullahead.cli.outputs import NoReader, Results, open_results, set_standard_output_aside
@@ -69,7 +69,11 @@ class Job:
         work = load_work(self.work)
         with self._open_sink(aside, items) as sink:
             results = Results(sink, self.traceback)
-            report = self._work(work, items, results, interrupts)
+            try:
+                report = self._work(work, items, results, interrupts)
+            except NoReader:
+                quiet(aside.fileno())  # closing must not try again
+                raise
         self._summarize(report)
         if interrupts.seen:
             say(f"interrupted: {_counts(results)}, {_left(results, report, items, place)}", WHO)

@@ -45,6 +45,8 @@ MAX_STORING: Final = 64
 _TOTALS_EVERY: Final = 0.25
 #: Spans that are collected before they travel.
 _SPANS_PER_MESSAGE: Final = 2048
+#: A worker that waits for one of these has an unstarted item itself.
+_OWN_CAUSES: Final = frozenset({trace.CAUSE_LOAD, trace.CAUSE_BATCH, trace.CAUSE_REPORT})
 #: The deadline of what should be sent now: before every moment.
 AT_ONCE: Final = -inf
 
@@ -394,7 +396,10 @@ class Pipeline:
         if self.phase is not Phase.WORKING:
             return 0
         policy, unit = self.lookahead, self._batch_size or 1
-        target = policy.depth + policy.bundle - 1 + (0 if self._running else unit)
+        # Room is made by `take`. It comes next, so what it will take is asked for in the same call as the
+        # report before it: a moment later that call would be in the way.
+        next_up = 0 if self._running else self._batch_size or self._slice()
+        target = policy.depth + policy.bundle - 1 + next_up
         # What is here and on its way adds up to whole batches.
         wanted = target - target % unit - self.held - self._asked
         return wanted if wanted >= policy.bundle else 0
@@ -449,8 +454,12 @@ class Pipeline:
         if self._batch_size:
             whole = ready >= self._batch_size or now >= self._batch_since + self._batch_wait
             return min(ready, self._batch_size) if whole or self._no_fuller_batch else 0
+        return self._slice()
+
+    def _slice(self) -> int:
+        """How many items `take` hands out at once, where there are no batches."""
         median = self.lookahead.median_compute
-        return 1 if median <= 0.0 else max(1, min(ready, _MAX_SLICE, int(SLICE / median)))
+        return 1 if median <= 0.0 else max(1, min(len(self._buffer), _MAX_SLICE, int(SLICE / median)))
 
     @property
     def _no_fuller_batch(self) -> bool:
@@ -582,7 +591,8 @@ class Pipeline:
         assert start is not None
         if until <= start:
             return
-        if self._nothing_left or self.phase is not Phase.WORKING:
+        nothing_left = self._nothing_left and cause not in _OWN_CAUSES
+        if nothing_left or self.phase is not Phase.WORKING:
             self.meter.idled(start, until)
         else:
             self.meter.stalled(start, until, cause)

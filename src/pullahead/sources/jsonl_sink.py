@@ -18,6 +18,7 @@ The rules.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -133,13 +134,20 @@ class JsonlSink:
         line = encode(record, item)
         if self._stream is None:
             raise ValueError(f"the sink {str(self._path)!r} is closed")
-        self._empty_first(self._stream)
-        if self._path is None and _is_text(self._stream):
-            self._stream.write(line.decode())
-        else:
-            self._stream.write(line)
-        self.flush()
+        try:
+            self._empty_first(self._stream)
+            self._stream.write(line.decode() if _is_text(self._stream) else line)
+            self.flush()
+        except OSError:
+            self._give_up()
+            raise
         self.written += 1
+
+    def _give_up(self) -> None:
+        """The disk is full, or the reader has gone: closing must not try again and fail again."""
+        if self._path is not None and isinstance(self._stream, io.BufferedWriter):
+            self._stream.raw.close()
+            self._stream = None
 
 
 def _is_regular(path: Path) -> bool | None:

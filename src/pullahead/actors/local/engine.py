@@ -43,6 +43,7 @@ class LocalEngine:
 
     def __init__(self, runtime: Runtime, fork_server: ForkServer | None) -> None:
         self.runtime = runtime
+        runtime.engine = self
         self._fork_server = fork_server  # None in an actor
 
     def create(
@@ -134,6 +135,7 @@ class LocalEngine:
 
     def kill(self, token: Any) -> None:
         """End an actor's process."""
+        self.runtime.mute(token)
         self.runtime.hub.send(kinds.KILL, token)
 
     def find(self, name: str) -> ActorHandle:
@@ -151,6 +153,7 @@ class LocalEngine:
             raise RuntimeError("shutdown() is for the program that started the engine, not for its actors")
         if self.runtime.closed:
             return
+        self.runtime.closing = True
         self.runtime.hub.send(kinds.SHUTDOWN)
         self._fork_server.wait()
         self.runtime.close()

@@ -91,11 +91,6 @@ class Hub:
         self._watch_driver(driver_pid)
         self._watch_children()
 
-    def serve(self) -> Never:
-        """Run until the driver is gone."""
-        while True:
-            self.loop.poll()
-
     def _channel(self, sock: socket.socket, process: int) -> Channel:
         return Channel(sock, process, self.loop, self._handlers, self._on_end)
 
@@ -289,4 +284,4 @@ def main(fd: int, driver_pid: int, driver: int) -> None:
     sys.modules["__main__"] = types.ModuleType("__main__")  # an actor's `__main__` is empty
     gc.collect()
     gc.freeze()  # children share these pages as long as nobody writes to them
-    hub.serve()
+    hub.loop.serve()

@@ -61,10 +61,11 @@ class Loop:
 
     def start(self) -> None:
         """Run the I/O thread."""
-        self._thread = threading.Thread(target=self._run, name="pullahead-io", daemon=True)
+        self._thread = threading.Thread(target=self.serve, name="pullahead-io", daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
+    def serve(self) -> None:
+        """Be the I/O thread."""
         self.ident = threading.get_ident()
         while not self.closed:
             self.poll()

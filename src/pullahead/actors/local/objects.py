@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from pullahead.actors.local.payload import Payload
+    from pullahead.actors.api import Engine
     from pullahead.actors.local.runtime import Runtime
     from pullahead.actors.local.wire import Channel
 
@@ -65,6 +66,11 @@ class LocalRef(ObjectRef):
         self.value: Any = None
         self.kept = False  # the payload stays after decoding, because others may ask for it
         self.waiters: list[Callable[[], object]] | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """See `ObjectRef.engine`."""
+        return self.runtime.engine
 
     # settling
 

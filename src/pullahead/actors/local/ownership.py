@@ -33,6 +33,7 @@ class Objects:
         self._runtime = runtime
         self._lock = threading.RLock()  # see objects.py
         self._lent: dict[int, LocalRef] = {}  # number -> what we own and others may ask for
+        self._owned: WeakValueDictionary[int, LocalRef] = WeakValueDictionary()  # what was lent and lives here
         self._counts: dict[int, dict[int, int]] = {}  # number -> process -> refs there
         self._borrowed: WeakValueDictionary[tuple[int, int], BorrowedRef] = WeakValueDictionary()
         self._pinned: list[LocalRef] = []
@@ -53,7 +54,7 @@ class Objects:
     def _lend(self, ref: LocalRef, process: int) -> None:
         with self._lock:
             if process not in self._runtime.dead:
-                self._lent[ref.number] = ref
+                self._lent[ref.number] = self._owned[ref.number] = ref
                 self._count(ref.number, process, 1)
 
     def pin(self, ref: LocalRef) -> None:
@@ -61,7 +62,7 @@ class Objects:
         if ref.owner == self._runtime.me:
             ref.keep()
             with self._lock:
-                self._lent[ref.number] = ref
+                self._lent[ref.number] = self._owned[ref.number] = ref
                 self._counts.setdefault(ref.number, {})[_PINNED] = 1
         else:
             self._pinned.append(ref)
@@ -78,11 +79,15 @@ class Objects:
             return borrowed
 
     def find(self, owner: int, number: int) -> LocalRef:
-        """Return the ref that a pickle names; its count came with the message."""
+        """Return the ref that a pickle names; the message that it came in keeps it alive."""
         with self._lock:
-            if owner == self._runtime.me and number in self._lent:
-                return self._lent[number]
-            return self._borrow(owner, number)
+            if owner != self._runtime.me:
+                return self._borrow(owner, number)
+            ref = self._owned.get(number)
+        if ref is None:  # a user's own pickle, older than this process
+            ref = LocalRef(self._runtime, owner, number)
+            self._lose(ref)
+        return ref
 
     def _borrow(self, owner: int, number: int) -> BorrowedRef:
         ref = self._borrowed.get((owner, number))

@@ -54,13 +54,14 @@ class Runtime:
         self, me: int, serial_number: int, hub: socket.socket, on_hub_end: Callable[[Runtime], None]
     ) -> None:
         self.me = me
+        self.engine: Any = None  # the verbs over this runtime; set by them
         self.loop = Loop()
         self.objects = Objects(self)
         self.dead: dict[int, ActorDiedError] = {}
         self.numbers = itertools.count(1)
         self.on_peer_died: Callable[[int], None] = lambda _process: None
         self.labels: dict[int, str] = {}  # what this process calls the actors that it started
-        self.closed = False
+        self.closing = self.closed = False
         first = kinds.session_of(me) << kinds.SESSION_SHIFT | serial_number << kinds.COUNT_BITS
         self._budget = Budget()
         self._births = itertools.count(first | 1)
@@ -114,6 +115,11 @@ class Runtime:
             self._links.setdefault(process, []).append(channel)
             self._channels.setdefault(process, channel)
         return channel
+
+    def mute(self, process: int) -> None:
+        """Send nothing more to a process that is about to be killed: calls wait for the notice."""
+        for channel in self._links.get(process, ()):
+            channel.broken = True
 
     def next_actor(self) -> int:
         """Return a number for a new actor."""
@@ -281,8 +287,9 @@ class Runtime:
         """Judge everyone dead: actors do not outlive the fork server."""
         for answered in list(self._asking.values()):
             answered(-1, b"")
+        why = "by shutdown()" if self.closing else "the fork server ended"
         for process in list(self._links):
-            self.bury(process, ActorDiedError(self._label(process), None, None, "the fork server ended"))
+            self.bury(process, ActorDiedError(self._label(process), None, None, why))
 
     def close(self) -> None:
         """Free everything; what waits fails."""

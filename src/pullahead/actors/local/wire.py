@@ -109,10 +109,10 @@ class Channel:
             (FIXED.pack(size + len(payload), number, size, kind, len(fds), flag), packed, payload)
         )
         with self._room:
-            if not self._out and len(frame) <= WHOLE and self._send_now(frame, fds):
-                return
             if self.broken:
                 _close_all(fds)
+                return
+            if not self._out and len(frame) <= WHOLE and self._send_now(frame, fds):
                 return
             self._out.append((memoryview(frame), fds))
             self._out_bytes += len(frame)

@@ -43,7 +43,7 @@ CASE: Final = Case(
     rounds=(5, 2),
     prepare=prepare,
     notes=(
-        "A round has as many items as keep the contender busy for about a second. Chunks are of 1 item unless "
-        "tuned: four chunks per worker, and no result before its chunk is done"
+        "A round has as many items as keep the contender busy for about a second. Chunks are of 1 item "
+        "unless tuned: four chunks per worker, and no result before its chunk is done"
     ),
 )

@@ -111,5 +111,5 @@ CASE: Final = Case(
     rounds=(11, 2),
     prepare=prepare,
     targets=(Target("median", FIRST, 400.0), Target("median", IMPORT, 100.0)),
-    notes="The import is the difference to a Python that does nothing; what is first in the table includes both",
+    notes="The import is the difference to a Python that does nothing; a first result includes both",
 )

@@ -1,0 +1,230 @@
+"""Actors die in the middle of things."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pullahead import actors
+from pullahead.errors import ActorDiedError, ObjectLostError
+from tests.conformance.cast import Arrays, Caller, Counter, Faulty, Mailbox
+from tests.faults.procs import until
+
+AT_ONCE = 1.0  # seconds; a notice takes a millisecond
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+def test_a_signal_from_outside(number: int) -> None:
+    faulty = Faulty.remote()
+    pid = actors.get(faulty.pid.remote())
+    refs = [faulty.sleep.remote(60) for _ in range(20)]
+    began = time.monotonic()
+    os.kill(pid, number)
+    for ref in refs:
+        with pytest.raises(ActorDiedError) as caught:
+            actors.get(ref, timeout=5)
+        assert (caught.value.pid, caught.value.exitcode) == (pid, -number)
+    assert time.monotonic() - began < AT_ONCE
+
+
+def test_everyone_hears_of_a_death() -> None:
+    victim = Faulty.remote()
+    callers = [Caller.remote() for _ in range(3)]
+    pid = actors.get(victim.pid.remote())
+    waiting = [caller.get.remote([victim.sleep.remote(60)]) for caller in callers]
+    os.kill(pid, signal.SIGKILL)
+    for ref in waiting:
+        with pytest.raises(ActorDiedError, match=rf"actor Faulty \(pid {pid}\) died: killed by SIGKILL"):
+            actors.get(ref, timeout=5)
+
+
+def test_threads_that_wait_in_every_way_are_woken() -> None:
+    box = Mailbox.remote()
+    ref = box.take.remote()
+    found: list[str] = []
+
+    def expect(wait: Any) -> None:
+        try:
+            wait()
+        except ActorDiedError as error:
+            found.append(str(error.exitcode))
+
+    ways = [
+        lambda: actors.get(ref),
+        lambda: actors.get([ref], timeout=30),
+        lambda: actors.get(actors.wait([ref])[0]),
+        lambda: ref.future().result(),
+    ]
+    threads = [threading.Thread(target=expect, args=(way,)) for way in ways]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.05)  # let them begin to wait
+    actors.kill(box)
+    for thread in threads:
+        thread.join(5)
+    assert found == ["-9"] * 4
+
+
+def test_the_owner_of_a_waited_for_value_dies() -> None:
+    owner, reader = Caller.remote(Mailbox.remote()), Caller.remote()
+    (ref,) = actors.get(owner.put.remote("value"))
+    waiting = [reader.get.remote([ref]) for _ in range(3)]
+    actors.get(waiting)
+    (ref,) = actors.get(owner.put.remote("lost"))
+    actors.kill(owner)
+    with pytest.raises(ActorDiedError):
+        actors.get(owner.pid.remote())
+    with pytest.raises(ObjectLostError, match="its owner died: actor Caller"):
+        actors.get(reader.get.remote([ref]), timeout=5)
+    with pytest.raises(ObjectLostError, match="its owner died: actor Caller"):
+        actors.get(Counter.remote().add.remote(ref), timeout=5)
+
+
+def test_the_caller_dies_before_the_reply() -> None:
+    box = Mailbox.remote()
+    caller = Caller.remote()
+
+    @actors.remote
+    class Waiter:
+        def take(self, box: Any) -> Any:
+            return actors.get(box.take.remote())
+
+        def pid(self) -> int:
+            return os.getpid()
+
+    waiter: Any = Waiter.remote()
+    os_pid = actors.get(waiter.pid.remote())
+    waiter.take.remote(box)
+    until(lambda: False, 0.05)  # let it ask
+    os.kill(os_pid, signal.SIGKILL)
+    with pytest.raises(ActorDiedError):
+        actors.get(waiter.pid.remote(), timeout=5)
+    actors.get(box.bring.remote("for nobody"), timeout=5)
+    assert actors.get(caller.echo.remote(1)) == 1
+    ref = box.take.remote()
+    actors.get(box.bring.remote("for me"))
+    assert actors.get(ref) == "for me"
+
+
+def test_a_burst_of_deaths() -> None:
+    faulty = [Faulty.remote() for _ in range(12)]
+    refs = [actor.os_exit.remote(i) for i, actor in enumerate(faulty)]
+    codes = []
+    for ref in refs:
+        with pytest.raises(ActorDiedError) as caught:
+            actors.get(ref, timeout=10)
+        codes.append(caught.value.exitcode)
+    assert codes == list(range(12))
+    assert actors.get(Counter.remote().add.remote()) == 1
+
+
+def test_sys_exit_waits_for_what_was_answered() -> None:
+    arrays_and_exit = _LargeReplies.remote()
+    refs = [arrays_and_exit.large.remote() for _ in range(20)]
+    dying = arrays_and_exit.exit.remote()
+    assert [len(value) for value in actors.get(refs)] == [30_000] * 20
+    with pytest.raises(ActorDiedError, match="exit code 5"):
+        actors.get(dying)
+
+
+@actors.remote
+class _LargeReplies:
+    def large(self) -> bytes:
+        return b"x" * 30_000
+
+    def exit(self) -> None:
+        raise SystemExit(5)
+
+
+def _shared_kilobytes() -> int:
+    with open("/proc/meminfo") as meminfo:
+        return next(int(line.split()[1]) for line in meminfo if line.startswith("Shmem:"))
+
+
+def test_a_killed_receiver_and_a_killed_sender_leak_no_memory() -> None:
+    before = _shared_kilobytes()
+    for _ in range(3):
+        actor = Arrays.remote()
+        actors.get(actor.keep.remote(np.ones(4_000_000)))
+        received = actors.get(actor.make.remote(4_000_000, 2.0))
+        actors.kill(actor)
+        with pytest.raises(ActorDiedError):
+            actors.get(actor.mapped.remote())
+        assert float(received.sum()) == 8_000_000  # what was received stays good
+        del received
+    # Others use shared memory on this machine too: 3 x 64 MB would show.
+    assert until(lambda: _shared_kilobytes() - before < 60_000, 2.0)
+
+
+def test_dropped_refs_free_memory_at_their_owner() -> None:
+    before = _shared_kilobytes()
+    reader = Arrays.remote()
+    for _ in range(10):
+        ref = actors.put(np.ones(2_000_000))
+        assert actors.get(reader.facts.remote(ref)) == (2_000_000, False)
+        del ref
+    assert until(lambda: _shared_kilobytes() - before < 40_000, 5.0)
+
+
+def test_counts_of_a_dead_borrower_are_dropped() -> None:
+    before = _shared_kilobytes()
+    keeper = Caller.remote()
+    ref = actors.put(np.ones(8_000_000))
+    actors.get(keeper.keep.remote([ref]))
+    actors.get(keeper.get_kept.remote())
+    del ref
+    assert _shared_kilobytes() - before > 60_000
+    actors.kill(keeper)
+    assert until(lambda: _shared_kilobytes() - before < 20_000, 5.0)
+
+
+def test_a_stopped_actor_blocks_nobody_else() -> None:
+    stopped, other = Faulty.remote(), Counter.remote()
+    pid = actors.get(stopped.pid.remote())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        refs = [stopped.sleep.remote(0) for _ in range(3000)]
+        assert actors.get(other.add.remote(), timeout=5) == 1
+        assert actors.get(Counter.remote().add.remote(), timeout=5) == 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert actors.get(refs, timeout=20) == ["slept"] * 3000
+
+
+def test_a_sender_waits_for_a_slow_receiver_instead_of_filling_memory() -> None:
+    slow = Faulty.remote()
+    pid = actors.get(slow.pid.remote())
+    os.kill(pid, signal.SIGSTOP)
+    sent: list[int] = []
+
+    def send() -> None:
+        for i in range(1000):
+            slow.noop.remote(b"x" * 20_000) if hasattr(slow, "noop") else slow.sleep.remote(seconds=Padded(0))
+            sent.append(i)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    thread.join(1.0)
+    assert thread.is_alive()
+    assert len(sent) < 500
+    os.kill(pid, signal.SIGCONT)
+    thread.join(20)
+    assert not thread.is_alive()
+    assert actors.get(slow.sleep.remote(0)) == "slept"
+
+
+class Padded(float):
+    """A number of seconds that takes 20 kB to send."""
+
+    def __reduce__(self) -> Any:
+        return _padded, (float(self), b"x" * 20_000)
+
+
+def _padded(value: float, padding: bytes) -> float:
+    return value
