@@ -304,7 +304,7 @@ def test_a_break_drains_in_the_background(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_dies_costs_its_running_item_only() -> None:
-    results = list(pa.map(works.exit_on_three, range(40), workers=2, on_error="collect", lookahead=1))
+    results = list(pa.map(works.exit_on_three, range(40), workers=2, on_error="collect"))
     failures = [r for r in results if isinstance(r, pa.Failure)]
     assert sorted(r for r in results if isinstance(r, int)) == [x for x in range(40) if x != 3]
     assert [failure.item for failure in failures] == [3]

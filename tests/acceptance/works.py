@@ -54,6 +54,7 @@ def environment_of(name: str) -> str | None:
 
 
 def exit_on_three(x: int) -> int:
+    time.sleep(0.005)  # long enough for what has started to be known: see the limits in docs/design.md
     if x == 3:
         os._exit(7)
     return x

@@ -321,7 +321,7 @@ def test_a_batch_waits_again_when_more_has_come_after_all(make: Make) -> None:
     assert pipeline.take(1.0) == ()
 
 
-def test_started_is_said_after_idling_only_and_is_due(make: Make) -> None:
+def test_started_is_said_after_idling_and_with_what_is_sent_anyway(make: Make) -> None:
     pipeline = settled(make(2))
     granted(pipeline, 0.0, 1, 0, 1)
     said(pipeline, 0.0)
@@ -334,7 +334,9 @@ def test_started_is_said_after_idling_only_and_is_due(make: Make) -> None:
     said(pipeline, 1.0)
     assert pipeline.take(1.0) == (1,)
     pipeline.answered([], 1.0)
-    assert said(pipeline, 1.0) == [], "a report implies that what follows has started"
+    assert said(pipeline, 1.0) == [(m.STARTED, 2, (1,))]
+    pipeline.answered([], 1.0)
+    assert said(pipeline, 1.0) == [], "once is enough"
 
 
 def test_started_tiny_items_are_said_within_a_quantum(make: Make) -> None:
@@ -443,7 +445,7 @@ def test_results_are_stored_behind_and_reported_when_they_are(make: Make) -> Non
     assert pipeline.take(1.0) == (1,), "stores do not hold up the next item"
     assert pipeline.stored(0, 2.0) == [], "two calls are out"
     assert pipeline.answered([], 2.0) == [S]
-    assert said(pipeline, 2.0) == [(m.DONE, 1, (0,))]
+    assert said(pipeline, 2.0) == [(m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
 
 
 def test_a_store_that_fails_for_good_is_a_failed_item(make: Make) -> None:
@@ -513,10 +515,10 @@ def test_tiny_items_are_collected_for_at_most_one_quantum(make: Make) -> None:
     assert compute(pipeline, TINY, 2 * TINY) == [W]
     since = 2 * TINY
     assert pipeline.deadline == since + QUANTUM
-    pipeline.take(since)
+    running = pipeline.take(since)
     assert pipeline.tick(since + QUANTUM / 2) == []
     assert pipeline.tick(since + QUANTUM) == [S]
-    assert said(pipeline, since + QUANTUM) == [(m.DONE, 1, items)]
+    assert said(pipeline, since + QUANTUM) == [(m.DONE, 1, items), (m.STARTED, 1, running)]
     assert pipeline.deadline is None
 
 
@@ -807,3 +809,15 @@ def test_the_first_wait_does_not_deepen_the_lookahead(make: Make) -> None:
     granted(pipeline, 1.0, 1, 0, 2)
     pipeline.loaded(0, 2.0)
     assert pipeline.lookahead.depth == 1
+
+
+def test_a_turn_says_in_one_message_what_ended_and_what_began(make: Make) -> None:
+    pipeline = settled(make(2))
+    granted(pipeline, 0.0, 1, 0, 2)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    said(pipeline, 0.0)
+    pipeline.answered([], 0.5)
+    items, effects = pipeline.turn(0.0, 1.0, 1.0, {}, 1.0)
+    assert (items, effects) == ((1,), [S])
+    assert said(pipeline, 1.0) == [(m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]

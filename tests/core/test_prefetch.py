@@ -41,6 +41,7 @@ def test_every_item_is_handed_out_or_given_back(data: st.DataObject) -> None:
             assert (len(prefetch), prefetch.over) == (len(under_way), True)
         move = data.draw(st.sampled_from(["ask", "ask", "answer", "answer", "pop"]))
         prefetch.target = 4
+        assert prefetch.ready == (prefetch.head is not None or prefetch.over)
         if move == "ask" and prefetch.wants:
             assert not prefetch.ended
             assert not prefetch.closed

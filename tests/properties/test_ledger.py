@@ -271,6 +271,9 @@ class LedgerMachine(RuleBasedStateMachine):
         worker = sorted(self.credits)[pick % len(self.credits)]
         mine = [item for item in self.of_state(HELD, RUNNING) if self.items[item].worker == worker]
         running = [item for item in mine if self.items[item].state is RUNNING]
+        if not running and mine:  # what it said last implies that the first of what it holds has started
+            oldest = min(self.items[item].lease for item in mine)
+            running = [min(item for item in mine if self.items[item].lease == oldest)]
         assert set(self.ledger.running_of(worker)) == set(running)
         ended = self.returned([item for item in mine if item not in running])
         for item in running:
@@ -344,5 +347,5 @@ class LedgerMachine(RuleBasedStateMachine):
         assert not self.runs
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+LedgerMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 TestLedger = pytest.mark.timeout(400)(LedgerMachine.TestCase)  # a failure is shrunk for up to 300 s

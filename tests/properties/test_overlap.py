@@ -1,4 +1,4 @@
-"""Whatever the answers and whenever the caller leaves: each fetched item is yielded, given back or counted."""
+"""Whatever the answers and whenever the caller leaves: a fetched item is yielded, given back or counted."""
 
 from __future__ import annotations
 

@@ -154,13 +154,13 @@ def play(scenario: Scenario) -> World:
     return world
 
 
-@settings(max_examples=150, deadline=None, phases=_PHASES)
+@settings(max_examples=120, deadline=None, phases=_PHASES)
 @given(scenarios)
 def test_every_item_ends_exactly_once_and_nobody_waits_for_ever(scenario: Scenario) -> None:
     play(scenario)
 
 
-@settings(max_examples=40, deadline=None, phases=_PHASES)
+@settings(max_examples=25, deadline=None, phases=_PHASES)
 @given(scenarios.filter(lambda one: one.faults == 0.0))
 def test_without_faults_and_cancelling_everything_is_done(scenario: Scenario) -> None:
     kept = tuple(action for action in scenario.actions if action[1] not in {"cancel", "kill"})
@@ -169,7 +169,7 @@ def test_without_faults_and_cancelling_everything_is_done(scenario: Scenario) ->
     assert set(world.computed.values()) <= {1}, "nothing was computed twice"
 
 
-@settings(max_examples=40, deadline=None, phases=_PHASES)
+@settings(max_examples=25, deadline=None, phases=_PHASES)
 @given(scenarios, st.sampled_from((0.0, 1e-3, 0.3)))
 def test_stopping_in_the_middle_leaves_every_item_ready_or_ended(scenario: Scenario, moment: float) -> None:
     chance = Chance(scenario)

@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from pullahead.actors.options import Options
     from pullahead.actors.signatures import ClassSpec
 
-__all__ = ["Engine", "before_shutdown", "current_engine", "get", "get_actor", "init", "kill", "put", "shutdown", "wait"]
+__all__ = [
+    "Engine",
+    "before_shutdown",
+    "current_engine",
+    "get",
+    "get_actor",
+    "init",
+    "kill",
+    "put",
+    "shutdown",
+    "wait",
+]
 
 
 class Engine(Protocol):
@@ -143,7 +154,7 @@ def shutdown() -> None:
     with _lock:
         engine = _current
         if engine is not None:
-            for hook in list(_shutdown_hooks):
+            for hook in _shutdown_hooks:
                 hook()
             engine.shutdown()
             set_engine(None)

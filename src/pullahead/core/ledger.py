@@ -323,12 +323,12 @@ class Ledger:
             return effects
         for lease in sorted(record.leases):
             held = self._leases.pop(lease)
-            back = tuple(item for item, state in held.items.items() if state is State.HELD)
-            if back:
-                self._after(State.HELD, Event.RETURNED)
-                effects += self._return(held.run, back)
+            back = tuple(item for item in held.items if item not in decide)
+            for item in back:
+                self._after(held.items[item], Event.RETURNED)
+            effects += self._return(held.run, back)
             for item, state in held.items.items():
-                if state is State.RUNNING:
+                if item in decide:
                     effects += self._retry_or_bury(held.run, item, state, decide[item], now)
         return effects + self._serve(now)  # once all is back: the oldest goes first
 
@@ -352,15 +352,15 @@ class Ledger:
         return self._attempts.get(item, 0)
 
     def running_of(self, worker: int) -> tuple[int, ...]:
-        """The items that a worker is known to have started, in order."""
+        """The items that a worker runs, as far as the queue knows: what it is charged for if it is lost.
+
+        Those that it said it has started. If it has said nothing since its last report, the first that it
+        holds: a report implies that the next one starts, and the worker says so only in its next message.
+        """
         record = self._workers.get(worker)
-        leases = sorted(record.leases) if record else ()
-        return tuple(
-            item
-            for lease in leases
-            for item, state in self._leases[lease].items.items()
-            if state is State.RUNNING
-        )
+        leases = [self._leases[lease].items for lease in sorted(record.leases)] if record else []
+        running = [item for items in leases for item, state in items.items() if state is State.RUNNING]
+        return tuple(running or [next(iter(items)) for items in leases[:1]])
 
     def statistics(self) -> LedgerStatistics:
         """Count everything."""

@@ -2,15 +2,16 @@
 
 Rules:
 1. Ask early enough: held + asked ≤ lookahead + bundle - 1 beyond what is computed now, and ask as soon as a
-   whole bundle is wanted. When nothing is computed, one item (or batch) more is wanted: with a lookahead of
-   0 that is all, so asking on demand needs no rule of its own.
+   whole bundle is wanted. When nothing is computed, what comes next (an item, a slice, a batch) is wanted
+   too: with a lookahead of 0 that is all, so asking on demand needs no rule of its own.
 2. First loaded, first processed.
 3. Whether an item has *started* is decided here alone, by `take`, at the moment when it leaves the buffer.
    A recall takes from what is still there. Whichever comes first wins, without a round trip.
-4. A finished result does not wait for the next ask. It goes at once when the worker has nothing else to do or
+4. What has started is said with the first message that goes anyway, and at once after idling.
+5. A finished result does not wait for the next ask. It goes at once when the worker has nothing else to do or
    computes for long; otherwise it is collected for at most one quantum (2 ms), because an exchange per 0.5 ms
    item costs more than a tenth of the item.
-5. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter`.
+6. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter`.
 
 One item's way: granted → (loading →) buffered → running → (storing →) reported. With `load`, an item is
 loaded as soon as there is a free place; without it, it is ready as it comes. `take` hands out the next items
@@ -131,6 +132,7 @@ class Pipeline:
         self._withdrawn: set[int] = set()  # given back while loading: discard when the load is over
         self._buffer: deque[int] = deque()
         self._running: tuple[int, ...] = ()
+        self._announced = True  # whether the queue was told that they run
         self._storing: dict[int, float] = {}
         self._asked = 0
         # How many, and when; None once it was partly answered, for its round trip is over. Oldest first.
@@ -241,13 +243,21 @@ class Pipeline:
         self._running = items
         self._batch_due = None
         self.meter.computing(now)
+        self._announced = False
         if self._idle_since is not None:
             self._idle_since = None
-            for lease, some in self._by_lease(items):
-                self._outbox.append((m.STARTED, lease, some))
+            self._announce()
             if self._collecting_since is None:
                 self._collecting_since = now
         return items
+
+    def turn(
+        self, start: float, end: float, cpu: float, failures: dict[int, tuple[str, float]], now: float
+    ) -> tuple[tuple[int, ...], list[Effect]]:
+        """`processed` and `take` in one step, so that one message says what has ended and what has begun."""
+        effects = self._ended(start, end, cpu, failures, now)
+        items = self.take(now)
+        return items, effects + self._after(now)
 
     def processed(
         self, start: float, end: float, cpu: float, failures: dict[int, tuple[str, float]], now: float
@@ -260,6 +270,11 @@ class Pipeline:
             failures: of those items that failed, the kind and the delay (see `retry`).
             now: the moment.
         """
+        return self._ended(start, end, cpu, failures, now) + self._after(now)
+
+    def _ended(
+        self, start: float, end: float, cpu: float, failures: dict[int, tuple[str, float]], now: float
+    ) -> list[Effect]:
         items, self._running = self._running, ()
         self.meter.computed(start, end, len(items), cpu)
         self.recorder.add(trace.PROCESS, start, end, items[0], len(items))
@@ -274,7 +289,7 @@ class Pipeline:
                 effects.append(Store(item))
             else:
                 self._finish(item, now)
-        return effects + self._after(now)
+        return effects
 
     def stored(self, item: int, now: float) -> list[Effect]:
         """`store` has returned for this item."""
@@ -294,7 +309,9 @@ class Pipeline:
 
     def take_messages(self, now: float) -> list[m.Message]:
         """Hand over what is to be sent now; performs the `Send` effect's half of the machine."""
-        self._close_report()
+        self._close_report(now)
+        if not self._announced:
+            self._announce()  # it costs nothing beside what is sent anyway
         over = self._is_over()
         if over and self._idle_since is not None:
             self._stall(now, trace.CAUSE_TAIL)
@@ -476,9 +493,17 @@ class Pipeline:
         if self._collecting_since is None:
             self._collecting_since = now
 
-    def _close_report(self) -> None:
+    def _announce(self) -> None:
+        """Say what runs: if the worker is lost, that is what it is charged for."""
+        self._announced = True
+        for lease, some in self._by_lease(self._running):
+            self._outbox.append((m.STARTED, lease, some))
+
+    def _close_report(self, now: float | None = None) -> None:
         if self._finished:
             items, self._finished = tuple(self._finished), []
+            if now is not None and self._collecting_since is not None:
+                self.recorder.add(trace.REPORT, self._collecting_since, now, items[0], len(items))
             lease = self._lease[items[0]]
             for item in items:
                 del self._lease[item]
@@ -593,10 +618,11 @@ class Pipeline:
             return
         nothing_left = self._nothing_left and cause not in _OWN_CAUSES
         if nothing_left or self.phase is not Phase.WORKING:
+            cause = trace.CAUSE_TAIL
             self.meter.idled(start, until)
         else:
             self.meter.stalled(start, until, cause)
-            self.recorder.add(trace.STALL, start, until, detail=cause)
+        self.recorder.add(trace.STALL, start, until, detail=cause)
         self._idle_since = until
 
     def _note_lookahead(self, now: float) -> None:

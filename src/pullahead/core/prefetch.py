@@ -69,6 +69,13 @@ class Prefetch:
         """Nothing will be handed out any more."""
         return self.closed or (self.ended and not self._open)
 
+    @property
+    def ready(self) -> bool:
+        """Nobody has to wait: there is a head, or nothing will be handed out any more."""
+        if self._open and not self.closed:
+            return self._open[0].answer is not Answer.PENDING
+        return self.ended or self.closed
+
     def ask(self, now: float) -> Request:
         request = Request(self._numbers, now)
         self._numbers += 1

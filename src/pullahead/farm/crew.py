@@ -179,6 +179,8 @@ class Crew:
 
     def _received(self, message: m.Message) -> None:
         kind, about, *rest = message
+        if self._error is not None:
+            return  # every run was told; there is nobody left to tell
         if kind == m.OUTCOMES:
             self._deaths = 0
             self._runs[about].items_ended(*rest)

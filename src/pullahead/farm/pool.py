@@ -214,7 +214,8 @@ class Results(Iterator[Any]):
     def report(self) -> Report:
         """What happened so far."""
         run, crew = self._run, self._pool._crew
-        totals = [_since(one, self._baseline.get(name)) for name, one in crew.totals.items()]
+        end = run.finished or monotonic()
+        totals = [_within(run.started, end, one, self._baseline.get(name)) for name, one in crew.totals.items()]
         known = run.read if run.source_ended else self._total
         return Report(
             workers=totals,
@@ -222,7 +223,7 @@ class Results(Iterator[Any]):
             failed=run.failed,
             left=(run.read if known is None else known) - run.done - run.failed,
             total=known,
-            seconds=(run.finished or monotonic()) - run.started,
+            seconds=end - run.started,
             started=run.started,
             trace=dict(crew.trace) if self._options.trace else None,
             title=self._pool._name,
@@ -319,12 +320,16 @@ def _drain_into(results: Results, write: Sink) -> None:
         write(result, item)
 
 
-def _since(now: WorkerTotals, before: WorkerTotals | None) -> WorkerTotals:
-    """Return the sums since an earlier moment."""
+def _within(start: float, end: float, now: WorkerTotals, before: WorkerTotals | None) -> WorkerTotals:
+    """Return the sums of one run of a pool: those since its start, and idle from its last work to its end."""
     if before is None:
         return now
     stalls = {cause: seconds - before.stalls.get(cause, 0.0) for cause, seconds in now.stalls.items()}
-    sums = ("items", "useful", "cpu", "tail", "communication", "hidden", "exposed", "fetches", "messages")
+    sums = ("items", "useful", "cpu", "communication", "hidden", "exposed", "fetches", "messages")
     return replace(
-        now, stalls=stalls, **{name: getattr(now, name) - getattr(before, name) for name in sums}
+        now,
+        started=start,
+        stalls=stalls,
+        tail=max(0.0, end - now.ended),
+        **{name: getattr(now, name) - getattr(before, name) for name in sums},
     )

@@ -57,7 +57,7 @@ class Queue:
             for message in messages:
                 self._perform(self._received(peer, message))
             box = self._mail.get(peer)
-            answers = [(answer, [])] if box is None else box.park(answer)
+            answers = [(answer, [(m.STOP,)])] if box is None else box.park(answer)
             self._touched.add(peer)
             answers += self._flush()
         for call, reply in answers:
@@ -90,7 +90,7 @@ class Queue:
             self._mail[peer] = Mailbox()
             self._ledger.joined(peer)
             if self._stopping:
-                self._post(peer, (m.STOP,))
+                self._stop_worker(peer)
 
     # Messages in
 
@@ -134,8 +134,12 @@ class Queue:
         self._stopping = True
         for peer in self._mail:
             if peer != m.CALLER:
-                self._post(peer, (m.STOP,))
+                self._stop_worker(peer)
         return []
+
+    def _stop_worker(self, worker: int) -> None:
+        self._ledger.stopping(worker)
+        self._post(worker, (m.STOP,))
 
     def _asked(self, worker: int, credits: int) -> list[led.Effect]:
         return self._ledger.asked(worker, credits, monotonic())

@@ -7,7 +7,6 @@ Threads of our own, or one event loop, run `load` and `store` while the main thr
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Condition, RLock, Thread
 from time import monotonic, thread_time
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from pullahead.core import messages as m
 from pullahead.core import pipeline as pipe
@@ -27,6 +26,9 @@ from pullahead.farm.alarm import Alarm
 from pullahead.farm.failure import kind_of
 from pullahead.farm.payload import pack, pack_error, unpack
 from pullahead.farm.work import Raised, WorkSpec
+
+if TYPE_CHECKING:
+    import asyncio  # its import takes a fifth of what importing Pullahead takes, and few works are async
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
@@ -82,8 +84,9 @@ class Worker:
         with self._lock:
             self._perform(self._pipeline.began(monotonic()))
         try:
-            while items := self._take():
-                self._compute(items)
+            items = self._take()
+            while items:
+                items = self._compute(items) or self._take()
         finally:
             self._alarm.stop()
             self._background.close()
@@ -96,7 +99,10 @@ class Worker:
             while True:
                 if self._broken is not None:
                     raise self._broken
-                items = self._pipeline.take(monotonic())
+                now = monotonic()
+                items = self._pipeline.take(now)
+                if items:
+                    self._perform(self._pipeline.tick(now))
                 if items or self._pipeline.phase is Phase.GONE:
                     return items
                 self._alarm.set(self._pipeline.deadline)
@@ -104,7 +110,8 @@ class Worker:
 
     # Computing, on the main thread
 
-    def _compute(self, items: tuple[int, ...]) -> None:
+    def _compute(self, items: tuple[int, ...]) -> tuple[int, ...]:
+        """Process items. Returns the next ones, if they are there already."""
         inputs = self._inputs(items)
         ready = [one for one in inputs if not isinstance(one, Raised)]
         start, cpu = monotonic(), thread_time()
@@ -118,7 +125,11 @@ class Worker:
                 self._results[item] = pack_error(error)
                 failures[item] = kind_of(error)
         with self._lock:
-            self._perform(self._pipeline.processed(start, end, cpu, failures, monotonic()))
+            if self._broken is not None:
+                raise self._broken
+            items, effects = self._pipeline.turn(start, end, cpu, failures, monotonic())
+            self._perform(effects)
+        return items
 
     def _inputs(self, items: tuple[int, ...]) -> list[Any]:
         """Return what `process` gets for each item, or a `Raised` where it cannot be unpickled."""
@@ -209,6 +220,7 @@ class Worker:
         self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome))
 
     def _load_ended(self, item: int, outcome: Any) -> None:
+        self._payloads.pop(item, None)  # it may have been granted again meanwhile: this load will do
         if self._work.store is None:
             self._items.pop(item, None)
         with self._lock:
@@ -269,6 +281,8 @@ class _Background:
     def start(self, call: Callable[[], Any], function: Any, ended: Callable[[Any], None]) -> None:
         """Call, and tell `ended` what came: the value, or a `Raised`. `function` says which kind it is."""
         if inspect.iscoroutinefunction(function):
+            import asyncio
+
             asyncio.run_coroutine_threadsafe(self._await(call, ended), self._event_loop())
         else:
             self._thread_pool().submit(self._call, call, ended)
@@ -305,6 +319,8 @@ class _Background:
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
+            import asyncio
+
             self._loop = asyncio.new_event_loop()
             self._loop_thread = Thread(target=self._loop.run_forever, name="pullahead-io-loop", daemon=True)
             self._loop_thread.start()

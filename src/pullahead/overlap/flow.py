@@ -58,9 +58,7 @@ class Flow:
         self.account = account
         self.prefetch = Prefetch()
         self._lock = threading.RLock()
-        self._answered = threading.Condition(
-            self._lock
-        )  # for the caller: its turn has come, or it may request
+        self._answered = threading.Condition(self._lock)  # for the caller: its turn, or it may request
         self._wanted = threading.Condition(self._lock)  # for the thread: fetch one, or end
         self._thread: threading.Thread | None = None
         self._by_caller: bool | None = None  # `fetch` returns futures; None until the first answer tells
@@ -114,20 +112,15 @@ class Flow:
 
     def _wait(self) -> tuple[Request | None, bool]:
         """Return the request whose turn it is, None if all is over; and whether that took a wait."""
-        waited = False
+        prefetch, waited = self.prefetch, False
         while True:
             with self._lock:
                 if waited:
-                    self._answered.wait_for(
-                        lambda: self._ready() or (self._by_caller and self.prefetch.wants)
-                    )
-                if self._ready():
-                    return self.prefetch.head, waited
+                    self._answered.wait_for(lambda: prefetch.ready or (self._by_caller and prefetch.wants))
+                if prefetch.ready:
+                    return prefetch.head, waited
             waited = True
             self._request(max(1, self.account.depth))
-
-    def _ready(self) -> bool:
-        return self.prefetch.head is not None or self.prefetch.over
 
     def _request(self, target: int) -> None:
         """Make requests until so many are open, or let the thread make them."""
@@ -150,8 +143,8 @@ class Flow:
 
     # Either side.
 
-    def _fetch_into(self, request: Request) -> bool:
-        """Make one request. True if its answer is a future."""
+    def _fetch_into(self, request: Request) -> None:
+        """Make one request."""
         try:
             result = self._fetch()
             future = as_future(result)
@@ -161,13 +154,16 @@ class Flow:
                 raise async_refused(result)
         except Exception as error:  # noqa: BLE001  whatever it is, it is raised at its turn
             self._answer(request, None, error)
-            return False
+            return
+        if self._by_caller is None:
+            with self._lock:  # ahead of the answer: whoever takes that must know whether to ask for the next
+                self._by_caller = future is not None
+                self._answered.notify()
         if future is None:
             self._answer(request, result, None)
-            return False
-        request.keep = (result, future)
-        future.add_done_callback(lambda done: self._answer(request, *outcome(done)))
-        return True
+        else:
+            request.keep = (result, future)
+            future.add_done_callback(lambda done: self._answer(request, *outcome(done)))
 
     def _answer(self, request: Request, value: Any, error: BaseException | None) -> None:
         """A request was answered, on whatever thread."""
@@ -181,7 +177,7 @@ class Flow:
         with self._lock:
             items = self.prefetch.answered(request, answer, value)
             self.account.answered(request, now)
-            if self._ready():
+            if self.prefetch.ready:
                 self._answered.notify()
             closed, under_way = self.prefetch.closed, len(self.prefetch)
         if closed and self._leftovers is not None:
@@ -192,9 +188,8 @@ class Flow:
     def _wake_thread(self) -> None:
         if self._thread is None:
             run = contextvars.copy_context().run
-            self._thread = threading.Thread(
-                target=run, args=(self._pull,), name="pullahead-overlap", daemon=True
-            )
+            name = "pullahead-overlap"
+            self._thread = threading.Thread(target=run, args=(self._pull,), name=name, daemon=True)
             self._thread.start()
         self._wanted.notify()
 
@@ -212,14 +207,9 @@ class Flow:
                 return False
             request = prefetch.ask(self._clock())
         try:
-            is_future = self._fetch_into(request)
+            self._fetch_into(request)
         except BaseException as error:  # a KeyboardInterrupt raised here belongs to the caller
             if request.answer is not Answer.PENDING:
                 raise  # it came too late, and the warning that says so is an error
             self._answer(request, None, error)
-            return True
-        with self._lock:
-            if self._by_caller is None and (is_future or request.answer is not Answer.ERROR):
-                self._by_caller = is_future
-                self._answered.notify()
         return not self._by_caller

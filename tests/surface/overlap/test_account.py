@@ -9,7 +9,9 @@ from tests.surface.overlap.desk import Clock, Desk, Tray, with_answers
 
 from pullahead.core import trace
 from pullahead.core.ceiling import FREE_AHEAD
+from pullahead.core.prefetch import Request
 from pullahead.overlap import Statistics, Times, overlap
+from pullahead.overlap.account import Account
 
 
 def test_statistics_and_spans_tell_where_the_time_went() -> None:
@@ -116,18 +118,17 @@ def test_auto_finds_the_depth_that_hides_a_fetch_and_says_why() -> None:
 
 
 def test_auto_climbs_only_as_far_as_it_pays_and_says_so() -> None:
-    clock = Clock()
-    values = iter(range(120))
-
-    def fetch() -> int | None:
-        clock.now += 0.1  # the source is slow: one item in 100 ms, however many are asked for
-        return next(values, None)
-
-    items = overlap(fetch, clock=clock)
+    account, now = Account(None, None), 0.0
     reasons = []
-    for _ in items:
-        clock.now += 0.001
-        reasons.append(items.statistics().reason)
+    for number in range(120):
+        account.resumed(now)
+        start, now = now, now + 0.1  # the source is slow: one item in 100 ms, however many are asked for
+        account.answered(Request(number, start), now)
+        account.waited(start, now, tail=False)
+        account.settle(now)
+        reasons.append(account.reason)
+        account.handed_out(number, now)
+        now += 0.001
     assert any(reason.startswith("4: deeper as long as that pays (") for reason in reasons)
     assert "4: 8 did not shorten the stalls, so the source itself is slow" in reasons
-    assert items.statistics().lookahead <= 2 * FREE_AHEAD
+    assert account.depth <= 2 * FREE_AHEAD

@@ -8,7 +8,7 @@ import queue
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
@@ -94,6 +94,28 @@ def test_only_the_first_request_is_made_by_a_thread_when_fetch_returns_futures()
     assert desk.threads[1:] == [threading.current_thread()] * 3
     join_ours()
     assert not desk.threads[0].is_alive()
+
+
+def test_the_second_request_is_made_by_the_caller_even_if_the_first_is_answered_at_once() -> None:
+    made: list[Future[str]] = []
+    taken = threading.Event()
+
+    class There(Future[str]):
+        def add_done_callback(self, fn: Callable[[Future[str]], object]) -> None:
+            super().add_done_callback(fn)  # answers
+            if self is made[0]:
+                taken.wait(SOON)  # the thread comes no further before the caller has its item
+
+    def fetch() -> Future[str]:
+        made.append(There())
+        made[-1].set_result("a")
+        return made[-1]
+
+    items = overlap(fetch, lookahead=1, give_back=Tray())
+    assert next(items) == "a"
+    assert len(made) == 2
+    taken.set()
+    items.close()
 
 
 def test_a_fixed_depth_is_requested_while_the_first_answer_is_awaited() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Never, final
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
+from pullahead.actors.local.slabs import INLINE
 from pullahead.actors.signatures import MARK
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Calls"]
 
-_NONE = payloads.Payload(payloads.dumps(None).data)
 _OURS = str(Path(__file__).parent.parent)
 
 
@@ -42,6 +42,8 @@ class Call:
         """Decode the arguments, once: nothing of them stays behind."""
         payload, self.payload = self.payload, None
         assert payload is not None
+        if payload.plain:
+            return payloads.loads_plain(payload.data), {}
         decoded = payloads.loads(payload)
         return decoded if len(decoded) == 2 else fill_in(*decoded)
 
@@ -128,8 +130,13 @@ class Calls:
 
     def reply(self, call: Call, result: Any) -> None:
         """Send a result."""
+        if type(result) in payloads.PLAIN:
+            data = payloads.dumps_plain(result)
+            if len(data) <= INLINE:
+                call.channel.send_packed(kinds.REPLY, call.number, kinds.PLAIN, b"", data)
+                return
         try:
-            payload = _NONE if result is None else payloads.dumps(result)
+            payload = payloads.dumps(result)
         except Exception as error:  # noqa: BLE001  a result that cannot be pickled is an error of the call
             error.add_note(f"the result of {call.method} cannot be sent")
             self.fail(call, error)

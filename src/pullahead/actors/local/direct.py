@@ -69,7 +69,8 @@ def _settle(ref: LocalRef, channel: Channel) -> bool:
         or ref.state != PENDING
     ):
         return False
-    ref.settle(ERROR if flag else READY, Payload(data[FIXED.size :]))
+    payload = Payload(data[FIXED.size :], plain=flag == kinds.PLAIN)
+    ref.settle(ERROR if flag == kinds.ERROR else READY, payload)
     channel.pending.pop(number, None)
     channel.inbox.popleft()
     return True

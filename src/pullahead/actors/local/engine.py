@@ -7,6 +7,8 @@ there, so that it neither answers for its parent nor disturbs it. It may start o
 from __future__ import annotations
 
 import atexit
+import functools
+import marshal
 import os
 import sys
 import time
@@ -20,9 +22,9 @@ from pullahead.actors.local import kinds, objects
 from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.launch import ForkServer
 from pullahead.actors.local.objects import PENDING, READY, LocalRef
-from pullahead.actors.local.payload import Payload
+from pullahead.actors.local.payload import PLAIN, Payload, dumps_plain
 from pullahead.actors.local.runtime import Runtime
-from pullahead.actors.local.slabs import seal
+from pullahead.actors.local.slabs import INLINE, seal
 from pullahead.actors.local.waiting import wait_for_one, wait_for_some
 from pullahead.actors.local.wire import socket_pair
 from pullahead.actors.options import Options, unknown_option
@@ -32,7 +34,11 @@ from pullahead.errors import GetTimeoutError, PullaheadError
 
 __all__ = ["LocalEngine", "start"]
 
-_NO_ARGUMENTS = Payload(payloads.dumps(((), {})).data)
+
+@functools.lru_cache(maxsize=4096)
+def _packed_head(method: str, group: str | None) -> bytes:
+    """Marshal what the frames of most calls say: this method, and nothing special."""
+    return marshal.dumps((method, group, None, None, None), 2)
 
 
 @final
@@ -88,8 +94,14 @@ class LocalEngine:
         self, token: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], group: str | None
     ) -> ObjectRef:
         """Send a call."""
-        if not args and not kwargs:
-            return self.runtime.call(token, kinds.CALL, (method, group, None), _NO_ARGUMENTS)
+        if not kwargs:
+            for value in args:
+                if type(value) not in PLAIN:
+                    break
+            else:
+                data = dumps_plain(args)
+                if len(data) <= INLINE:
+                    return self.runtime.call_plain(token, _packed_head(method, group), data)
         args, kwargs, dependencies = take_out_refs(args, kwargs)
         if not dependencies:
             payload = payloads.dumps((args, kwargs))
@@ -104,11 +116,13 @@ class LocalEngine:
         for ref in refs:
             if not isinstance(ref, LocalRef):
                 raise TypeError(f"{ref!r} belongs to another engine")
-            if ref.state == PENDING and not wait_for_one(
-                ref, None if deadline is None else deadline - time.monotonic()
-            ):
-                waiting = sum(r.state == PENDING for r in refs if isinstance(r, LocalRef))
-                raise GetTimeoutError(f"{waiting} of {len(refs)} values did not arrive within {timeout} s")
+            if ref.state == PENDING:
+                left = None if deadline is None else deadline - time.monotonic()
+                if not wait_for_one(ref, left):
+                    waiting = sum(r.state == PENDING for r in refs if isinstance(r, LocalRef))
+                    raise GetTimeoutError(
+                        f"{waiting} of {len(refs)} values did not arrive within {timeout} s"
+                    )
             values.append(ref.take())
         return values
 

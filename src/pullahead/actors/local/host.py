@@ -64,10 +64,10 @@ class Host:
         self._main.wake()
 
     def _on_call(self, channel: Channel, frame: Frame) -> None:
-        number, _, head, data, fds = frame
+        number, flag, head, data, fds = frame
         method, group, places, refs, slab = head
         if refs is None and slab is None:
-            payload = Payload(data)
+            payload = Payload(data, plain=flag == kinds.PLAIN)
         else:
             payload = self._runtime.unship(channel, (refs, slab), data, fds)
         call = Call(channel, number, method, group, payload)

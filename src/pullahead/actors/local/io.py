@@ -53,7 +53,7 @@ class Loop:
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._jobs: deque[Callable[[], None]] = deque()
         self._callbacks: deque[Callable[[], None]] = deque()
-        self._local = threading.local()
+        self._readers: set[int] = set()  # threads that must not wait for what they themselves receive
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poked = False
         self._thread: threading.Thread | None = None
@@ -67,6 +67,7 @@ class Loop:
     def serve(self) -> None:
         """Be the I/O thread."""
         self.ident = threading.get_ident()
+        self._readers.add(self.ident)
         while not self.closed:
             self.poll()
 
@@ -103,7 +104,8 @@ class Loop:
                 self._jobs.popleft()()
 
     def _run_callbacks(self) -> None:
-        self._local.inside = True
+        ident = threading.get_ident()
+        self._readers.add(ident)
         try:
             while self._callbacks:
                 try:
@@ -112,7 +114,8 @@ class Loop:
                     return
                 callback()
         finally:
-            self._local.inside = False
+            if ident != self.ident:
+                self._readers.discard(ident)
 
     def call(self, job: Callable[[], None]) -> None:
         """Run a job soon, under the lock. Safe from anywhere, a finalizer included."""
@@ -144,7 +147,7 @@ class Loop:
 
     def must_not_block(self) -> bool:
         """Say whether this thread is one that reads: if it waited, it would wait for itself."""
-        return threading.get_ident() == self.ident or getattr(self._local, "inside", False)
+        return threading.get_ident() in self._readers
 
     def close(self) -> None:
         """End the I/O thread and free the descriptors."""

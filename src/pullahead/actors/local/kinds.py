@@ -6,10 +6,10 @@ from typing import Final
 
 # Between two processes (drivers and actors alike). The number in the frame's head is in brackets.
 CREATE: Final = 0  # [0] the first frame to a new actor: its world, its class, its arguments
-CALL: Final = 1  # [call] method, group, refs, dependencies, slab; payload: arguments
-REPLY: Final = 2  # [call] flag VALUE or ERROR; refs, slab; payload: result
+CALL: Final = 1  # [call] flag VALUE or PLAIN; method, group, dependencies, refs, slab; payload: arguments
+REPLY: Final = 2  # [call] flag VALUE, PLAIN or ERROR; refs, slab; payload: result
 FETCH: Final = 3  # [object] to its owner: send me the value when it is there
-FETCHED: Final = 4  # [object] flag VALUE, ERROR or LOST; refs, slab; payload
+FETCHED: Final = 4  # [object] flag VALUE, PLAIN, ERROR or LOST; refs, slab; payload
 SHARE: Final = 5  # [object] to its owner: I gave a ref to this process
 RELEASE: Final = 6  # [object] to its owner: so many refs have died here
 SLAB_FREE: Final = 7  # [slab] the last view of it is gone: use it again
@@ -33,6 +33,7 @@ ANSWER: Final = 2  # [request] flag FOUND, TAKEN, UNKNOWN or STARTED; payload: h
 VALUE: Final = 0
 ERROR: Final = 1
 LOST: Final = 2
+PLAIN: Final = 3  # a value too, but marshalled: see payload.py
 STARTED: Final = 0
 FOUND: Final = 1
 TAKEN: Final = 2

@@ -31,8 +31,8 @@ from pullahead.actors.refs import ObjectRef
 if TYPE_CHECKING:
     import asyncio
 
-    from pullahead.actors.local.payload import Payload
     from pullahead.actors.api import Engine
+    from pullahead.actors.local.payload import Payload
     from pullahead.actors.local.runtime import Runtime
     from pullahead.actors.local.wire import Channel
 

@@ -33,7 +33,9 @@ class Objects:
         self._runtime = runtime
         self._lock = threading.RLock()  # see objects.py
         self._lent: dict[int, LocalRef] = {}  # number -> what we own and others may ask for
-        self._owned: WeakValueDictionary[int, LocalRef] = WeakValueDictionary()  # what was lent and lives here
+        self._owned: WeakValueDictionary[int, LocalRef] = (
+            WeakValueDictionary()
+        )  # what was lent and lives here
         self._counts: dict[int, dict[int, int]] = {}  # number -> process -> refs there
         self._borrowed: WeakValueDictionary[tuple[int, int], BorrowedRef] = WeakValueDictionary()
         self._pinned: list[LocalRef] = []
@@ -142,7 +144,7 @@ class Objects:
 
     def _send_value(self, channel: Channel, ref: LocalRef) -> None:
         assert ref.payload is not None, "a ref that is lent keeps its payload"
-        flag = kinds.ERROR if ref.state == ERROR else kinds.VALUE
+        flag = kinds.ERROR if ref.state == ERROR else kinds.PLAIN if ref.payload.plain else kinds.VALUE
         self._runtime.ship(channel, kinds.FETCHED, ref.number, flag, (), ref.payload)
 
     def fetch(self, ref: BorrowedRef) -> None:

@@ -172,27 +172,50 @@ class Runtime:
             return ref
         channel.pending[number] = ref
         self.ship(channel, kind, number, 0, prefix, payload)
-        if channel.ended and process in self.dead:
-            self._fail_pending(channel, self.dead[process])  # its death was judged while we sent
+        self._check_sent(channel)
         return ref
+
+    def call_plain(self, process: int, packed: bytes, arguments: bytes) -> LocalRef:
+        """The same for marshalled arguments. `packed` is the head of the frame."""
+        channel = self._channels.get(process) or self.channel_to(process)
+        number = next(self.numbers)
+        ref = LocalRef(self, self.me, number, channel)
+        if channel is None:
+            ref.settle(ERROR, payloads.dumps_error(self.dead[process]))
+            return ref
+        channel.pending[number] = ref
+        channel.send_packed(kinds.CALL, number, kinds.PLAIN, packed, arguments)
+        if channel.ended:
+            self._check_sent(channel)
+        return ref
+
+    def _check_sent(self, channel: Channel) -> None:
+        if channel.ended and channel.peer in self.dead:
+            self._fail_pending(channel, self.dead[channel.peer])  # its death was judged while we sent
 
     # frames from peers
 
     def _on_reply(self, channel: Channel, frame: Frame) -> None:
-        number, flag, head, data, fds = frame
-        payload = self.unship(channel, head, data, fds) if head else Payload(data)
+        number, flag, _, _, _ = frame
+        payload = self._received(channel, frame)
         ref = channel.pending.get(number)
         if ref is not None:
-            ref.settle(ERROR if flag else READY, payload)
+            ref.settle(ERROR if flag == kinds.ERROR else READY, payload)
             channel.pending.pop(number, None)
 
     def _on_fetched(self, channel: Channel, frame: Frame) -> None:
-        number, flag, head, data, fds = frame
+        number, flag, _, _, _ = frame
         if flag == kinds.LOST:
             self.objects.on_fetched(channel.peer, number, ERROR, None)
-            return
-        payload = self.unship(channel, head, data, fds) if head else Payload(data)
-        self.objects.on_fetched(channel.peer, number, ERROR if flag else READY, payload)
+        else:
+            state = ERROR if flag == kinds.ERROR else READY
+            self.objects.on_fetched(channel.peer, number, state, self._received(channel, frame))
+
+    def _received(self, channel: Channel, frame: Frame) -> Payload:
+        _, flag, head, data, fds = frame
+        if head:
+            return self.unship(channel, head, data, fds)
+        return Payload(data, plain=flag == kinds.PLAIN)
 
     # frames from the fork server
 

@@ -83,7 +83,8 @@ class Channel:
         self.loop = loop
         self._handlers = handlers
         self._on_end = on_end
-        self._room = threading.Condition()
+        self._sending = threading.RLock()  # a finalizer of a user may make a call while it is held
+        self._room = threading.Condition(self._sending)
         self._out: deque[tuple[memoryview, Sequence[int]]] = deque()
         self._out_bytes = 0
         self._rest = bytearray()
@@ -103,37 +104,41 @@ class Channel:
         fds: Sequence[int] = (),
     ) -> None:
         """Send a frame. The descriptors are the channel's from now on: it closes them once they are sent."""
-        packed = b"" if head is None else marshal.dumps(head, 2)
-        size = len(packed)
-        frame = b"".join(
-            (FIXED.pack(size + len(payload), number, size, kind, len(fds), flag), packed, payload)
-        )
-        with self._room:
-            if self.broken:
-                _close_all(fds)
-                return
-            if not self._out and len(frame) <= WHOLE and self._send_now(frame, fds):
-                return
-            self._out.append((memoryview(frame), fds))
-            self._out_bytes += len(frame)
-            self.loop.modify(self.fd, WRITE)
-            if self._out_bytes > HIGH and not self.loop.must_not_block():
-                self._room.wait_for(lambda: self._out_bytes <= LOW or self.broken)
+        self.send_packed(kind, number, flag, b"" if head is None else marshal.dumps(head, 2), payload, fds)
 
-    def _send_now(self, frame: bytes, fds: Sequence[int]) -> bool:
-        """Try to send a whole frame; say whether it is done with."""
-        try:
-            if fds:
-                socket.send_fds(self.sock, [frame], list(fds), socket.MSG_DONTWAIT)
-                _close_all(fds)
-            else:
-                self.sock.send(frame, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
-        except OSError:
-            self._break()
+    def send_packed(
+        self,
+        kind: int,
+        number: int,
+        flag: int,
+        packed: bytes,
+        payload: bytes | bytearray | memoryview,
+        fds: Sequence[int] = (),
+    ) -> None:
+        """Send a frame whose head is marshalled already."""
+        size = len(packed)
+        fixed = FIXED.pack(size + len(payload), number, size, kind, len(fds), flag)
+        frame = b"".join((fixed, packed, payload))
+        with self._sending:
+            if not self._out and not fds and len(frame) <= WHOLE and not self.broken:
+                try:
+                    self.sock.send(frame, socket.MSG_DONTWAIT)
+                    return
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    self._break()
+            self._send_later(frame, fds)
+
+    def _send_later(self, frame: bytes, fds: Sequence[int]) -> None:
+        if self.broken:
             _close_all(fds)
-        return True
+            return
+        self._out.append((memoryview(frame), fds))
+        self._out_bytes += len(frame)
+        self.loop.modify(self.fd, WRITE)  # if there is room, the loop hears of it at once
+        if self._out_bytes > HIGH and not self.loop.must_not_block():
+            self._room.wait_for(lambda: self._out_bytes <= LOW or self.broken)
 
     def _break(self) -> None:
         self.broken = True
@@ -144,7 +149,7 @@ class Channel:
         self._room.notify_all()
 
     def _flush(self) -> None:
-        with self._room:
+        with self._sending:
             try:
                 while self._out:
                     view, fds = self._out[0]
@@ -274,7 +279,7 @@ class Channel:
         """Close this end. Under the loop's lock."""
         self.ended = True
         self.loop.unwatch(self.fd)
-        with self._room:
+        with self._sending:
             self._break()
         self.abandon()
 
