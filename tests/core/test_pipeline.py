@@ -820,4 +820,4 @@ def test_a_turn_says_in_one_message_what_ended_and_what_began(make: Make) -> Non
     pipeline.answered([], 0.5)
     items, effects = pipeline.turn(0.0, 1.0, 1.0, {}, 1.0)
     assert (items, effects) == ((1,), [S])
-    assert said(pipeline, 1.0) == [(m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
+    assert said(pipeline, 1.0) == [(m.ASK, 1), (m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
