@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pullahead.core.prefetch import Answer, Prefetch, Request, is_sentinel
@@ -28,6 +28,7 @@ def test_a_turn_that_is_over_is_no_reason_for_another_request() -> None:
 KINDS = st.sampled_from([Answer.ITEM, Answer.ITEM, Answer.ITEM, Answer.ERROR, Answer.END])
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.data())
 def test_every_item_is_handed_out_or_given_back(data: st.DataObject) -> None:
     prefetch, under_way = Prefetch(), list[Request]()

@@ -41,7 +41,6 @@ OPTIONS = {
     *(
         "--load-concurrency",
         "--retries",
-        "--item-timeout",
         "--ordered",
         "--unordered",
         "--engine",

@@ -188,7 +188,7 @@ def get(refs: ObjectRef | Sequence[ObjectRef], *, timeout: float | None = None) 
         Exception: what the method raised, as its own type, with the remote traceback as its cause.
     """
     if isinstance(refs, ObjectRef):
-        return refs.engine.get((refs,), timeout)[0]
+        return refs.result(timeout)
     return refs[0].engine.get(refs, timeout) if _checked_refs(refs, "get") else []
 
 

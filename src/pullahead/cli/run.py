@@ -22,7 +22,6 @@ def auto_or_number(value: str) -> int | str:
 FROM_0: Final = click.IntRange(min=0)
 FROM_1: Final = click.IntRange(min=1)
 SECONDS: Final = click.FloatRange(min=0)
-SOME_SECONDS: Final = click.FloatRange(min=0, min_open=True)
 ENGINES: Final = click.Choice(["local", "ray"])
 
 
@@ -48,9 +47,6 @@ ENGINES: Final = click.Choice(["local", "ray"])
     "--load-concurrency", type=auto_or_number, metavar="auto|N", help="Loads at a time in each worker."
 )
 @click.option("--retries", type=FROM_0, metavar="N", help="Try an item that failed N times more.")
-@click.option(
-    "--item-timeout", type=SOME_SECONDS, metavar="S", help="Seconds until an item counts as failed."
-)
 @click.option("--ordered/--unordered", default=None, help="Results in the items' order, or as they come.")
 @click.option("--engine", type=ENGINES, default="local", help="Where the workers run: here, or on Ray.")
 @click.option("--timeline", metavar="FILE", help="Draw what each worker did: .svg, .png, .json for Perfetto.")

@@ -25,7 +25,7 @@ from pullahead.actors.local.objects import PENDING, READY, LocalRef
 from pullahead.actors.local.payload import PLAIN, Payload, dumps_plain
 from pullahead.actors.local.runtime import Runtime
 from pullahead.actors.local.slabs import INLINE, seal
-from pullahead.actors.local.waiting import wait_for_one, wait_for_some
+from pullahead.actors.local.waiting import wait_for_some
 from pullahead.actors.local.wire import socket_pair
 from pullahead.actors.options import Options, unknown_option
 from pullahead.actors.refs import ObjectRef
@@ -111,20 +111,17 @@ class LocalEngine:
 
     def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
         """Wait for values."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        values = []
-        for ref in refs:
-            if not isinstance(ref, LocalRef):
-                raise TypeError(f"{ref!r} belongs to another engine")
-            if ref.state == PENDING:
-                left = None if deadline is None else deadline - time.monotonic()
-                if not wait_for_one(ref, left):
-                    waiting = sum(r.state == PENDING for r in refs if isinstance(r, LocalRef))
-                    raise GetTimeoutError(
-                        f"{waiting} of {len(refs)} values did not arrive within {timeout} s"
-                    )
-            values.append(ref.take())
-        return values
+        if timeout is None:
+            return [ref.result() for ref in refs]
+        deadline = time.monotonic() + timeout
+        try:
+            return [ref.result(max(deadline - time.monotonic(), 0.0)) for ref in refs]
+        except GetTimeoutError:
+            waiting = sum(isinstance(ref, LocalRef) and ref.state == PENDING for ref in refs)
+            if not waiting:  # it is the error of a method, raised by `get` in there
+                raise
+            text = f"{waiting} of {len(refs)} values did not arrive within {timeout} s"
+            raise GetTimeoutError(text) from None
 
     def wait(
         self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None

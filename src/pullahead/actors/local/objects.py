@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from pullahead.actors.local import payload as payloads
 from pullahead.actors.refs import ObjectRef
+from pullahead.errors import GetTimeoutError
 
 if TYPE_CHECKING:
     import asyncio
@@ -70,7 +71,14 @@ class LocalRef(ObjectRef):
     @property
     def engine(self) -> Engine:
         """See `ObjectRef.engine`."""
-        return self.runtime.engine
+        engine: Engine = self.runtime.engine
+        return engine
+
+    def result(self, timeout: float | None = None) -> Any:
+        """See `ObjectRef.result`."""
+        if self.state == PENDING and not self.runtime.wait_for(self, timeout):
+            raise GetTimeoutError(f"the value did not arrive within {timeout} s")
+        return self.value if self.state == DECODED else self.take()
 
     # settling
 

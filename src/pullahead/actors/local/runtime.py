@@ -27,6 +27,7 @@ from pullahead.actors.local.objects import ERROR, READY, LocalRef
 from pullahead.actors.local.ownership import Objects
 from pullahead.actors.local.payload import Payload
 from pullahead.actors.local.slabs import INLINE, Budget, Slabs
+from pullahead.actors.local.waiting import wait_for_one
 from pullahead.actors.local.wire import Channel, Frame, Handler, socket_pair
 from pullahead.errors import ActorDiedError, ProtocolError, PullaheadError
 
@@ -55,6 +56,7 @@ class Runtime:
     ) -> None:
         self.me = me
         self.engine: Any = None  # the verbs over this runtime; set by them
+        self.wait_for = wait_for_one  # here, because refs cannot import what waits for them
         self.loop = Loop()
         self.objects = Objects(self)
         self.dead: dict[int, ActorDiedError] = {}
