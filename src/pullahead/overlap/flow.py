@@ -155,17 +155,23 @@ class Flow:
         except Exception as error:  # noqa: BLE001  whatever it is, it is raised at its turn
             self._answer(request, None, error)
             return
-        if self._by_caller is None:
-            with self._lock:  # ahead of the answer: whoever takes that must know whether to ask for the next
-                self._by_caller = future is not None
-                self._answered.notify()
         if future is None:
-            self._answer(request, result, None)
+            self._answer(request, result, None, by_caller=False)
         else:
             request.keep = (result, future)
-            future.add_done_callback(lambda done: self._answer(request, *outcome(done)))
+            future.add_done_callback(lambda done: self._answer(request, *outcome(done), by_caller=True))
+            self._decide(by_caller=True)
 
-    def _answer(self, request: Request, value: Any, error: BaseException | None) -> None:
+    def _decide(self, by_caller: bool | None) -> None:
+        """Remember what `fetch` is, None if it did not tell."""
+        if self._by_caller is None:
+            with self._lock:
+                self._by_caller = by_caller
+                self._answered.notify()
+
+    def _answer(
+        self, request: Request, value: Any, error: BaseException | None, by_caller: bool | None = None
+    ) -> None:
         """A request was answered, on whatever thread."""
         if error is None:
             answer = Answer.END if is_sentinel(value, self._sentinel) else Answer.ITEM
@@ -175,6 +181,9 @@ class Flow:
             answer, value = Answer.ERROR, error
         now = self._clock()
         with self._lock:
+            self._decide(
+                by_caller
+            )  # in one step: whoever takes the answer knows whether to make the next request
             items = self.prefetch.answered(request, answer, value)
             self.account.answered(request, now)
             if self.prefetch.ready:

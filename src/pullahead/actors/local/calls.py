@@ -32,18 +32,18 @@ class Call:
     __slots__ = ("channel", "group", "method", "number", "payload", "unready")
 
     def __init__(
-        self, channel: Channel, number: int, method: str, group: str | None, payload: Payload
+        self, channel: Channel, number: int, method: str, group: str | None, payload: Payload | bytes
     ) -> None:
         self.channel, self.number, self.method, self.group = channel, number, method, group
-        self.payload: Payload | None = payload
+        self.payload: Payload | bytes | None = payload  # bytes are marshalled arguments
         self.unready = 0  # refs among the arguments whose values are not here yet
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Decode the arguments, once: nothing of them stays behind."""
         payload, self.payload = self.payload, None
-        assert payload is not None
-        if payload.plain:
-            return payloads.loads_plain(payload.data), {}
+        if type(payload) is bytes:
+            return payloads.loads_plain(payload), {}
+        assert isinstance(payload, payloads.Payload)
         decoded = payloads.loads(payload)
         return decoded if len(decoded) == 2 else fill_in(*decoded)
 

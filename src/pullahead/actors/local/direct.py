@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local.io import READ
-from pullahead.actors.local.objects import ERROR, PENDING, READY
 from pullahead.actors.local.payload import Payload
 from pullahead.actors.local.wire import CHUNK, FD_SPACE, FIXED
 
@@ -31,46 +30,39 @@ __all__ = ["read_own_reply"]
 _SIZES, _SPACES = (CHUNK,), (FD_SPACE,)
 
 
-def read_own_reply(ref: LocalRef, channel: Channel) -> bool:
-    """Block until something arrives on the channel; True if it was the reply that settles the ref."""
-    inbox, modify, fd, claim = channel.inbox, channel.loop.epoll.modify, channel.fd, object()
-    settled = False
+def read_own_reply(ref: LocalRef, channel: Channel) -> None:
+    """Block until something arrives on the channel. If it is the reply to the ref, settle it."""
+    inbox, loop, fd, claim = channel.inbox, channel.loop, channel.fd, object()
+    modify = loop.epoll.modify
     try:
         try:
-            if not channel.claim(claim):
-                return False
+            with loop.lock:
+                if channel.claimed is not None or channel.half_done() or ref.channel is None:
+                    return
+                channel.claimed = claim
+                modify(fd, 0)
             inbox.extend(map(channel.sock.recvmsg, _SIZES, _SPACES))
-            settled = _settle(ref, channel)
+            _settle(ref, channel)
         finally:
             if channel.claimed is claim:
                 channel.claimed = None
                 modify(fd, READ)
     except (OSError, ValueError):  # the channel or the loop was closed meanwhile: shutdown settles every ref
-        pass
+        return
     except BaseException:
         channel.resume()
         raise
     if inbox or channel.unsent_bytes:
         channel.resume()
-    return settled
 
 
-def _settle(ref: LocalRef, channel: Channel) -> bool:
+def _settle(ref: LocalRef, channel: Channel) -> None:
     data, ancillary, _, _ = channel.inbox[0]
     if ancillary or len(data) < FIXED.size:
-        return False
+        return
     size, number, head_size, kind, _, flag = FIXED.unpack_from(data)
-    if (
-        size + FIXED.size != len(data)
-        or number != ref.number
-        or kind != kinds.REPLY
-        or head_size
-        or ref.waiters is not None
-        or ref.state != PENDING
-    ):
-        return False
-    payload = Payload(data[FIXED.size :], plain=flag == kinds.PLAIN)
-    ref.settle(ERROR if flag == kinds.ERROR else READY, payload)
-    channel.pending.pop(number, None)
-    channel.inbox.popleft()
-    return True
+    if number != ref.number or kind != kinds.REPLY or head_size or size + FIXED.size != len(data):
+        return
+    if ref.settle_alone(flag, Payload(data[FIXED.size :], plain=flag == kinds.PLAIN)):
+        channel.pending.pop(number, None)
+        channel.inbox.popleft()

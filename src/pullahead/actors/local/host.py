@@ -57,7 +57,7 @@ class Host:
         world, limits, places, refs, slab = head
         payload = self._runtime.unship(channel, (refs, slab), data, fds)
         call = Call(channel, number, "__init__", None, payload)
-        self._prepare(call, places, lambda: self._set_creation((world, limits), payload))
+        self._prepare(call, payload, places, lambda: self._set_creation((world, limits), payload))
 
     def _set_creation(self, head: tuple[Any, ...], payload: Payload) -> None:
         self._creation = (head, payload)
@@ -66,19 +66,21 @@ class Host:
     def _on_call(self, channel: Channel, frame: Frame) -> None:
         number, flag, head, data, fds = frame
         method, group, places, refs, slab = head
-        if refs is None and slab is None:
-            payload = Payload(data, plain=flag == kinds.PLAIN)
-        else:
-            payload = self._runtime.unship(channel, (refs, slab), data, fds)
+        if flag == kinds.PLAIN:
+            self._admit(Call(channel, number, method, group, data))
+            return
+        payload = self._runtime.unship(channel, (refs, slab), data, fds)
         call = Call(channel, number, method, group, payload)
-        if places is not None:
-            self._prepare(call, places, lambda: self._advance(call))
+        call.unready = 0 if places is None else 1
         self._admit(call)
+        if places is not None:
+            self._prepare(call, payload, places, lambda: self._advance(call))
 
-    def _prepare(self, call: Call, places: tuple[int, ...] | None, ready: Callable[[], None]) -> None:
-        """Fetch the values of a call's refs; call `ready` each time that may have made it complete."""
-        assert call.payload is not None
-        refs = [call.payload.refs[place] for place in places or ()]
+    def _prepare(
+        self, call: Call, payload: Payload, places: tuple[int, ...] | None, ready: Callable[[], None]
+    ) -> None:
+        """Fetch the values of a call's refs, and call `ready` when they are here."""
+        refs = [payload.refs[place] for place in places or ()]
         call.unready = 1
 
         def arrived() -> None:
@@ -97,30 +99,34 @@ class Host:
             self._early.append(call)
         elif self._failure is not None:
             calls_module.answer(self._runtime, call, self._failure)
+        elif not self._lines and call.unready == 0:
+            self._lanes[call.group].put(call)
         else:
-            lane = self._lanes[call.group]
-            line = self._lines.get((call.channel, call.group)) if lane.ordered else None
-            if line is not None:
-                line.append(call)
-            elif call.unready == 0:
-                lane.put(call)
-            elif lane.ordered:
-                self._lines[call.channel, call.group] = deque([call])
+            self._line_up(call)
+
+    def _line_up(self, call: Call) -> None:
+        lane = self._lanes[call.group]
+        line = self._lines.get((call.channel, call.group))
+        if line is not None:
+            line.append(call)
+        elif call.unready == 0:
+            lane.put(call)
+        elif lane.ordered:
+            self._lines[call.channel, call.group] = deque([call])
 
     def _advance(self, call: Call) -> None:
         """A call has got its arguments: let it in, and those of its caller that stood behind it."""
         lane = self._lanes.get(call.group)
-        if lane is None:
-            return  # not built yet: `_open` will look again
-        line = self._lines.get((call.channel, call.group))
-        if line is None or not lane.ordered:
-            if not lane.ordered:
-                lane.put(call)
+        if lane is None or self._failure is not None:
+            return  # not built yet: `_open` will look again; or answered already
+        if not lane.ordered:
+            lane.put(call)
             return
+        line = self._lines.get((call.channel, call.group), ())
         while line and line[0].unready == 0:
             lane.put(line.popleft())
         if not line:
-            del self._lines[call.channel, call.group]
+            self._lines.pop((call.channel, call.group), None)
 
     def _on_peer_died(self, process: int) -> None:
         if process == self._creator and self._creation is None:

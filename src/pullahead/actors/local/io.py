@@ -53,7 +53,7 @@ class Loop:
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._jobs: deque[Callable[[], None]] = deque()
         self._callbacks: deque[Callable[[], None]] = deque()
-        self._readers: set[int] = set()  # threads that must not wait for what they themselves receive
+        self.readers: set[int] = set()  # threads that must not wait for what they themselves receive
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._poked = False
         self._thread: threading.Thread | None = None
@@ -67,7 +67,7 @@ class Loop:
     def serve(self) -> None:
         """Be the I/O thread."""
         self.ident = threading.get_ident()
-        self._readers.add(self.ident)
+        self.readers.add(self.ident)
         while not self.closed:
             self.poll()
 
@@ -105,7 +105,7 @@ class Loop:
 
     def _run_callbacks(self) -> None:
         ident = threading.get_ident()
-        self._readers.add(ident)
+        self.readers.add(ident)
         try:
             while self._callbacks:
                 try:
@@ -115,7 +115,7 @@ class Loop:
                 callback()
         finally:
             if ident != self.ident:
-                self._readers.discard(ident)
+                self.readers.discard(ident)
 
     def call(self, job: Callable[[], None]) -> None:
         """Run a job soon, under the lock. Safe from anywhere, a finalizer included."""
@@ -147,7 +147,7 @@ class Loop:
 
     def must_not_block(self) -> bool:
         """Say whether this thread is one that reads: if it waited, it would wait for itself."""
-        return threading.get_ident() in self._readers
+        return threading.get_ident() in self.readers
 
     def close(self) -> None:
         """End the I/O thread and free the descriptors."""

@@ -41,7 +41,7 @@ class MainLane:
         self._queue: deque[Call | None] = deque()
 
     def wake(self) -> None:
-        """Make `wait` return. What stands in the queue is what the loop insists on, so a wake stands there."""
+        """Make `wait` return. The loop insists on what stands in the queue, so a wake stands there."""
         self.put(None)
 
     def put(self, call: Call | None) -> None:
@@ -61,13 +61,17 @@ class MainLane:
 
     def run(self, calls: Calls) -> Never:
         """Serve for ever."""
-        queue, serve, wait = self._queue, calls.serve, self.wait
+        loop, queue, serve = self._loop, self._queue, calls.serve
         while True:
             while queue:
                 call = queue.popleft()
                 if call is not None:
                     serve(call)
-            wait()
+                    call = None  # its arguments must not outlive it
+            loop.idle_queue = queue
+            if not queue:
+                loop.poll()
+            loop.idle_queue = None
 
 
 @final

@@ -25,6 +25,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
 from pullahead.actors.refs import ObjectRef
 from pullahead.errors import GetTimeoutError
@@ -94,6 +95,16 @@ class LocalRef(ObjectRef):
         if waiters is not None:
             for waiter in waiters:
                 waiter()
+
+    def settle_alone(self, flag: int, payload: Payload) -> bool:
+        """Set the outcome if nobody else waits for it; see direct.py. False if it must be done properly."""
+        with _lock:
+            if self.waiters is not None or self.state != PENDING:
+                return False
+            self.payload = payload
+            self.state = ERROR if flag == kinds.ERROR else READY
+            self.channel = None
+            return True
 
     def on_settled(self, waiter: Callable[[], object]) -> bool:
         """Call `waiter()` when the outcome is there; False, and no call, if it is there already.

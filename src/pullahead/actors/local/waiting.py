@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from _thread import allocate_lock
+from _thread import allocate_lock, get_ident
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,13 @@ __all__ = ["wait_for_one", "wait_for_some"]
 
 def wait_for_one(ref: LocalRef, timeout: float | None) -> bool:
     """Block until the ref is settled; False if the time is over."""
-    ref.runtime.check_may_block()
-    channel = ref.channel
-    if channel is not None and timeout is None and len(channel.pending) == 1 and read_own_reply(ref, channel):
-        return True
+    runtime, channel = ref.runtime, ref.channel
+    if runtime.closed or get_ident() in runtime.loop.readers:
+        runtime.check_may_block()
+    if channel is not None and timeout is None and len(channel.pending) == 1:
+        read_own_reply(ref, channel)
+        if ref.state != PENDING:
+            return True
     gate = allocate_lock()
     gate.acquire()
     if not ref.on_settled(gate.release):

@@ -90,7 +90,7 @@ class Channel:
         self._rest = bytearray()
         self._fds: deque[int] = deque()
         sock.setblocking(True)  # each call says MSG_DONTWAIT, but for a claimer's read
-        loop.watch(self.fd, self.on_event)
+        loop.watch(self.fd, self.pump)
 
     # sending
 
@@ -122,8 +122,10 @@ class Channel:
         with self._sending:
             if not self._out and not fds and len(frame) <= WHOLE and not self.broken:
                 try:
-                    self.sock.send(frame, socket.MSG_DONTWAIT)
-                    return
+                    sent = self.sock.send(frame, socket.MSG_DONTWAIT)
+                    if sent == len(frame):
+                        return
+                    frame = frame[sent:]
                 except BlockingIOError:
                     pass
                 except OSError:
@@ -181,30 +183,23 @@ class Channel:
 
     # receiving, always under the loop's lock
 
-    def on_event(self, events: int) -> None:
-        """Handle what epoll says about this channel."""
+    def pump(self, events: int = READ) -> None:
+        """Send what waits, read and handle everything that has arrived. `events` is what epoll said.
+
+        A short read says that the socket is empty, which saves a system call, unless descriptors came with
+        it (the kernel stops after them) or the peer has hung up (that news comes once).
+        """
         if events & select.EPOLLOUT and self._out:
             self._flush()
-        if events & ~select.EPOLLOUT:
-            self.pump(until_empty=events & ~(select.EPOLLIN | select.EPOLLOUT) != 0)
-
-    def pump(self, until_empty: bool = True) -> None:
-        """Read and handle everything that has arrived.
-
-        A short read says that the socket is empty, which saves a system call, unless descriptors came with it
-        (the kernel stops after them) or the peer has hung up (that news comes once).
-        """
         if self.claimed is not None or self.ended:
             return
-        while self.inbox:
-            data, ancillary, _, _ = self.inbox.popleft()
-            if not data:
-                self._end()
-                return
-            self._take(data, ancillary)
+        hung_up = events & ~(select.EPOLLIN | select.EPOLLOUT)
         while True:
             try:
-                data, ancillary, _, _ = self.sock.recvmsg(CHUNK, FD_SPACE, socket.MSG_DONTWAIT)
+                if self.inbox:
+                    data, ancillary, _, _ = self.inbox.popleft()
+                else:
+                    data, ancillary, _, _ = self.sock.recvmsg(CHUNK, FD_SPACE, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
             except OSError:
@@ -212,21 +207,24 @@ class Channel:
             if not data:
                 self._end()
                 return
-            self._take(data, ancillary)
-            if len(data) < CHUNK and not ancillary and not until_empty:
+            if ancillary:
+                self._fds.extend(received_fds(ancillary))
+            size = len(data)
+            if self._rest:
+                data = self._join(data)
+            done = self._parse(data)
+            if done < len(data):
+                self._rest += memoryview(data)[done:]
+            if size < CHUNK and not ancillary and not hung_up and not self.inbox:
                 return
 
-    def _take(self, data: bytes, ancillary: list[Any]) -> None:
-        if ancillary:
-            self._fds.extend(received_fds(ancillary))
-        if self._rest:
-            self._rest += data
-            if len(self._rest) < FIXED.size or len(self._rest) < _frame_size(self._rest):
-                return
-            data, self._rest = bytes(self._rest), bytearray()
-        done = self._parse(data)
-        if done < len(data):
-            self._rest += memoryview(data)[done:]
+    def _join(self, data: bytes) -> bytes:
+        """Put a frame together that came in pieces; nothing while it is not whole."""
+        self._rest += data
+        if len(self._rest) < FIXED.size or len(self._rest) < FIXED.size + FIXED.unpack_from(self._rest)[0]:
+            return b""
+        data, self._rest = bytes(self._rest), bytearray()
+        return data
 
     def _parse(self, data: bytes) -> int:
         """Handle the whole frames at the front of `data`; return how many bytes they were."""
@@ -249,17 +247,9 @@ class Channel:
             self.loop.unwatch(self.fd)
             self._on_end(self)
 
-    def claim(self, claim: object) -> bool:
-        """Let a thread read this channel instead of the loop, if nothing is half done. See direct.py."""
-        with self.loop.lock:
-            busy = (
-                self.claimed is not None or self.ended or self.inbox or self._rest or self._fds or self._out
-            )
-            if busy or not self.pending:
-                return False
-            self.claimed = claim
-            self.loop.modify(self.fd, 0)
-            return True
+    def half_done(self) -> bool:
+        """Say whether something was begun that only the loop can go on with."""
+        return bool(self.inbox or self._out or self._rest or self._fds or self.ended)
 
     def resume(self) -> None:
         """Let the loop handle what a claimer read and left, and send what waits."""
@@ -289,10 +279,6 @@ class Channel:
         self.sock.close()
         _close_all(self._fds)
         self._fds.clear()
-
-
-def _frame_size(data: bytearray) -> int:
-    return FIXED.size + int(FIXED.unpack_from(data)[0])
 
 
 def received_fds(ancillary: list[Any]) -> list[int]:
