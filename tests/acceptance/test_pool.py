@@ -13,9 +13,9 @@ from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
+from tests.acceptance import works
 
 import pullahead as pa
-from tests.acceptance import works
 
 
 def test_workers_are_built_once_and_used_many_times(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_workers_are_built_once_and_used_many_times(tmp_path: Path) -> None:
 
 def test_maps_of_one_pool_run_side_by_side() -> None:
     with pa.Pool(works.square, workers=2) as pool:
-        first, second = pool.map(range(0, 400)), pool.map(range(400, 800))
+        first, second = pool.map(range(400)), pool.map(range(400, 800))
         assert list(second) == [x * x for x in range(400, 800)]
         assert list(first) == [x * x for x in range(400)]
 
@@ -78,7 +78,8 @@ def test_options_of_the_pool_are_not_options_of_a_map() -> None:
 
 def test_run_drains_into_a_sink_one_at_a_time_and_collects_failures() -> None:
     taken: list[tuple[object, int]] = []
-    report = pa.run(works.fail_on_three, range(20), lambda result, item: taken.append((result, item)), workers=2)
+    sink = lambda result, item: taken.append((result, item))  # noqa: E731
+    report = pa.run(works.fail_on_three, range(20), sink, workers=2)
     failures = [(item, result) for result, item in taken if isinstance(result, pa.Failure)]
     assert [item for _, item in taken] == list(range(20))
     assert [item for item, _ in failures] == [3]

@@ -149,7 +149,7 @@ class Crew:
 
     def _abandon(self) -> None:
         """The engine is about to end: what dies from now on is no accident."""
-        self._break(RunError("the engine was shut down while this run went on; its unfinished items are lost"))
+        self._break(RunError("the engine was shut down during a run; its unfinished items are lost"))
 
     # Talking to the queue
 
@@ -206,8 +206,10 @@ class Crew:
         with self._lock:
             number, self._next_worker = self._next_worker, self._next_worker + 1
             self._lane[number] = lane
-            handle = actors.remote(Worker).options(**self._actor_options).remote(
-                number, self._queue, self._spec, self._options
+            handle = (
+                actors.remote(Worker)
+                .options(**self._actor_options)
+                .remote(number, self._queue, self._spec, self._options)
             )
             self._workers[number] = handle
             self._ends[number] = end = handle.run.remote().future()

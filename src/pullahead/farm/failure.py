@@ -11,7 +11,7 @@ from pullahead.errors import PullaheadError
 
 
 @final
-class RetryLater(PullaheadError):
+class RetryLater(PullaheadError):  # noqa: N818  a request of the work, not an error
     """Raise it in the work: run this item again, `seconds` from now. It costs the item no attempt."""
 
     def __init__(self, seconds: float) -> None:
@@ -23,7 +23,7 @@ class RetryLater(PullaheadError):
 
 
 @final
-class Reject(PullaheadError):
+class Reject(PullaheadError):  # noqa: N818  likewise
     """Raise it in the work: this item fails for good, whatever `retries` says."""
 
     def __init__(self, reason: str) -> None:

@@ -54,7 +54,7 @@ def pack_error(error: BaseException) -> Any:
     summary = "".join(traceback.format_exception_only(error)).strip()
     try:
         pickled = pack(error)
-        unpack(pickled)  # many exceptions pickle and then fail to unpickle: find out here, where it can be told
+        unpack(pickled)  # many exceptions pickle and do not unpickle: find out here, where it can be told
     except Exception:  # noqa: BLE001  whatever user code does in a pickle, the text still arrives
         pickled = None
     return pack((pickled, summary, text))

@@ -23,7 +23,7 @@ from pullahead.farm.run import DONE, Outcome, Run
 from pullahead.farm.submissions import Submissions
 from pullahead.observe.progress import watcher
 from pullahead.observe.report import Report
-from pullahead.sources import Sink, as_sink, as_source, total_hint
+from pullahead.sources import Sink, Source, as_sink, as_source, total_hint
 
 #: Seconds between two looks at a run for its progress.
 _PROGRESS_EVERY: Final = 0.2
@@ -68,10 +68,9 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         Exception: of the work, of its constructor, or of `items`, at their turn.
         RunError: the run cannot go on; the message says what is lost.
     """
-    chosen = Options(**options)
     source, total = as_source(items), total_hint(items)
     pool = Pool(work, **options)
-    return Results(Run(pool._crew, source, ordered=chosen.ordered, unit=chosen.unit), chosen, pool, total, owner=True)
+    return pool._begin(source, total, pool._options, owner=True)
 
 
 def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
@@ -113,14 +112,9 @@ class Pool:
         self._last: Results | None = None
 
     def map(self, items: Any, **options: Any) -> Results:
-        """As `pullahead.map`. `ordered`, `pairs`, `on_error` and `progress` may differ from the pool's."""
+        """As `pullahead.map`; only `ordered`, `pairs`, `on_error` and `progress` are options here."""
         chosen = self._chosen(options)
-        source, total = as_source(items), total_hint(items)
-        results = Results(
-            Run(self._crew, source, ordered=chosen.ordered, unit=chosen.unit), chosen, self, total, owner=False
-        )
-        self._last = results
-        return results
+        return self._begin(as_source(items), total_hint(items), chosen, owner=False)
 
     def run(self, source: Any, sink: Any = None, **options: Any) -> Report:
         """As `pullahead.run`."""
@@ -180,6 +174,13 @@ class Pool:
     ) -> None:
         self.close()
 
+    def _begin(self, source: Source, total: int | None, options: Options, *, owner: bool) -> Results:
+        run = Run(self._crew, source, ordered=options.ordered, unit=options.unit)
+        results = Results(run, options, self, total, owner=owner)
+        if not owner:  # the results of `map` own their pool; it must not hold them in return
+            self._last = results
+        return results
+
     def _chosen(self, options: dict[str, Any]) -> Options:
         self._check_open()
         allowed = {"ordered", "pairs", "on_error", "progress"}
@@ -215,7 +216,8 @@ class Results(Iterator[Any]):
         """What happened so far."""
         run, crew = self._run, self._pool._crew
         end = run.finished or monotonic()
-        totals = [_within(run.started, end, one, self._baseline.get(name)) for name, one in crew.totals.items()]
+        before = self._baseline
+        totals = [_within(run.started, end, one, before.get(name)) for name, one in crew.totals.items()]
         known = run.read if run.source_ended else self._total
         return Report(
             workers=totals,
@@ -240,10 +242,7 @@ class Results(Iterator[Any]):
                 raise StopIteration
             self._fill()
         item, state, payload = self._outcomes.popleft()
-        if state == DONE:
-            result = unpack(payload)
-        else:
-            result = self._failure(item, payload)
+        result = unpack(payload) if state == DONE else self._failure(item, payload)
         return (item, result) if self._options.pairs else result
 
     def cancel(self) -> None:

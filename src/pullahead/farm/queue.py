@@ -124,10 +124,8 @@ class Queue:
         }
         attempts = {item: self._ledger.attempts(item) + 1 for item in decide}
         effects = self._ledger.lost(worker, decide, monotonic())
-        for effect in effects:
-            if isinstance(effect, led.Ended) and effect.state is State.DEAD:
-                for item in effect.items:
-                    self._payloads[item] = (error, attempts[item])
+        for item in _dead(effects):
+            self._payloads[item] = (error, attempts[item])
         return effects
 
     def _stop(self) -> list[led.Effect]:
@@ -162,7 +160,7 @@ class Queue:
         attempts = self._ledger.attempts(item)
         decision = self._retry.decide(attempts, kind, delay, self._jitter())
         accepted, effects = self._ledger.failed(worker, lease, item, decision, monotonic())
-        if accepted and any(isinstance(effect, led.Ended) and effect.state is State.DEAD for effect in effects):
+        if accepted and _dead(effects):
             self._payloads[item] = (error, attempts + 1)
         return effects
 
@@ -205,6 +203,12 @@ class Queue:
         if ended.state is State.LEFT:
             payloads = []
         self._post(m.CALLER, (m.OUTCOMES, ended.run, ended.state.value, ended.items, payloads))
+
+
+def _dead(effects: list[led.Effect]) -> list[int]:
+    """Return the items that these effects bury."""
+    ends = [effect for effect in effects if isinstance(effect, led.Ended) and effect.state is State.DEAD]
+    return [item for end in ends for item in end.items]
 
 
 _FROM_CALLER: Final[dict[str, Callable[..., list[led.Effect]]]] = {

@@ -1,7 +1,7 @@
 """The user's work, whatever its shape, as one object with the same verbs.
 
-Work is a function ``f(item)``; a class, or a `functools.partial` of one, that is built once in each worker; or
-an object that is pickled to each worker. A class or object has `process`, and may have `load`, `store`,
+Work is a function ``f(item)``; a class, or a `functools.partial` of one, that is built once in each worker;
+or an object that is pickled to each worker. A class or object has `process`, and may have `load`, `store`,
 `discard` and `close`. A plain function gets `load` and `store` as options.
 """
 
@@ -111,12 +111,12 @@ class Work:
         try:
             results = self.process(list(loaded))
             if isinstance(results, str | bytes | dict) or not hasattr(results, "__len__"):
-                raise ValueError(  # noqa: TRY301
+                raise ValueError(
                     f"process: expected a list of {len(loaded)} results for a batch of {len(loaded)} items, "
                     f"got {type(results).__qualname__}"
                 )
             if len(results) != len(loaded):
-                raise ValueError(  # noqa: TRY301
+                raise ValueError(
                     f"process: expected a list of {len(loaded)} results for a batch of {len(loaded)} items, "
                     f"got {len(results)}"
                 )

@@ -245,7 +245,8 @@ class Worker:
             try:
                 packed = pack(outcome)
             except Exception as unpicklable:  # noqa: BLE001
-                unpicklable.add_note(f"what `store` returned, a {type(outcome).__qualname__}, could not be pickled")
+                kind = type(outcome).__qualname__
+                unpicklable.add_note(f"what `store` returned, a {kind}, could not be pickled")
                 error = unpicklable
         with self._lock:
             if error is None:

@@ -11,9 +11,9 @@ Rules
 How it works
 ------------
 Descriptors are watched edge-triggered, so one event wakes one thread, and the kernel wakes the thread that
-began to wait last. An I/O thread waits here for ever. An actor's main thread waits here too whenever it
-has nothing to do: it then receives the next call itself, without a hand-over between threads, which is
-a third of a round trip. While it computes, the I/O thread receives instead. Nobody hands over anything.
+began to wait last. An I/O thread waits here. An actor's main thread waits here too whenever it has nothing
+to do: it then receives the next call itself, without a hand-over between threads, which is a third of a
+round trip. While it computes, the I/O thread receives instead (guard.py). Nobody hands over anything.
 
 Refused
 -------
@@ -28,9 +28,13 @@ import os
 import select
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
+
+if TYPE_CHECKING:
+    from pullahead.actors.local.guard import Guard
 
 __all__ = ["READ", "WRITE", "Loop"]
 
@@ -48,6 +52,8 @@ class Loop:
         self.ident = 0
         self.closed = False
         self.idle_queue: deque[Any] | None = None  # the queue of a main thread that waits here; see `_woken`
+        self.turns = 0  # calls that a main thread which waits here has begun; see guard.py
+        self.guard: Guard | None = None
         self.epoll = select.epoll()
         self._poll = self.epoll.poll
         self._handlers: dict[int, Callable[[int], None]] = {}
@@ -69,7 +75,14 @@ class Loop:
         self.ident = threading.get_ident()
         self.readers.add(self.ident)
         while not self.closed:
+            if self.guard is not None:
+                self.guard.run()
             self.poll()
+
+    def cover(self) -> None:
+        """Make sure that somebody reads while this thread waits for what was received."""
+        if self.guard is not None:
+            self.guard.cover()
 
     def watch(self, fd: int, handler: Callable[[int], None]) -> None:
         """Call `handler(events)`, under the lock, when the descriptor has news."""
@@ -112,7 +125,10 @@ class Loop:
                     callback = self._callbacks.popleft()
                 except IndexError:  # the other polling thread was faster
                     return
-                callback()
+                try:
+                    callback()
+                except BaseException:  # noqa: BLE001  a user's callback must not end the thread that reads
+                    traceback.print_exc()
         finally:
             if ident != self.ident:
                 self.readers.discard(ident)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Never, Protocol, final
 
+from pullahead.actors.local.guard import Guard
+
 if TYPE_CHECKING:
     from pullahead.actors.local.calls import Call, Calls
     from pullahead.actors.local.io import Loop
@@ -62,8 +64,13 @@ class MainLane:
     def run(self, calls: Calls) -> Never:
         """Serve for ever."""
         loop, queue, serve = self._loop, self._queue, calls.serve
+        guard = loop.guard = Guard(loop)
+        loop.poke()  # the I/O thread becomes the guard
         while True:
             while queue:
+                loop.turns += 1
+                if guard.resting:
+                    guard.cover()
                 call = queue.popleft()
                 if call is not None:
                     serve(call)

@@ -171,6 +171,7 @@ class LocalRef(ObjectRef):
 
         if not self.on_settled(lambda: self.runtime.loop.after(finish)):
             finish()
+        self.runtime.loop.cover()
         return future
 
     def __await__(self) -> Generator[Any, None, Any]:

@@ -238,6 +238,7 @@ class Runtime:
         self.hub.send(kind, request, head=head, payload=payload, fds=fds)
         if self.hub.ended:
             answered(-1, b"")
+        self.loop.cover()
         arrived.wait()
         self._asking.pop(request, None)
         if answers[0][0] < 0:

@@ -30,6 +30,7 @@ def wait_for_one(ref: LocalRef, timeout: float | None) -> bool:
     gate.acquire()
     if not ref.on_settled(gate.release):
         return True
+    runtime.loop.cover()
     if gate.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
         return True
     ref.forget(gate.release)
@@ -64,6 +65,7 @@ def wait_for_some(
             registered.append(ref)
         else:
             arrived()
+    runtime.loop.cover()
     gate.acquire(timeout=-1 if timeout is None else max(timeout, 0))
     for ref in registered:
         ref.forget(arrived)

@@ -140,6 +140,7 @@ class Channel:
         self._out_bytes += len(frame)
         self.loop.modify(self.fd, WRITE)  # if there is room, the loop hears of it at once
         if self._out_bytes > HIGH and not self.loop.must_not_block():
+            self.loop.cover()
             self._room.wait_for(lambda: self._out_bytes <= LOW or self.broken)
 
     def _break(self) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--files", default=500, show_default=True, type=click.IntRange(1), help="How many files.")
+@click.option("--files", default=800, show_default=True, type=click.IntRange(1), help="How many files.")
 @click.option(
     "--delay",
     default=10.0,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.0, 10_000.0),
     help="Milliseconds that the network takes for each file.",
 )
-@click.option("-w", "--workers", default=None, type=click.IntRange(1), help="Workers.  [default: one per core]")
+@click.option("-w", "--workers", type=click.IntRange(1), help="Workers.  [default: one per core]")
 @click.option(
     "--picture",
     default="demo",
@@ -97,8 +97,9 @@ def _print_limit(ran: Ran, delay: float) -> None:
     compute = report.useful_seconds / report.lanes
     limit = max(compute, delay)
     click.echo(
-        f"Limit: {compute:.2f} s of compute per worker; the network allows all requests at once, so no less than "
-        f"{delay * 1000:g} ms. Pullahead took {report.seconds:.2f} s, {report.seconds / limit - 1:.1%} above the limit."
+        f"Limit: {limit:.2f} s, the compute of each worker (the network takes all requests at once, so it "
+        f"needs no more than {delay * 1000:g} ms). Pullahead took {report.seconds:.2f} s, "
+        f"{report.seconds / limit - 1:.1%} above the limit."
     )
 
 

@@ -41,7 +41,7 @@ class FileServer:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True  # a large body must not wait for the acknowledgement of its head
 
-            def do_GET(self) -> None:  # noqa: N802  the name that http.server calls
+            def do_GET(self) -> None:
                 time.sleep(delay)
                 path = files.get(self.path)
                 if path is None:

@@ -1,0 +1,63 @@
+"""The I/O thread of an actor whose main thread reads for itself: it reads while that one is busy, and only then.
+
+If both waited on the epoll all the time, a call that arrives in the few microseconds between a reply and the
+main thread's next wait would wake the I/O thread: two threads then fight for the interpreter, which doubles the
+time of a round trip. So this thread looks every `TICK` whether the main thread is still at the same call, and
+steps in if it is. When the main thread has been idle for some ticks, this one rests until the next call.
+
+A main thread that begins to wait for something that only a reader can bring does not wait for a tick: it calls
+`cover`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, final
+
+if TYPE_CHECKING:
+    from pullahead.actors.local.io import Loop
+
+__all__ = ["Guard"]
+
+TICK = 0.0005  # seconds; the interpreter's switch interval in actors: a control call waits no longer for it
+REST_AFTER = 3  # idle ticks; more would cost actors that are called every few milliseconds
+
+
+@final
+class Guard:
+    """Stands in for a main thread that computes."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.resting = False  # the main thread says `cover` when it begins a call and sees this
+        self._loop = loop
+        self._gate = allocate_lock()
+        self._gate.acquire()
+
+    def cover(self) -> None:
+        """Look now, not at the next tick. Called by the main thread."""
+        with contextlib.suppress(RuntimeError):  # it is on its way already
+            self._gate.release()
+
+    def run(self) -> None:
+        """Guard until the loop is closed."""
+        loop, gate, idle = self._loop, self._gate, 0
+        while not loop.closed:
+            turn = loop.turns
+            called = gate.acquire(timeout=TICK)
+            if loop.idle_queue is not None:
+                idle += 1
+                if idle >= REST_AFTER:
+                    self._rest()
+                    idle = 0
+            elif called or loop.turns == turn:
+                idle, turn = 0, loop.turns
+                while loop.idle_queue is None and loop.turns == turn:
+                    loop.poll()
+
+    def _rest(self) -> None:
+        # First say so, then look: the main thread stops idling first, then looks whether we rest.
+        self.resting = True
+        if self._loop.idle_queue is not None:
+            self._gate.acquire()
+        self.resting = False
