@@ -1,0 +1,86 @@
+"""Payloads: small ones are bytes, large buffers stay beside the pickle, errors always arrive."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pullahead.errors import RemoteError, RemoteTraceback
+from pullahead.farm.payload import LARGE, Payload, pack, pack_error, unpack, unpack_error
+
+
+@pytest.mark.parametrize("value", [None, 0, "text", [1, {"a": (2.5, b"x")}], float("nan")])
+def test_a_small_value_is_bytes(value: Any) -> None:
+    packed = pack(value)
+    assert type(packed) is bytes
+    assert repr(unpack(packed)) == repr(value)
+
+
+def test_a_large_pickle_travels_beside_the_message() -> None:
+    value = b"x" * LARGE
+    packed = pack(value)
+    assert type(packed) is Payload
+    buffers: list[pickle.PickleBuffer] = []
+    frame = pickle.dumps(packed, 5, buffer_callback=buffers.append)
+    assert len(frame) < 200
+    assert unpack(pickle.loads(frame, buffers=buffers)) == value
+
+
+def test_an_array_is_not_copied_into_the_pickle() -> None:
+    array = np.arange(LARGE, dtype=np.uint8)
+    packed = pack([array, array[:10]])
+    assert type(packed) is Payload
+    assert len(packed.data) < 1000
+    whole, part = unpack(packed)
+    assert (whole == array).all()
+    assert (part == array[:10]).all()
+
+
+def test_a_payload_that_was_received_can_be_sent_on() -> None:
+    array = np.arange(LARGE, dtype=np.uint8)
+    packed = pack(array)
+    for _ in range(2):
+        buffers: list[pickle.PickleBuffer] = []
+        frame = pickle.dumps(packed, 5, buffer_callback=buffers.append)
+        packed = pickle.loads(frame, buffers=[memoryview(bytearray(buffer.raw())) for buffer in buffers])
+    received = unpack(packed)
+    received[0] = 99
+    assert (received[1:] == array[1:]).all()
+    assert array[0] == 0
+
+
+def _raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as caught:  # noqa: BLE001
+        return caught
+
+
+def test_an_error_keeps_its_type_and_shows_where_it_was_raised() -> None:
+    error, text = unpack_error(pack_error(_raised(KeyError("k"))))
+    assert type(error) is KeyError
+    assert error.args == ("k",)
+    assert isinstance(error.__cause__, RemoteTraceback)
+    assert "_raised" in text
+    assert "_raised" in str(error.__cause__)
+
+
+class Awkward(Exception):  # noqa: N818
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+
+
+class Unpicklable(Exception):  # noqa: N818
+    def __reduce__(self) -> Any:
+        raise TypeError("never")
+
+
+@pytest.mark.parametrize("error", [Awkward("a", "b"), Unpicklable("a")])
+def test_an_error_that_does_not_survive_a_pickle_arrives_as_text(error: Exception) -> None:
+    arrived, text = unpack_error(pack_error(_raised(error)))
+    assert type(arrived) is RemoteError
+    assert str(arrived).endswith(f"{type(error).__qualname__}: a")
+    assert "_raised" in text
