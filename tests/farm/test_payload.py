@@ -55,7 +55,7 @@ def test_a_payload_that_was_received_can_be_sent_on() -> None:
 def _raised(error: BaseException) -> BaseException:
     try:
         raise error
-    except BaseException as caught:  # noqa: BLE001
+    except BaseException as caught:
         return caught
 
 

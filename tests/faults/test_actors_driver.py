@@ -157,7 +157,9 @@ print(pa.get(Worker.remote().pid.remote()) > 0)
         process.wait(timeout=20)
         # Without its fork server, nobody finds what actors left behind, and it holds the pipes that we read.
         kill_tagged(tag)
-        output, errors = process.communicate()
+        assert process.stdout is not None
+        assert process.stderr is not None
+        output, errors = process.stdout.read(), process.stderr.read()
     assert errors == ""
     died = "actor Worker died: its exit status is unknown, the fork server ended"
     gone = "the fork server ended: no actor can be started or found; call shutdown()"

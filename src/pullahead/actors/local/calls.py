@@ -68,20 +68,22 @@ class Calls:
     def __init__(self, runtime: Runtime, instance: Any) -> None:
         self._runtime = runtime
         self._instance = instance
-        self._methods: dict[str, tuple[Callable[..., Any], bool]] = {}
+        self._methods: dict[str, Callable[..., Any]] = {}
+        self._deferred: set[str] = set()
 
-    def method(self, name: str) -> tuple[Callable[..., Any], bool]:
-        """Return a bound method, and whether its reply is deferred."""
-        known = self._methods.get(name)
-        if known is None:
-            bound = getattr(self._instance, name)
-            known = self._methods[name] = bound, getattr(bound, MARK, {}).get("deferred", False)
-        return known
+    def method(self, name: str) -> Callable[..., Any]:
+        """Look up a bound method; later calls find it in the table."""
+        bound: Callable[..., Any] = getattr(self._instance, name)
+        if getattr(bound, MARK, {}).get("deferred", False):
+            self._deferred.add(name)
+        self._methods[name] = bound
+        return bound
 
     def serve(self, call: Call) -> None:
         """Run a call in this thread and answer it."""
+        name = call.method
         try:
-            method, deferred = self.method(call.method)
+            method = self._methods.get(name) or self.method(name)
             args, kwargs = call.arguments()
             result = method(*args, **kwargs)
         except (SystemExit, KeyboardInterrupt) as error:
@@ -89,7 +91,7 @@ class Calls:
         except BaseException as error:  # noqa: BLE001  it belongs to the caller
             self.fail(call, error)
         else:
-            if deferred:
+            if name in self._deferred:
                 self._defer(call, result)
             else:
                 self.reply(call, result)
@@ -97,9 +99,10 @@ class Calls:
     async def serve_async(self, call: Call) -> None:
         """Run a call on the running loop and answer it."""
         try:
-            method, deferred = self.method(call.method)
+            method = self._methods.get(call.method) or self.method(call.method)
             args, kwargs = call.arguments()
             result = method(*args, **kwargs)
+            deferred = call.method in self._deferred
             if hasattr(result, "__await__") and not deferred:
                 result = await result
         except (SystemExit, KeyboardInterrupt) as error:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local.io import READ
-from pullahead.actors.local.payload import Payload
 from pullahead.actors.local.wire import CHUNK, FD_SPACE, FIXED
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_own_reply"]
 
+_FIXED_SIZE = FIXED.size
 _SIZES, _SPACES = (CHUNK,), (FD_SPACE,)
 
 
@@ -58,11 +58,11 @@ def read_own_reply(ref: LocalRef, channel: Channel) -> None:
 
 def _settle(ref: LocalRef, channel: Channel) -> None:
     data, ancillary, _, _ = channel.inbox[0]
-    if ancillary or len(data) < FIXED.size:
+    if ancillary or len(data) < _FIXED_SIZE:
         return
     size, number, head_size, kind, _, flag = FIXED.unpack_from(data)
-    if number != ref.number or kind != kinds.REPLY or head_size or size + FIXED.size != len(data):
+    if number != ref.number or kind != kinds.REPLY or head_size or size + _FIXED_SIZE != len(data):
         return
-    if ref.settle_alone(flag, Payload(data[FIXED.size :], plain=flag == kinds.PLAIN)):
+    if ref.settle_alone(flag, data[_FIXED_SIZE:]):
         channel.pending.pop(number, None)
         channel.inbox.popleft()

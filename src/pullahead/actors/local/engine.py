@@ -20,8 +20,9 @@ from pullahead.actors import api
 from pullahead.actors.classes import ActorClass, ActorHandle, label
 from pullahead.actors.local import kinds, objects
 from pullahead.actors.local import payload as payloads
+from pullahead.actors.local.kinds import PENDING, READY
 from pullahead.actors.local.launch import ForkServer
-from pullahead.actors.local.objects import PENDING, READY, LocalRef
+from pullahead.actors.local.objects import LocalRef
 from pullahead.actors.local.payload import PLAIN, Payload, dumps_plain
 from pullahead.actors.local.runtime import Runtime
 from pullahead.actors.local.slabs import INLINE, seal
@@ -65,12 +66,12 @@ class LocalEngine:
         self._check_running()
         process = runtime.next_actor()
         handle = ActorHandle(self, process, spec, options.name)
-        runtime.labels[process] = label(spec, options.name)
-        ours, theirs = socket_pair()
-        channel = runtime.link(process, ours)
         args, kwargs, dependencies = take_out_refs(args, kwargs)
         target = actor_class.reference() or actor_class.wrapped
         payload = payloads.dumps((target, args, kwargs, dependencies), by_value=True)
+        runtime.labels[process] = label(spec, options.name)
+        ours, theirs = socket_pair()
+        channel = runtime.link(process, ours)
         limits = (options.max_concurrency, options.concurrency_groups, spec.is_async)
         prefix = (_world(options), limits, _places(payload, dependencies))
         runtime.ship(channel, kinds.CREATE, 0, 0, prefix, payload)
@@ -127,11 +128,11 @@ class LocalEngine:
         self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         """Wait until some refs are ready."""
-        wait_for_some(self.runtime, refs, num_returns, timeout)
+        local = [ref for ref in refs if isinstance(ref, LocalRef)]
+        wait_for_some(self.runtime, local, num_returns, timeout)
         ready: list[ObjectRef] = []
         others: list[ObjectRef] = []
-        for ref in refs:
-            assert isinstance(ref, LocalRef)
+        for ref in local:
             (ready if len(ready) < num_returns and ref.state != PENDING else others).append(ref)
         return ready, others
 

@@ -44,6 +44,7 @@ class Host:
         self._early: list[Call] = []  # calls that came before the instance was ready
         self._lanes: dict[str | None, Lane] = {}
         self._failure: Payload | None = None
+        self._ready = False  # the instance is there
         self._lines: dict[tuple[Channel, str | None], deque[Call]] = {}
         self._main = MainLane(runtime.loop)
         runtime.handlers[kinds.CREATE] = self._on_create
@@ -67,7 +68,11 @@ class Host:
         number, flag, head, data, fds = frame
         method, group, places, refs, slab = head
         if flag == kinds.PLAIN:
-            self._admit(Call(channel, number, method, group, data))
+            call = Call(channel, number, method, group, data)
+            if self._ready and not self._lines:  # as `_admit` would find: this is nearly every call
+                self._lanes[group].put(call)
+            else:
+                self._admit(call)
             return
         payload = self._runtime.unship(channel, (refs, slab), data, fds)
         call = Call(channel, number, method, group, payload)
@@ -187,7 +192,7 @@ class Host:
             lanes[name] = _group_lane(calls, name, size, is_async)
         self._creation = ((), Payload(b""))  # free the arguments
         with self._runtime.loop.lock:
-            self._failure, self._lanes = failure, lanes
+            self._failure, self._lanes, self._ready = failure, lanes, failure is None
             early, self._early = self._early, []
             for call in early:
                 self._admit(call)

@@ -29,6 +29,12 @@ DIED: Final = 0  # [process] label, pid, exit code, detail
 ACCEPT: Final = 1  # [process] it opened a channel to you; fd
 ANSWER: Final = 2  # [request] flag FOUND, TAKEN, UNKNOWN or STARTED; payload: handle
 
+# The states of a ref
+PENDING: Final = 0
+READY: Final = 1  # its value is here, encoded
+FAILED: Final = 2  # its error is here, encoded
+DECODED: Final = 3
+
 # Flags
 VALUE: Final = 0
 ERROR: Final = 1

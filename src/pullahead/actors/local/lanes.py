@@ -64,8 +64,8 @@ class MainLane:
     def run(self, calls: Calls) -> Never:
         """Serve for ever."""
         loop, queue, serve = self._loop, self._queue, calls.serve
-        guard = loop.guard = Guard(loop)
-        loop.poke()  # the I/O thread becomes the guard
+        guard = Guard(loop)
+        guard.begin()
         while True:
             while queue:
                 loop.turns += 1

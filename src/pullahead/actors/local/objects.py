@@ -27,6 +27,9 @@ from typing import TYPE_CHECKING, Any
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
+from pullahead.actors.local.kinds import DECODED, FAILED, PENDING, READY
+from pullahead.actors.local.payload import Payload, loads_plain
+from pullahead.actors.local.waiting import wait_for_one
 from pullahead.actors.refs import ObjectRef
 from pullahead.errors import GetTimeoutError
 
@@ -34,13 +37,10 @@ if TYPE_CHECKING:
     import asyncio
 
     from pullahead.actors.api import Engine
-    from pullahead.actors.local.payload import Payload
     from pullahead.actors.local.runtime import Runtime
     from pullahead.actors.local.wire import Channel
 
-__all__ = ["ERROR", "PENDING", "READY", "BorrowedRef", "LocalRef", "replace_lock", "restore_ref"]
-
-PENDING, READY, ERROR, DECODED = range(4)
+__all__ = ["BorrowedRef", "LocalRef", "replace_lock", "restore_ref"]
 
 # Guards the states and waiters of all refs; held for a few bytecodes. It can be taken twice, because the
 # garbage collector may run a user's `__del__`, which may make a call, while it is held.
@@ -77,7 +77,7 @@ class LocalRef(ObjectRef):
 
     def result(self, timeout: float | None = None) -> Any:
         """See `ObjectRef.result`."""
-        if self.state == PENDING and not self.runtime.wait_for(self, timeout):
+        if self.state == PENDING and not wait_for_one(self, timeout):
             raise GetTimeoutError(f"the value did not arrive within {timeout} s")
         return self.value if self.state == DECODED else self.take()
 
@@ -96,13 +96,16 @@ class LocalRef(ObjectRef):
             for waiter in waiters:
                 waiter()
 
-    def settle_alone(self, flag: int, payload: Payload) -> bool:
+    def settle_alone(self, flag: int, data: bytes) -> bool:
         """Set the outcome if nobody else waits for it; see direct.py. False if it must be done properly."""
         with _lock:
             if self.waiters is not None or self.state != PENDING:
                 return False
-            self.payload = payload
-            self.state = ERROR if flag == kinds.ERROR else READY
+            if flag == kinds.PLAIN and not self.kept:
+                self.value, self.state = loads_plain(data), DECODED
+            else:
+                self.payload = Payload(data, plain=flag == kinds.PLAIN)
+                self.state = FAILED if flag == kinds.ERROR else READY
             self.channel = None
             return True
 
@@ -133,7 +136,7 @@ class LocalRef(ObjectRef):
         if self.state == DECODED:
             return self.value
         payload = self.payload
-        if self.state == ERROR:
+        if self.state == FAILED:
             assert payload is not None
             raise payloads.loads_error(payload)
         if payload is None:  # another thread has decoded it just now

@@ -12,7 +12,8 @@ from weakref import WeakValueDictionary
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
-from pullahead.actors.local.objects import ERROR, BorrowedRef, LocalRef
+from pullahead.actors.local.kinds import FAILED
+from pullahead.actors.local.objects import BorrowedRef, LocalRef
 from pullahead.errors import ObjectLostError
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class Objects:
 
     def _send_value(self, channel: Channel, ref: LocalRef) -> None:
         assert ref.payload is not None, "a ref that is lent keeps its payload"
-        flag = kinds.ERROR if ref.state == ERROR else kinds.PLAIN if ref.payload.plain else kinds.VALUE
+        flag = kinds.ERROR if ref.state == FAILED else kinds.PLAIN if ref.payload.plain else kinds.VALUE
         self._runtime.ship(channel, kinds.FETCHED, ref.number, flag, (), ref.payload)
 
     def fetch(self, ref: BorrowedRef) -> None:
@@ -168,7 +169,7 @@ class Objects:
     def _lose(self, ref: LocalRef) -> None:
         gone = self._runtime.dead.get(ref.owner)
         why = f"its owner died: {gone}" if gone else "its owner has freed it"
-        ref.settle(ERROR, payloads.dumps_error(ObjectLostError(f"the value of {ref!r} is gone: {why}")))
+        ref.settle(FAILED, payloads.dumps_error(ObjectLostError(f"the value of {ref!r} is gone: {why}")))
 
     def on_died(self, process: int) -> None:
         """A process died: drop its counts, lose what it owned. It is in `runtime.dead` already."""

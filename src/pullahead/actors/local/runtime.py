@@ -23,11 +23,11 @@ from typing import Any, final
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.io import Loop
-from pullahead.actors.local.objects import ERROR, READY, LocalRef
+from pullahead.actors.local.kinds import FAILED, READY
+from pullahead.actors.local.objects import LocalRef
 from pullahead.actors.local.ownership import Objects
 from pullahead.actors.local.payload import Payload
 from pullahead.actors.local.slabs import INLINE, Budget, Slabs
-from pullahead.actors.local.waiting import wait_for_one
 from pullahead.actors.local.wire import Channel, Frame, Handler, socket_pair
 from pullahead.errors import ActorDiedError, ProtocolError, PullaheadError
 
@@ -56,7 +56,6 @@ class Runtime:
     ) -> None:
         self.me = me
         self.engine: Any = None  # the verbs over this runtime; set by them
-        self.wait_for = wait_for_one  # here, because refs cannot import what waits for them
         self.loop = Loop()
         self.objects = Objects(self)
         self.dead: dict[int, ActorDiedError] = {}
@@ -170,7 +169,7 @@ class Runtime:
         channel = self.channel_to(process)
         ref = LocalRef(self, self.me, number, channel)
         if channel is None:
-            ref.settle(ERROR, payloads.dumps_error(self.dead[process]))
+            ref.settle(FAILED, payloads.dumps_error(self.dead[process]))
             return ref
         channel.pending[number] = ref
         self.ship(channel, kind, number, 0, prefix, payload)
@@ -183,7 +182,7 @@ class Runtime:
         number = next(self.numbers)
         ref = LocalRef(self, self.me, number, channel)
         if channel is None:
-            ref.settle(ERROR, payloads.dumps_error(self.dead[process]))
+            ref.settle(FAILED, payloads.dumps_error(self.dead[process]))
             return ref
         channel.pending[number] = ref
         channel.send_packed(kinds.CALL, number, kinds.PLAIN, packed, arguments)
@@ -202,15 +201,15 @@ class Runtime:
         payload = self._received(channel, frame)
         ref = channel.pending.get(number)
         if ref is not None:
-            ref.settle(ERROR if flag == kinds.ERROR else READY, payload)
+            ref.settle(FAILED if flag == kinds.ERROR else READY, payload)
             channel.pending.pop(number, None)
 
     def _on_fetched(self, channel: Channel, frame: Frame) -> None:
         number, flag, _, _, _ = frame
         if flag == kinds.LOST:
-            self.objects.on_fetched(channel.peer, number, ERROR, None)
+            self.objects.on_fetched(channel.peer, number, FAILED, None)
         else:
-            state = ERROR if flag == kinds.ERROR else READY
+            state = FAILED if flag == kinds.ERROR else READY
             self.objects.on_fetched(channel.peer, number, state, self._received(channel, frame))
 
     def _received(self, channel: Channel, frame: Frame) -> Payload:
@@ -307,7 +306,7 @@ class Runtime:
                 _, ref = channel.pending.popitem()
             except KeyError:  # another thread took the last one
                 return
-            ref.settle(ERROR, payload)
+            ref.settle(FAILED, payload)
 
     def on_hub_gone(self) -> None:
         """Judge everyone dead: actors do not outlive the fork server."""

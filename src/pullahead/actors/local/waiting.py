@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pullahead.actors.local.direct import read_own_reply
-from pullahead.actors.local.objects import PENDING, LocalRef
-from pullahead.actors.refs import ObjectRef
+from pullahead.actors.local.kinds import PENDING
 
 if TYPE_CHECKING:
+    from pullahead.actors.local.objects import LocalRef
     from pullahead.actors.local.runtime import Runtime
 
 __all__ = ["wait_for_one", "wait_for_some"]
@@ -38,10 +38,10 @@ def wait_for_one(ref: LocalRef, timeout: float | None) -> bool:
 
 
 def wait_for_some(
-    runtime: Runtime, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
+    runtime: Runtime, refs: Sequence[LocalRef], num_returns: int, timeout: float | None
 ) -> None:
     """Block until `num_returns` refs are settled, or until the time is over."""
-    pending = [ref for ref in refs if isinstance(ref, LocalRef) and ref.state == PENDING]
+    pending = [ref for ref in refs if ref.state == PENDING]
     missing = num_returns - (len(refs) - len(pending))
     if timeout != 0:
         runtime.check_may_block()
