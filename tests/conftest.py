@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import threading
 import time
@@ -16,21 +15,29 @@ from pullahead import actors
 
 ROOT = Path(__file__).parent.parent
 if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))  # actors import the classes of test modules by name: `tests.conformance.cast`
+    sys.path.insert(
+        0, str(ROOT)
+    )  # actors import the classes of test modules by name: `tests.conformance.cast`
 
-_OURS = ("socket:", "anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[pidfd]", "/memfd:pullahead")
+_OURS = (
+    "socket:",
+    "anon_inode:[eventpoll]",
+    "anon_inode:[eventfd]",
+    "anon_inode:[pidfd]",
+    "/memfd:pullahead",
+)
 
 
 def our_descriptors() -> set[str]:
     """Name the open descriptors of the kinds that the engine opens."""
     found = set()
-    for entry in os.listdir("/proc/self/fd"):
+    for entry in list(Path("/proc/self/fd").iterdir()):
         try:
-            target = os.readlink(f"/proc/self/fd/{entry}")
+            target = str(entry.readlink())
         except FileNotFoundError:  # the one that listed them
             continue
         if target.startswith(_OURS):
-            found.add(f"{entry} -> {target}")
+            found.add(f"{entry.name} -> {target}")
     return found
 
 

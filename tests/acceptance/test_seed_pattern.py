@@ -1,7 +1,7 @@
 """The two listings of the seed, as they would be written for Ray, with nothing changed but the import.
 
-A worker pulls work from a queue actor and computes on it: once waiting for each item, once with the next request
-under way while it computes. The queue ends with a sentinel, so that the programs end.
+A worker pulls work from a queue actor and computes on it: once waiting for each item, once with the next
+request under way while it computes. The queue ends with a sentinel, so that the programs end.
 """
 
 from __future__ import annotations
@@ -103,5 +103,5 @@ def test_as_a_script(worker: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("worker", [BLOCKING, OVERLAPPING], ids=["blocking", "overlapping"])
 def test_in_this_process(worker: str, capsys: pytest.CaptureFixture[str]) -> None:
     program = COMMON.format(ray="pullahead") + worker + MAIN
-    exec(compile(program, "<seed>", "exec"), {"__name__": "__main__"})  # noqa: S102  as a notebook runs its cells
+    exec(compile(program, "<seed>", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == "True\nTrue\nTrue\n"

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conformance.cast import Arrays, Caller
 
 from pullahead import actors
-from tests.conformance.cast import Arrays, Caller
 
 BIG = 1_000_000  # 8 MB of float64
 
@@ -35,7 +35,14 @@ def test_many_parts_in_one_message() -> None:
 
 def test_arrays_of_every_layout() -> None:
     square = np.arange(40_000.0).reshape(200, 200)
-    values = [square, square.T, square[::2, ::3], np.asfortranarray(square), square.astype(">f4"), np.empty((0, 5))]
+    values = [
+        square,
+        square.T,
+        square[::2, ::3],
+        np.asfortranarray(square),
+        square.astype(">f4"),
+        np.empty((0, 5)),
+    ]
     back = actors.get(Arrays.remote().echo.remote(values))
     for sent, received in zip(values, back, strict=True):
         assert (sent.dtype, sent.shape) == (received.dtype, received.shape)
@@ -84,7 +91,6 @@ def test_a_large_result_is_passed_on_by_ref() -> None:
 
 
 def test_a_large_array_in_the_constructor() -> None:
-    @actors.remote
     class Model:
         def __init__(self, weights: Any) -> None:
             self.weights = weights
@@ -92,7 +98,7 @@ def test_a_large_array_in_the_constructor() -> None:
         def total(self) -> float:
             return float(self.weights.sum())
 
-    assert actors.get(Model.remote(np.ones(BIG)).total.remote()) == BIG
+    assert actors.get(actors.remote(Model).remote(np.ones(BIG)).total.remote()) == BIG
 
 
 def test_a_message_reuses_the_memory_of_the_one_before() -> None:

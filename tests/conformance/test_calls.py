@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.conformance.cast import BadStart, Caller, Counter, Faulty, OddError
 
 from pullahead import actors
 from pullahead.errors import RemoteError, RemoteTraceback
-from tests.conformance.cast import BadStart, Caller, Counter, Faulty, OddError
 
 
 def test_calls_from_one_caller_run_in_order() -> None:
@@ -75,7 +75,7 @@ def test_methods_and_classes_are_not_called_directly() -> None:
 def test_an_actor_class_is_no_base() -> None:
     with pytest.raises(TypeError, match=r"Counter.wrapped"):
 
-        class Special(Counter):  # type: ignore[valid-type,misc]  # it is an object, and that is the point
+        class Special(Counter):  # type: ignore[valid-type,misc]  # an object is no base, and that is the point
             pass
 
 
@@ -118,7 +118,7 @@ def test_an_exception_that_cannot_be_pickled_arrives_as_text() -> None:
 
 def test_a_result_that_cannot_be_pickled_is_an_error_of_the_call() -> None:
     faulty = Faulty.remote()
-    with pytest.raises(TypeError, match="cannot pickle '_thread.lock' object") as caught:
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock' object") as caught:
         actors.get(faulty.unpicklable_result.remote())
     assert caught.value.__notes__ == ["the result of unpicklable_result cannot be sent"]
     assert actors.get(faulty.sleep.remote(0)) == "slept"
@@ -127,7 +127,7 @@ def test_a_result_that_cannot_be_pickled_is_an_error_of_the_call() -> None:
 def test_an_argument_that_cannot_be_pickled_is_refused_by_the_sender() -> None:
     import threading
 
-    with pytest.raises(TypeError, match="cannot pickle '_thread.lock' object"):
+    with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock' object"):
         Counter.remote().echo.remote(threading.Lock())
 
 
@@ -147,7 +147,8 @@ def test_a_constructors_exception_is_raised_by_every_call() -> None:
 
 def test_values_of_all_kinds_come_back_equal() -> None:
     counter = Counter.remote()
-    values = [None, 1, "x", b"y" * 100_000, {"a": [1, 2]}, (1, frozenset({2})), 1 << 100, bytearray(b"z"), {3: None}]
+    values: list[Any] = [None, 1, "x", b"y" * 100_000, {"a": [1, 2]}, (1, frozenset({2})), 1 << 100]
+    values += [bytearray(b"z"), {3: None}, True, 1.5, 2j, "__main__", object, float("inf"), "\udc80"]
     assert actors.get([counter.echo.remote(value) for value in values]) == values
 
 
@@ -159,24 +160,23 @@ def test_functions_that_pickle_refuses_are_sent_by_value() -> None:
 def test_a_class_defined_in_a_function_can_be_an_actor() -> None:
     factor = 3
 
-    @actors.remote
     class Local:
         def triple(self, x: int) -> int:
             return factor * x
 
-    assert actors.get(Local.remote().triple.remote(5)) == 15
+    assert actors.get(actors.remote(Local).remote().triple.remote(5)) == 15
 
 
 def test_an_actor_class_can_be_named_inside_itself() -> None:
-    @actors.remote
-    class Node:
+    class Plain:
         def __init__(self, depth: int) -> None:
             self.depth = depth
 
         def count(self) -> Any:
-            return 1 if self.depth == 0 else 1 + actors.get(Node.remote(self.depth - 1).count.remote())
+            return 1 if self.depth == 0 else 1 + actors.get(node.remote(self.depth - 1).count.remote())
 
-    assert actors.get(Node.remote(2).count.remote()) == 3
+    node = actors.remote(Plain)
+    assert actors.get(node.remote(2).count.remote()) == 3
 
 
 def test_calls_whose_refs_are_dropped_still_run() -> None:

@@ -7,9 +7,6 @@ import time
 from typing import Any
 
 import pytest
-
-from pullahead import actors
-from pullahead.errors import GetTimeoutError
 from tests.conformance.cast import (
     AsyncGrouped,
     AsyncMeeting,
@@ -21,6 +18,9 @@ from tests.conformance.cast import (
     Surroundings,
     ThreadedMeeting,
 )
+
+from pullahead import actors
+from pullahead.errors import GetTimeoutError
 
 
 def test_calls_run_on_the_main_thread() -> None:
@@ -102,7 +102,7 @@ def test_a_method_of_an_undeclared_group_is_refused() -> None:
         @actors.method(concurrency_group="missing")
         def run(self) -> None: ...
 
-    with pytest.raises(ValueError, match="method run of .*Undeclared names the concurrency group 'missing'"):
+    with pytest.raises(ValueError, match=r"method run of .*Undeclared names the concurrency group 'missing'"):
         actors.remote(Undeclared).remote()
 
 

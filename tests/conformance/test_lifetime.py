@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conformance.cast import Caller, Counter, Faulty, Surroundings
 
 from pullahead import actors
 from pullahead.errors import ActorDiedError, PullaheadError
-from tests.conformance.cast import Caller, Counter, Faulty, Surroundings
 
 
 def test_named_actors() -> None:
@@ -98,7 +98,7 @@ def test_kill() -> None:
         assert str(error) == f"actor Faulty 'victim' (pid {pid}) died: killed by SIGKILL, by kill()"
     actors.kill(faulty)
     with pytest.raises(TypeError, match="needs an actor handle"):
-        actors.kill(pid)  # type: ignore[arg-type]  # that is the mistake
+        actors.kill(pid)
     with pytest.raises(ValueError, match="no_restart must be True"):
         actors.kill(faulty, no_restart=False)
 
@@ -108,7 +108,7 @@ def test_an_actor_can_kill_and_see_deaths() -> None:
     actors.get(killer.me.remote(victim))
     assert actors.get(killer.add.remote()) == 1
     actors.get(killer.kill.remote(victim))
-    with pytest.raises(ActorDiedError, match="Counter .* by kill"):
+    with pytest.raises(ActorDiedError, match=r"Counter .* by kill"):
         actors.get(killer.add.remote())
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.conformance.cast import Counter
 
 from pullahead import actors
-from tests.conformance.cast import Counter
 
 
 def test_a_function_is_pointed_to_map() -> None:
@@ -27,7 +27,11 @@ def test_a_function_is_pointed_to_map() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"max_concurency": 2}, TypeError, "unknown option 'max_concurency'; did you mean 'max_concurrency'?"),
+        (
+            {"max_concurency": 2},
+            TypeError,
+            "unknown option 'max_concurency'; did you mean 'max_concurrency'?",
+        ),
         ({"resources": {}}, TypeError, "Known: concurrency_groups, get_if_exists, lifetime, max_concurrency"),
         ({"env_vars": {}}, TypeError, "unknown option 'env_vars'"),
         ({"max_restarts": 1}, ValueError, "max_restarts must be 0"),

@@ -10,10 +10,10 @@ import time
 from typing import Any
 
 import pytest
+from tests.conformance.cast import Caller, Counter, Faulty, Mailbox, OddError
 
 from pullahead import actors
 from pullahead.errors import ActorDiedError, GetTimeoutError, ObjectLostError
-from tests.conformance.cast import Caller, Counter, Faulty, Mailbox, OddError
 
 
 def test_get_one_some_none() -> None:

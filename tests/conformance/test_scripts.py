@@ -80,7 +80,7 @@ def test_a_script_on_standard_input() -> None:
 
 
 def test_a_prompt(tmp_path: Path) -> None:
-    lines = []
+    lines: list[str] = []
     for line in BODY.splitlines():
         # A block ends with an empty line on a prompt.
         if lines and lines[-1].startswith((" ", "    ")) and line and not line.startswith((" ", "except")):
@@ -127,7 +127,9 @@ def test_a_module_beside_the_script(tmp_path: Path) -> None:
         "        return len(mine.BUILT), type(self) is mine.Mine.wrapped\n"
     )
     script = tmp_path / "script.py"
-    script.write_text("import mine, pullahead.actors as pa\nprint(pa.get(mine.Mine.remote().built.remote()))\n")
+    script.write_text(
+        "import mine\nfrom pullahead import actors\nprint(actors.get(mine.Mine.remote().built.remote()))\n"
+    )
     done = run([str(script)], cwd=Path("/"))
     assert (done.stdout, done.stderr, done.returncode) == ("(1, True)\n", "", 0)
 

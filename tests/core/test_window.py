@@ -7,13 +7,13 @@ import pytest
 from pullahead.core.window import LIMIT, Window
 
 
-@pytest.mark.parametrize(("workers", "unit", "size"), [(1, 1, 8), (2, 1, 8), (3, 1, 12), (2, 16, 128)])
+@pytest.mark.parametrize(("workers", "unit", "size"), [(1, 1, 8), (2, 1, 16), (3, 1, 24), (2, 16, 256)])
 def test_it_starts_at_a_few_items_or_batches_per_worker(workers: int, unit: int, size: int) -> None:
     assert Window(workers, unit).size == size
 
 
 def test_room_is_what_is_not_inside() -> None:
-    window = Window(2)
+    window = Window(1)
     window.submitted(5)
     assert (window.inside, window.room) == (5, 3)
     window.submitted(3)
@@ -23,24 +23,31 @@ def test_room_is_what_is_not_inside() -> None:
 
 
 def test_it_doubles_when_it_alone_kept_workers_waiting() -> None:
-    window = Window(2)
+    window = Window(1)
     window.submitted(8)
     assert window.starved(unread=0)
     assert (window.size, window.room) == (16, 8)
 
 
 def test_it_stays_while_there_is_room_the_source_is_the_slow_one() -> None:
-    window = Window(2)
+    window = Window(1)
     window.submitted(7)
     assert not window.starved(unread=0)
     assert window.size == 8
 
 
 def test_it_stays_while_results_wait_for_the_user() -> None:
-    window = Window(2)
+    window = Window(1)
     window.submitted(8)
-    assert not window.starved(unread=1)
+    assert not window.starved(unread=4)
     assert window.size == 8
+
+
+def test_it_grows_although_the_user_is_a_little_late() -> None:
+    window = Window(1)
+    window.submitted(8)
+    assert window.starved(unread=3)
+    assert window.size == 16
 
 
 def test_it_grows_to_its_limit_and_no_further() -> None:
@@ -54,8 +61,8 @@ def test_it_grows_to_its_limit_and_no_further() -> None:
 
 def test_the_limit_never_cuts_what_the_workers_hold() -> None:
     window = Window(16, unit=4, limit=10)
-    assert (window.size, window.room) == (256, 256)
-    window.submitted(256)
+    assert (window.size, window.room) == (512, 512)
+    window.submitted(512)
     assert not window.starved(unread=0)
 
 

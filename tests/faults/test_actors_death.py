@@ -6,15 +6,16 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.conformance.cast import Arrays, Caller, Counter, Faulty, Mailbox
+from tests.faults.procs import until
 
 from pullahead import actors
 from pullahead.errors import ActorDiedError, ObjectLostError
-from tests.conformance.cast import Arrays, Caller, Counter, Faulty, Mailbox
-from tests.faults.procs import until
 
 AT_ONCE = 1.0  # seconds; a notice takes a millisecond
 
@@ -90,7 +91,6 @@ def test_the_caller_dies_before_the_reply() -> None:
     box = Mailbox.remote()
     caller = Caller.remote()
 
-    @actors.remote
     class Waiter:
         def take(self, box: Any) -> Any:
             return actors.get(box.take.remote())
@@ -98,7 +98,7 @@ def test_the_caller_dies_before_the_reply() -> None:
         def pid(self) -> int:
             return os.getpid()
 
-    waiter: Any = Waiter.remote()
+    waiter = actors.remote(Waiter).remote()
     os_pid = actors.get(waiter.pid.remote())
     waiter.take.remote(box)
     until(lambda: False, 0.05)  # let it ask
@@ -125,7 +125,7 @@ def test_a_burst_of_deaths() -> None:
 
 
 def test_sys_exit_waits_for_what_was_answered() -> None:
-    arrays_and_exit = _LargeReplies.remote()
+    arrays_and_exit = actors.remote(LargeReplies).remote()
     refs = [arrays_and_exit.large.remote() for _ in range(20)]
     dying = arrays_and_exit.exit.remote()
     assert [len(value) for value in actors.get(refs)] == [30_000] * 20
@@ -133,8 +133,7 @@ def test_sys_exit_waits_for_what_was_answered() -> None:
         actors.get(dying)
 
 
-@actors.remote
-class _LargeReplies:
+class LargeReplies:
     def large(self) -> bytes:
         return b"x" * 30_000
 
@@ -143,8 +142,8 @@ class _LargeReplies:
 
 
 def _shared_kilobytes() -> int:
-    with open("/proc/meminfo") as meminfo:
-        return next(int(line.split()[1]) for line in meminfo if line.startswith("Shmem:"))
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Shmem:"))
 
 
 def test_a_killed_receiver_and_a_killed_sender_leak_no_memory() -> None:
@@ -205,7 +204,7 @@ def test_a_sender_waits_for_a_slow_receiver_instead_of_filling_memory() -> None:
 
     def send() -> None:
         for i in range(1000):
-            slow.noop.remote(b"x" * 20_000) if hasattr(slow, "noop") else slow.sleep.remote(seconds=Padded(0))
+            slow.sleep.remote(Padded(0))
             sent.append(i)
 
     thread = threading.Thread(target=send)

@@ -9,14 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.faults.procs import alive, driver, kill_tagged, read_pids, tagged, until
 
 # Seconds, as promised: on a machine that has a core to spare. On a crowded one everything takes its turn.
 LIMIT = 1.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
-# Actors in every state: idle, computing, blocked, with a large array on both sides, with a process and a fork of
-# their own, and one that was created by another.
+# Actors in every state: idle, computing, blocked, with a large array on both sides, with a process and a fork
+# of their own, and one that was created by another.
 DRIVER = """
 import os, signal, subprocess, sys, time
 import numpy as np
@@ -49,7 +48,7 @@ class Worker:
 
 workers = [Worker.remote() for _ in range(5)]
 pids = pa.get([w.pid.remote() for w in workers])
-pids += [pa.get(workers[0].popen.remote()), pa.get(workers[1].fork.remote()), pa.get(workers[2].child.remote())]
+pids += pa.get([workers[0].popen.remote(), workers[1].fork.remote(), workers[2].child.remote()])
 kept = pa.get(workers[3].keep.remote(np.ones(1_000_000)))
 shared = pa.put(np.ones(1_000_000))
 pending = [workers[3].spin.remote(), workers[4].sleep.remote()]
@@ -58,10 +57,9 @@ print(*pids, flush=True)
 
 
 def _memory_of(pids: list[int]) -> list[str]:
-    return [
-        line for pid in pids if Path(f"/proc/{pid}").exists() for line in Path(f"/proc/{pid}/maps").read_text().splitlines()
-        if "pullahead" in line
-    ]  # fmt: skip
+    maps = [Path(f"/proc/{pid}/maps") for pid in pids]
+    lines = [line for path in maps if path.exists() for line in path.read_text().splitlines()]
+    return [line for line in lines if "pullahead" in line]
 
 
 def _files() -> set[str]:
@@ -143,7 +141,8 @@ for call in (lambda: pending[0], lambda: pending[1], lambda: workers[0].pid.remo
     except ActorDiedError as error:
         print(error)
 assert until(lambda: not any(alive(pid) for pid in pids[:5]), 1.0)
-for failing in (lambda: Worker.remote(), lambda: pa.get_actor("x"), lambda: Worker.options(name="x").remote()):
+named = Worker.options(name="x")
+for failing in (lambda: Worker.remote(), lambda: pa.get_actor("x"), lambda: named.remote()):
     try:
         failing()
     except PullaheadError as error:

@@ -7,19 +7,20 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conformance.cast import Counter, Mailbox
 
 from pullahead import actors
-from tests.conformance.cast import Counter, Mailbox
 
 
 def in_fork(work: Any) -> str:
     """Run `work()` in a fork of this process and return what it said."""
     reader, writer = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on: threads and forks; that is the test
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads and forks: that is the test
         pid = os.fork()
     if pid == 0:
         try:
@@ -42,15 +43,10 @@ def test_a_fork_of_the_driver_has_no_engine_and_disturbs_nothing() -> None:
 
     def child() -> str:
         assert actors.api.running_engine() is None
-        left = [os.readlink(f"/proc/self/fd/{n}") for n in range(3, 200) if os.path.exists(f"/proc/self/fd/{n}")]
+        left = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists()]
         assert not [name for name in left if name.startswith(("anon_inode:[event", "socket:"))], left
-        assert actors.get.__module__
-        return f"{known.take()} {_error(lambda: pending.future().result(0.01))} {_error(lambda: wait(pending))}"
-
-    def wait(ref: Any) -> Any:
-        from pullahead.actors.local.waiting import wait_for_one
-
-        return wait_for_one(ref, None)
+        late = _error(lambda: pending.future().result(0.01))
+        return f"{actors.get(known)} {late} {_error(lambda: actors.get(pending))}"
 
     assert in_fork(child) == "1 TimeoutError PullaheadError"
     assert actors.get(counter.add.remote()) == 2
@@ -97,12 +93,14 @@ assert os.waitpid(pid, 0)[1] == 0
 print(pa.get(a.f.remote()))
 """
     done = subprocess.run(
-        [sys.executable, "-W", "error::ResourceWarning", "-c", source], capture_output=True, text=True, timeout=30
+        [sys.executable, "-W", "error::ResourceWarning", "-c", source],
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
-@actors.remote
 class Forking:
     """Forks while it serves."""
 
@@ -124,7 +122,7 @@ class Forking:
 
 
 def test_actors_may_fork() -> None:
-    forking = Forking.remote()
+    forking = actors.remote(Forking).remote()
     for _ in range(3):
         assert actors.get(forking.fork.remote()) == 7
         assert actors.get(forking.ping.remote()) == "pong"

@@ -243,7 +243,7 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
         raise TypeError(f"kill() needs an actor handle, got {type(actor).__name__}")
     if not no_restart:
         raise ValueError("no_restart must be True: an actor on one machine is not restarted")
-    actor._engine.kill(actor._token)
+    actor._actor_engine.kill(actor._actor_token)
 
 
 def get_actor(name: str) -> ActorHandle:

@@ -187,34 +187,36 @@ class _Configured:
 class ActorHandle:
     """An actor, seen from anywhere: `handle.method.remote(...)` calls it. It can be pickled."""
 
+    # Names that no method of a user's class is likely to have: they would hide it.
+
     def __init__(self, engine: Engine, token: Any, spec: ClassSpec, name: str | None) -> None:
-        self._engine, self._token, self._spec, self._name = engine, token, spec, name
+        self._actor_engine, self._actor_token, self._actor_spec, self._actor_name = engine, token, spec, name
 
     def __getattr__(self, name: str) -> RemoteMethod:
         try:
-            spec = self.__dict__["_spec"]
+            spec = self.__dict__["_actor_spec"]
             entry = spec.methods[name]
         except KeyError:
-            owner = self.__dict__["_spec"].name if "_spec" in self.__dict__ else "ActorHandle"
+            owner = self.__dict__["_actor_spec"].name if "_actor_spec" in self.__dict__ else "ActorHandle"
             raise AttributeError(f"actor {owner} has no method {name!r}") from None
-        bound = RemoteMethod(self._engine, self._token, spec, entry, entry.group)
+        bound = RemoteMethod(self._actor_engine, self._actor_token, spec, entry, entry.group)
         self.__dict__[name] = bound
         return bound
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return restore_handle, (self._token, self._spec, self._name)
+        return restore_handle, (self._actor_token, self._actor_spec, self._actor_name)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ActorHandle) and bool(self._token == other._token)
+        return isinstance(other, ActorHandle) and bool(self._actor_token == other._actor_token)
 
     def __hash__(self) -> int:
-        return hash(self._token)
+        return hash(self._actor_token)
 
     def __dir__(self) -> list[str]:
-        return sorted(self._spec.methods)
+        return sorted(self._actor_spec.methods)
 
     def __repr__(self) -> str:
-        return f"ActorHandle({label(self._spec, self._name)}, {self._token})"
+        return f"ActorHandle({label(self._actor_spec, self._actor_name)}, {self._actor_token})"
 
 
 def restore_handle(token: Any, spec: ClassSpec, name: str | None) -> ActorHandle:

@@ -7,10 +7,11 @@ round trip and on the items: so it is found, not set.
 
 Rules:
 1. It starts at a few items per worker.
-2. It doubles when the queue starved although the user's loop was waiting for results: then the window, and
-   nobody else, kept the workers from working.
-3. It stays when the user's loop is the slow one (finished results wait for it): more items in the system
-   would only be more memory.
+2. It doubles when the queue starved although the user's loop keeps up: then the window, and nobody else,
+   kept the workers from working.
+3. It stays when the user's loop is the slow one, that is, when half of the window or more is finished
+   results that wait for it: more items in the system would only be more memory. A few that wait say
+   nothing; on a busy machine the loop's thread may be late by some milliseconds.
 4. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
 """
 
@@ -23,7 +24,7 @@ LIMIT: Final = 65536
 #: With results in order, one slow item holds back all that come after it: bound how many can wait for it.
 ORDERED_LIMIT: Final = 8192
 
-_PER_WORKER: Final = 4  # running, in hand, asked for, and one on its way from the caller
+_PER_WORKER: Final = 8  # running, in hand, asked for, on their way from and to the caller
 
 
 @final
@@ -33,7 +34,7 @@ class Window:
     __slots__ = ("_limit", "inside", "size")
 
     def __init__(self, workers: int, unit: int = 1, limit: int = LIMIT) -> None:
-        self.size = max(_PER_WORKER * workers * unit, 8)
+        self.size = _PER_WORKER * workers * unit
         self._limit = max(limit, self.size)
         self.inside = 0
 
@@ -55,7 +56,7 @@ class Window:
         Args:
             unread: results that the user's loop could take at once.
         """
-        if self.room or unread or self.size >= self._limit:
+        if self.room or 2 * unread >= self.size or self.size >= self._limit:
             return False
         self.size = min(self._limit, self.size * 2)
         return True

@@ -152,11 +152,12 @@ class Calls:
 
     def exit(self, error: BaseException) -> Never:
         """End the process as the exception says: SystemExit with its code, KeyboardInterrupt as by Ctrl-C."""
-        self._runtime.flush(1.0)
+        self._runtime.peers.flush(1.0)
         code = getattr(error, "code", None)
         if isinstance(error, KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGINT)
+            signal.pause()
         if not isinstance(code, (int, type(None))):
             sys.stderr.write(f"{code}\n")
             code = 1

@@ -44,7 +44,7 @@ def run(birth: Birth, environment: dict[str, str]) -> Never:
         runtime = Runtime(birth.process, birth.serial_number, socket.socket(fileno=birth.hub_fd), _hub_gone)
         api.set_engine(LocalEngine(runtime, None))
         host = Host(runtime, birth.creator, environment)
-        runtime.link(birth.creator, socket.socket(fileno=birth.creator_fd))
+        runtime.peers.link(birth.creator, socket.socket(fileno=birth.creator_fd))
         runtime.loop.start()
         host.run()
     except BaseException:  # noqa: BLE001  nobody is above us: the fork server's code must not run here

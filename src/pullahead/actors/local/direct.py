@@ -17,8 +17,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pullahead.actors.local import kinds
+from pullahead.actors.local.descriptors import FD_SPACE
 from pullahead.actors.local.io import READ
-from pullahead.actors.local.wire import CHUNK, FD_SPACE, FIXED
+from pullahead.actors.local.wire import CHUNK, FIXED
 
 if TYPE_CHECKING:
     from pullahead.actors.local.objects import LocalRef

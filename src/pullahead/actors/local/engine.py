@@ -20,6 +20,7 @@ from pullahead.actors import api
 from pullahead.actors.classes import ActorClass, ActorHandle, label
 from pullahead.actors.local import kinds, objects
 from pullahead.actors.local import payload as payloads
+from pullahead.actors.local.descriptors import socket_pair
 from pullahead.actors.local.kinds import PENDING, READY
 from pullahead.actors.local.launch import ForkServer
 from pullahead.actors.local.objects import LocalRef
@@ -27,7 +28,6 @@ from pullahead.actors.local.payload import PLAIN, Payload, dumps_plain
 from pullahead.actors.local.runtime import Runtime
 from pullahead.actors.local.slabs import INLINE, seal
 from pullahead.actors.local.waiting import wait_for_some
-from pullahead.actors.local.wire import socket_pair
 from pullahead.actors.options import Options, unknown_option
 from pullahead.actors.refs import ObjectRef
 from pullahead.actors.signatures import ClassSpec
@@ -69,18 +69,19 @@ class LocalEngine:
         args, kwargs, dependencies = take_out_refs(args, kwargs)
         target = actor_class.reference() or actor_class.wrapped
         payload = payloads.dumps((target, args, kwargs, dependencies), by_value=True)
-        runtime.labels[process] = label(spec, options.name)
+        runtime.peers.labels[process] = label(spec, options.name)
         ours, theirs = socket_pair()
-        channel = runtime.link(process, ours)
+        channel = runtime.peers.link(process, ours)
         limits = (options.max_concurrency, options.concurrency_groups, spec.is_async)
         prefix = (_world(options), limits, _places(payload, dependencies))
         runtime.ship(channel, kinds.CREATE, 0, 0, prefix, payload)
-        head = (process, runtime.labels[process], options.name, options.get_if_exists, options.num_gpus)
+        head = (process, runtime.peers.labels[process], options.name, options.get_if_exists, options.num_gpus)
         if options.name is None:
-            runtime.hub.send(kinds.SPAWN, 0, head=head, fds=(theirs.detach(),))
+            runtime.hub.tell(kinds.SPAWN, head=head, fds=(theirs.detach(),))
             return handle
+        runtime.check_may_block()
         written = bytes(payloads.dumps(handle).data)
-        flag, found = runtime.ask_hub(kinds.SPAWN, head, written, (theirs.detach(),))
+        flag, found = runtime.hub.ask(kinds.SPAWN, head, written, (theirs.detach(),))
         if flag == kinds.STARTED:
             return handle
         runtime.forget(process)
@@ -147,13 +148,14 @@ class LocalEngine:
 
     def kill(self, token: Any) -> None:
         """End an actor's process."""
-        self.runtime.mute(token)
-        self.runtime.hub.send(kinds.KILL, token)
+        self.runtime.peers.mute(token)
+        self.runtime.hub.tell(kinds.KILL, token)
 
     def find(self, name: str) -> ActorHandle:
         """Find a named actor."""
         self._check_running()
-        flag, found = self.runtime.ask_hub(kinds.LOOKUP, (name,))
+        self.runtime.check_may_block()
+        flag, found = self.runtime.hub.ask(kinds.LOOKUP, (name,))
         if flag == kinds.UNKNOWN:
             raise ValueError(f"there is no actor named {name!r}")
         handle: ActorHandle = payloads.loads(Payload(found))
@@ -166,7 +168,7 @@ class LocalEngine:
         if self.runtime.closed:
             return
         self.runtime.closing = True
-        self.runtime.hub.send(kinds.SHUTDOWN)
+        self.runtime.hub.tell(kinds.SHUTDOWN)
         self._fork_server.wait()
         self.runtime.close()
         _drivers.discard(self)
@@ -180,7 +182,7 @@ class LocalEngine:
     def _check_running(self) -> None:
         if self.runtime.closed:
             raise PullaheadError("this engine was shut down, or belongs to the process that forked")
-        if self.runtime.hub.ended:
+        if self.runtime.hub.channel.ended:
             raise PullaheadError("the fork server ended: no actor can be started or found; call shutdown()")
 
 
@@ -212,7 +214,11 @@ def _places(payload: Payload, dependencies: _Dependencies) -> tuple[int, ...] | 
 
 def _world(options: Options) -> tuple[Any, ...]:
     """Describe what a new process must look like before the user's class is imported."""
-    return str(Path.cwd()), list(sys.path), list(sys.argv), dict(os.environ), options.env_vars
+    try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:  # it was removed
+        folder = ""
+    return folder, list(sys.path), list(sys.argv), dict(os.environ), options.env_vars
 
 
 _drivers: set[LocalEngine] = set()
@@ -227,6 +233,7 @@ def start(**options: Any) -> LocalEngine:
     fork_server = ForkServer()
     runtime = Runtime(fork_server.driver, 0, fork_server.sock, Runtime.on_hub_gone)
     engine = LocalEngine(runtime, fork_server)
+    runtime.loop.on_crash = runtime.on_crash
     runtime.loop.start()
     _drivers.add(engine)
     return engine

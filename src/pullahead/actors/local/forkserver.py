@@ -32,46 +32,18 @@ import socket
 import sys
 import time
 import types
-from dataclasses import dataclass, field
 from typing import Any, Never, final
 
 from pullahead.actors.local import child, gpus, kinds, system
+from pullahead.actors.local.descriptors import socket_pair
 from pullahead.actors.local.io import Loop
-from pullahead.actors.local.wire import Channel, Frame, Handler, socket_pair
+from pullahead.actors.local.members import Member, Tables
+from pullahead.actors.local.wire import Channel, Frame, Handler
 
 __all__ = ["main"]
 
 # What children would otherwise import, each for itself: to unpickle a class of `__main__`.
 _PRELOADED = ("cloudpickle",)
-
-
-@final
-@dataclass(slots=True, eq=False)
-class Member:
-    """A living process of this run."""
-
-    process: int
-    serial_number: int
-    label: str
-    pid: int
-    channel: Channel
-    name: str | None = None
-    handle: bytes = b""
-    devices: gpus.Grant | None = None
-    detail: str = ""
-
-
-@final
-@dataclass(slots=True)
-class Tables:
-    """What the fork server knows."""
-
-    members: dict[int, Member] = field(default_factory=dict)  # by process number
-    pids: dict[int, Member] = field(default_factory=dict)
-    names: dict[str, Member] = field(default_factory=dict)
-    dead: dict[int, tuple[Any, ...]] = field(default_factory=dict)
-    expected: dict[int, list[tuple[Member, int]]] = field(default_factory=dict)  # callers of the unborn
-    serials: set[int] = field(default_factory=set)  # serial numbers of the living
 
 
 @final
@@ -95,21 +67,16 @@ class Hub:
         return Channel(sock, process, self.loop, self._handlers, self._on_end)
 
     def _join(self, member: Member) -> Member:
-        tables = self._tables
-        tables.members[member.process] = tables.pids[member.pid] = member
-        tables.serials.add(member.serial_number)
-        if member.name is not None:
-            tables.names[member.name] = member
-        for caller, fd in tables.expected.pop(member.process, ()):
+        """Let a process in, and hand over the channels that others opened before it was born."""
+        for caller, fd in self._tables.add(member):
             member.channel.send(kinds.ACCEPT, caller.process, fds=(fd,))
         return member
 
     # watching
 
     def _watch_driver(self, pid: int) -> None:
-        with contextlib.suppress(
-            AttributeError, ProcessLookupError
-        ):  # macOS has no pidfd: the end of the channel must do
+        # macOS has no pidfd: there the end of the channel must do.
+        with contextlib.suppress(AttributeError, ProcessLookupError):
             self._pidfd = os.pidfd_open(pid)
             self.loop.watch(self._pidfd, lambda _events: self._end())
         if os.getppid() != pid:  # it ended before we watched
@@ -220,7 +187,7 @@ class Hub:
         if member is None or member is self._driver:
             return
         member.detail = "by kill()"
-        self._release_name(member)  # at once: a new actor may take it
+        self._tables.release_name(member)  # at once: a new actor may take it
         self._kill(member)
 
     def _on_lookup(self, channel: Channel, frame: Frame) -> None:
@@ -241,9 +208,7 @@ class Hub:
         tables = self._tables
         del tables.pids[member.pid]  # first: its pid may be another's from now on
         member.channel.pump()  # what it asked for before it died
-        del tables.members[member.process]
-        tables.serials.discard(member.serial_number)
-        self._release_name(member)
+        tables.remove(member)
         if member.devices is not None:
             self._devices.give_back(member.devices)
         member.channel.close()
@@ -254,10 +219,6 @@ class Hub:
     def _kill(self, member: Member) -> None:
         if self._tables.pids.get(member.pid) is member:
             system.kill(member.pid)
-
-    def _release_name(self, member: Member) -> None:
-        if member.name is not None and self._tables.names.get(member.name) is member:
-            del self._tables.names[member.name]
 
     def _die(self, process: int, notice: tuple[Any, ...]) -> None:
         self._tables.dead[process] = notice

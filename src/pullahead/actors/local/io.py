@@ -52,6 +52,7 @@ class Loop:
         self.ident = 0
         self.closed = False
         self.idle_queue: deque[Any] | None = None  # the queue of a main thread that waits here; see `_woken`
+        self.on_crash: Callable[[], None] = lambda: os._exit(1)
         self.turns = 0  # calls that a main thread which waits here has begun; see guard.py
         self.guard: Guard | None = None
         self.epoll = select.epoll()
@@ -74,10 +75,14 @@ class Loop:
         """Be the I/O thread."""
         self.ident = threading.get_ident()
         self.readers.add(self.ident)
-        while not self.closed:
-            if self.guard is not None:
-                self.guard.run()
-            self.poll()
+        try:
+            while not self.closed:
+                if self.guard is not None:
+                    self.guard.run()
+                self.poll()
+        except Exception:  # noqa: BLE001  a bug of ours: a process that cannot hear must say so, and not hang
+            traceback.print_exc()
+            self.on_crash()
 
     def cover(self) -> None:
         """Make sure that somebody reads while this thread waits for what was received."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from pullahead.actors.local import kinds
-from pullahead.actors.local.wire import socket_pair
+from pullahead.actors.local.descriptors import socket_pair
 from pullahead.errors import PullaheadError
 
 __all__ = ["ForkServer"]

@@ -150,7 +150,7 @@ class LocalRef(ObjectRef):
             return self.value
 
     def keep(self) -> None:
-        """Keep the encoded form for others, from now on."""
+        """Keep the encoded form for others, from now on. Before the ref is sent anywhere."""
         with _lock:
             self.kept = True
             value = self.value
@@ -226,6 +226,9 @@ class BorrowedRef(LocalRef):
         if not asked:
             self.runtime.objects.fetch(self)
         return True
+
+    def keep(self) -> None:
+        """Do nothing: others get it from the owner."""
 
     def __del__(self) -> None:
         count, self.count = self.count, 0

@@ -47,7 +47,6 @@ class Objects:
     def share(self, ref: LocalRef, process: int) -> None:
         """Count a ref that is about to be sent to a process."""
         if ref.owner == self._runtime.me:
-            ref.keep()
             self._lend(ref, process)
         else:
             channel = self._runtime.channel_to(ref.owner)

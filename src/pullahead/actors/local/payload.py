@@ -85,6 +85,8 @@ def dumps(value: Any, by_value: bool = False) -> Payload:
         _collecting.refs = outer
     if refs:  # a second attempt at pickling has met them again
         refs = list(dict.fromkeys(refs))
+        for ref in refs:
+            ref.keep()  # here, in the user's thread: the thread that reads must not pickle what users made
     return Payload(data, [buffer.raw() for buffer in buffers] if buffers else (), refs)
 
 

@@ -1,43 +1,34 @@
-"""One process in the net of peers: its channels, its calls, and the deaths of others.
+"""One process of a run, driver or actor: it sends calls and values, and takes what comes back.
 
-Rules
------
-1. What this process sends to another goes over one channel: the one it opened, or the one that it was
-   offered first. So calls from one caller arrive in order, and a release never overtakes a share.
-2. Opening never waits: this end is used at once, the other end goes to the peer through the fork server.
-3. Only the fork server says that a process is dead. An end of file says nothing (a fork made by user code may
-   hold the socket open, and the exit code is not known yet), and neither does EPIPE.
-4. A death is judged when the notice has come and the channel has been read to its end: a reply that was sent
-   before the death counts.
+The parts: `peers` has the channels and judges deaths, `hub` is the line to the fork server, `objects` counts
+refs, `loop` reads. This is where they meet.
 """
 
 from __future__ import annotations
 
 import itertools
 import socket
-import threading
-import time
 from collections.abc import Callable
 from typing import Any, final
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
+from pullahead.actors.local.hubline import HubLine
 from pullahead.actors.local.io import Loop
 from pullahead.actors.local.kinds import FAILED, READY
 from pullahead.actors.local.objects import LocalRef
 from pullahead.actors.local.ownership import Objects
 from pullahead.actors.local.payload import Payload
-from pullahead.actors.local.slabs import INLINE, Budget, Slabs
-from pullahead.actors.local.wire import Channel, Frame, Handler, socket_pair
-from pullahead.errors import ActorDiedError, ProtocolError, PullaheadError
+from pullahead.actors.local.peers import Peers
+from pullahead.actors.local.slabs import INLINE
+from pullahead.actors.local.wire import Channel, Frame, Handler
+from pullahead.errors import ProtocolError, PullaheadError
 
 __all__ = ["Runtime"]
 
 
 def _unexpected(channel: Channel, frame: Frame) -> None:
-    raise ProtocolError(
-        f"process {channel.peer:x} sent a frame that this process does not serve: {frame[:3]}"
-    )
+    raise ProtocolError(f"process {channel.peer:x} sent a frame that nobody serves here: {frame[:3]}")
 
 
 @final
@@ -56,27 +47,21 @@ class Runtime:
     ) -> None:
         self.me = me
         self.engine: Any = None  # the verbs over this runtime; set by them
+        self.closing = self.closed = False
+        self.on_peer_died: Callable[[int], None] = lambda _process: None
         self.loop = Loop()
         self.objects = Objects(self)
-        self.dead: dict[int, ActorDiedError] = {}
+        self.handlers = self._handlers()
+        self.peers = Peers(self.loop, self.handlers, self._offer, self._on_death)
+        self.dead, self.channel_to = self.peers.dead, self.peers.channel_to
         self.numbers = itertools.count(1)
-        self.on_peer_died: Callable[[int], None] = lambda _process: None
-        self.labels: dict[int, str] = {}  # what this process calls the actors that it started
-        self.closing = self.closed = False
         first = kinds.session_of(me) << kinds.SESSION_SHIFT | serial_number << kinds.COUNT_BITS
-        self._budget = Budget()
         self._births = itertools.count(first | 1)
-        self._lock = threading.RLock()  # guards the three tables below; nothing is sent while it is held
-        self._channels: dict[int, Channel] = {}  # where to send
-        self._links: dict[int, list[Channel]] = {}  # all channels with a process
-        self._asking: dict[int, Callable[[int, bytes], None]] = {}  # requests to the fork server
-        self.handlers: list[Handler] = [_unexpected] * 9
-        self._serve_peers()
-        from_hub: list[Handler] = [self._on_died, self._on_accept, self._on_answer]
-        self.hub = Channel(hub, -1, self.loop, from_hub, lambda _channel: on_hub_end(self))
+        self.hub = HubLine(hub, self.loop, self.peers.on_died, self.peers.accept, lambda: on_hub_end(self))
 
-    def _serve_peers(self) -> None:
-        objects, handlers = self.objects, self.handlers
+    def _handlers(self) -> list[Handler]:
+        objects = self.objects
+        handlers: list[Handler] = [_unexpected] * 9
         handlers[kinds.REPLY] = self._on_reply
         handlers[kinds.FETCHED] = self._on_fetched
         handlers[kinds.FETCH] = lambda channel, frame: objects.on_fetch(channel, frame[0])
@@ -84,43 +69,14 @@ class Runtime:
         handlers[kinds.RELEASE] = lambda channel, frame: objects.on_release(channel, frame[0], frame[2][0])
         handlers[kinds.SLAB_FREE] = lambda channel, frame: channel.slabs.on_free(frame[0])
         handlers[kinds.SLAB_DROP] = lambda channel, frame: channel.slabs.on_drop(frame[0])
+        return handlers
 
-    # channels
+    def _offer(self, process: int, sock: socket.socket) -> None:
+        self.hub.tell(kinds.CONNECT, process, fds=(sock.detach(),))
 
-    def channel_to(self, process: int) -> Channel | None:
-        """Return the channel for what this process sends to another; None if that one is dead."""
-        channel = self._channels.get(process)
-        return channel if channel is not None else self._connect(process)
-
-    def _connect(self, process: int) -> Channel | None:
-        if process in self.dead:
-            return None
-        ours, theirs = socket_pair()
-        with self._lock:
-            known = self._channels.get(process)
-            unwanted = known is not None or process in self.dead
-            if not unwanted:
-                channel = self.link(process, ours)
-        if unwanted:
-            ours.close()
-            theirs.close()
-            return known
-        self.hub.send(kinds.CONNECT, process, fds=(theirs.detach(),))
-        return channel
-
-    def link(self, process: int, sock: socket.socket) -> Channel:
-        """Make a channel of a socket whose other end a process has, or will have."""
-        channel = Channel(sock, process, self.loop, self.handlers, self._on_end)
-        channel.slabs = Slabs(channel, self._budget)
-        with self._lock:
-            self._links.setdefault(process, []).append(channel)
-            self._channels.setdefault(process, channel)
-        return channel
-
-    def mute(self, process: int) -> None:
-        """Send nothing more to a process that is about to be killed: calls wait for the notice."""
-        for channel in self._links.get(process, ()):
-            channel.broken = True
+    def _on_death(self, process: int) -> None:
+        self.objects.on_died(process)
+        self.on_peer_died(process)
 
     def next_actor(self) -> int:
         """Return a number for a new actor."""
@@ -138,7 +94,7 @@ class Runtime:
                 "in a callback of a future, use .future() or await, or start a thread"
             )
 
-    # sending values
+    # values
 
     def ship(
         self, channel: Channel, kind: int, number: int, flag: int, prefix: tuple[Any, ...], payload: Payload
@@ -163,38 +119,40 @@ class Runtime:
             payload.refs = [self.objects.adopt(owner, number) for owner, number in refs]
         return payload
 
+    # calls
+
     def call(self, process: int, kind: int, prefix: tuple[Any, ...], payload: Payload) -> LocalRef:
         """Send a call and return the ref of its result."""
         number = next(self.numbers)
         channel = self.channel_to(process)
-        ref = LocalRef(self, self.me, number, channel)
         if channel is None:
-            ref.settle(FAILED, payloads.dumps_error(self.dead[process]))
-            return ref
-        channel.pending[number] = ref
-        self.ship(channel, kind, number, 0, prefix, payload)
-        self._check_sent(channel)
+            return self._refused(process, number)
+        ref = channel.pending[number] = LocalRef(self, self.me, number, channel)
+        self.ship(channel, kind, number, kinds.VALUE, prefix, payload)
+        if channel.ended:
+            self._check_sent(channel)
         return ref
 
     def call_plain(self, process: int, packed: bytes, arguments: bytes) -> LocalRef:
-        """The same for marshalled arguments. `packed` is the head of the frame."""
-        channel = self._channels.get(process) or self.channel_to(process)
+        """Do the same with marshalled arguments. `packed` is the head of the frame."""
+        channel = self.peers.channels.get(process) or self.channel_to(process)
         number = next(self.numbers)
-        ref = LocalRef(self, self.me, number, channel)
         if channel is None:
-            ref.settle(FAILED, payloads.dumps_error(self.dead[process]))
-            return ref
-        channel.pending[number] = ref
+            return self._refused(process, number)
+        ref = channel.pending[number] = LocalRef(self, self.me, number, channel)
         channel.send_packed(kinds.CALL, number, kinds.PLAIN, packed, arguments)
         if channel.ended:
             self._check_sent(channel)
         return ref
 
-    def _check_sent(self, channel: Channel) -> None:
-        if channel.ended and channel.peer in self.dead:
-            self._fail_pending(channel, self.dead[channel.peer])  # its death was judged while we sent
+    def _refused(self, process: int, number: int) -> LocalRef:
+        ref = LocalRef(self, self.me, number)
+        ref.settle(FAILED, payloads.dumps_error(self.dead[process]))
+        return ref
 
-    # frames from peers
+    def _check_sent(self, channel: Channel) -> None:
+        if channel.peer in self.dead:  # its death was judged while we sent
+            self.peers.fail_pending(channel, self.dead[channel.peer])
 
     def _on_reply(self, channel: Channel, frame: Frame) -> None:
         number, flag, _, _, _ = frame
@@ -218,127 +176,36 @@ class Runtime:
             return self.unship(channel, head, data, fds)
         return Payload(data, plain=flag == kinds.PLAIN)
 
-    # frames from the fork server
-
-    def ask_hub(
-        self, kind: int, head: tuple[Any, ...], payload: bytes = b"", fds: tuple[int, ...] = ()
-    ) -> tuple[int, bytes]:
-        """Send a request to the fork server and wait for its answer."""
-        self.check_may_block()
-        request = next(self.numbers)
-        arrived = threading.Event()
-        answers: list[tuple[int, bytes]] = []
-
-        def answered(flag: int, data: bytes) -> None:
-            answers.append((flag, data))
-            arrived.set()
-
-        self._asking[request] = answered
-        self.hub.send(kind, request, head=head, payload=payload, fds=fds)
-        if self.hub.ended:
-            answered(-1, b"")
-        self.loop.cover()
-        arrived.wait()
-        self._asking.pop(request, None)
-        if answers[0][0] < 0:
-            raise PullaheadError("the fork server ended: no actor can be started or found; call shutdown()")
-        return answers[0]
-
-    def _on_answer(self, _channel: Channel, frame: Frame) -> None:
-        number, flag, _, data, _ = frame
-        answered = self._asking.pop(number, None)
-        if answered is not None:
-            answered(flag, data)
-
-    def _on_accept(self, _channel: Channel, frame: Frame) -> None:
-        number, _, _, _, fds = frame
-        self.link(number, socket.socket(fileno=fds[0])).pump()
-
-    def _on_died(self, _channel: Channel, frame: Frame) -> None:
-        number, _, head, _, _ = frame
-        self.bury(number, ActorDiedError(*head))
-
-    # deaths
-
-    def bury(self, process: int, error: ActorDiedError) -> None:
-        """Judge a death: read what is left, then fail what waits. Under the loop's lock."""
-        with self._lock:
-            if process in self.dead:
-                return
-            self.dead[process] = error
-            self._channels.pop(process, None)
-            links = self._links.pop(process, [])
-        for channel in links:
-            if channel.ended:
-                self._on_end(channel)
-            else:
-                channel.interrupt()  # so that there is an end, even if a fork holds the other end open
-                channel.pump()
-        self.objects.on_died(process)
-        self.on_peer_died(process)
+    # the end
 
     def forget(self, process: int) -> None:
         """Take back a process that was not born after all."""
         with self.loop.lock:
-            self.bury(process, ActorDiedError(self._label(process), None, None, "it was not started"))
-
-    def flush(self, seconds: float) -> None:
-        """Wait until the kernel has what this process sent, or until the time is over."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if not any(channel.unsent_bytes for links in list(self._links.values()) for channel in links):
-                return
-            time.sleep(0.001)  # rare: only when a process ends while a large reply is on its way
-
-    def _on_end(self, channel: Channel) -> None:
-        error = self.dead.get(channel.peer)
-        if error is not None:
-            channel.close()
-            channel.slabs.close()
-            self._fail_pending(channel, error)
-
-    def _fail_pending(self, channel: Channel, error: ActorDiedError) -> None:
-        if not channel.pending:
-            return
-        payload = payloads.dumps_error(error)
-        while channel.pending:
-            try:
-                _, ref = channel.pending.popitem()
-            except KeyError:  # another thread took the last one
-                return
-            ref.settle(FAILED, payload)
+            self.peers.bury(process, self.peers.error(process, "it was not started"))
 
     def on_hub_gone(self) -> None:
         """Judge everyone dead: actors do not outlive the fork server."""
-        for answered in list(self._asking.values()):
-            answered(-1, b"")
-        why = "by shutdown()" if self.closing else "the fork server ended"
-        for process in list(self._links):
-            self.bury(process, ActorDiedError(self._label(process), None, None, why))
+        self.peers.bury_all("by shutdown()" if self.closing else "the fork server ended")
+
+    def on_crash(self) -> None:
+        """Fail everything instead of waiting for ever: the thread that reads has ended, by a bug."""
+        with self.loop.lock:
+            self.hub.channel.close()
+            self.hub.refuse()
+            self.peers.bury_all("the thread that reads has failed: this is a bug in Pullahead")
 
     def close(self) -> None:
         """Free everything; what waits fails."""
         self.closed = True
         with self.loop.lock:
-            for process, links in list(self._links.items()):
-                error = ActorDiedError(self._label(process), None, None, "by shutdown()")
-                self.bury(process, error)
-                for channel in links:
-                    channel.close()
-                    self._fail_pending(channel, error)  # also where a thread of ours was reading
-            for answered in list(self._asking.values()):
-                answered(-1, b"")
-            self.hub.close()
+            self.peers.bury_all("by shutdown()")
+            self.hub.refuse()
+            self.hub.channel.close()
         self.loop.close()
 
     def abandon(self) -> None:
         """Switch off in a forked process: close descriptors, touch nothing that is shared."""
         self.closed = True
         self.loop.abandon()
-        self.hub.abandon()
-        for links in self._links.values():
-            for channel in links:
-                channel.abandon()
-
-    def _label(self, process: int) -> str:
-        return self.labels.get(process, f"{process:x}")
+        self.hub.channel.abandon()
+        self.peers.abandon()

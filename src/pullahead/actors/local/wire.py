@@ -15,10 +15,8 @@ left to the loop. Payloads of some size travel in shared memory and not here (sl
 
 from __future__ import annotations
 
-import array
 import contextlib
 import marshal
-import os
 import select
 import socket
 import struct
@@ -27,9 +25,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
+from pullahead.actors.local.descriptors import FD_SPACE, close_all, received_fds
 from pullahead.actors.local.io import READ, WRITE, Loop
 
-__all__ = ["CHUNK", "FD_SPACE", "FIXED", "WHOLE", "Channel", "Frame", "Handler", "socket_pair"]
+__all__ = ["CHUNK", "FIXED", "WHOLE", "Channel", "Frame", "Handler"]
 
 FIXED: Final = struct.Struct("<QQIBBH")
 WHOLE: Final = (
@@ -40,8 +39,6 @@ LOW: Final = 1 << 20
 CHUNK: Final = (
     64 << 10
 )  # what one read takes at most; malloc would ask the kernel for 128 KiB and more each time
-_DESCRIPTORS: Final = 64  # how many may arrive with one read
-FD_SPACE: Final = socket.CMSG_SPACE(4 * _DESCRIPTORS)
 
 _loads = marshal.loads  # it comes from our own processes only
 
@@ -50,11 +47,6 @@ Frame = tuple[int, int, tuple[Any, ...], bytes, list[int]]
 
 Handler = Callable[["Channel", Frame], None]
 """What a frame of one kind does."""
-
-
-def socket_pair() -> tuple[socket.socket, socket.socket]:
-    """Make the two ends of a channel."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
 
 
 @final
@@ -73,6 +65,7 @@ class Channel:
         self.fd = sock.fileno()
         self.peer = peer
         self.ended = False  # the peer's end is closed and everything it sent was handled
+        self.truncated = False  # it ended because this process may not open more files
         self.broken = False  # sending is no use any more
         self.claimed: Any = None  # who reads this channel instead of the loop; see `inbox`
         self.inbox: deque[tuple[bytes, list[Any], int, Any]] = (
@@ -134,7 +127,7 @@ class Channel:
 
     def _send_later(self, frame: bytes, fds: Sequence[int]) -> None:
         if self.broken:
-            _close_all(fds)
+            close_all(fds)
             return
         self._out.append((memoryview(frame), fds))
         self._out_bytes += len(frame)
@@ -146,7 +139,7 @@ class Channel:
     def _break(self) -> None:
         self.broken = True
         for _, fds in self._out:
-            _close_all(fds)
+            close_all(fds)
         self._out.clear()
         self._out_bytes = 0
         self._room.notify_all()
@@ -168,7 +161,7 @@ class Channel:
     def _send_some(self, view: memoryview, fds: Sequence[int]) -> int:
         if fds:
             sent = socket.send_fds(self.sock, [view], list(fds), socket.MSG_DONTWAIT)
-            _close_all(fds)
+            close_all(fds)
         else:
             sent = self.sock.send(view, socket.MSG_DONTWAIT)
         if sent == len(view):
@@ -198,13 +191,15 @@ class Channel:
         while True:
             try:
                 if self.inbox:
-                    data, ancillary, _, _ = self.inbox.popleft()
+                    data, ancillary, flags, _ = self.inbox.popleft()
                 else:
-                    data, ancillary, _, _ = self.sock.recvmsg(CHUNK, FD_SPACE, socket.MSG_DONTWAIT)
+                    data, ancillary, flags, _ = self.sock.recvmsg(CHUNK, FD_SPACE, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
             except OSError:
-                data, ancillary = b"", []
+                data, ancillary, flags = b"", [], 0
+            if flags & socket.MSG_CTRUNC:  # descriptors were thrown away: what follows makes no sense
+                self.truncated, data = True, b""
             if not data:
                 self._end()
                 return
@@ -278,21 +273,5 @@ class Channel:
         """Close the descriptors and nothing else."""
         self.broken = self.ended = True
         self.sock.close()
-        _close_all(self._fds)
+        close_all(self._fds)
         self._fds.clear()
-
-
-def received_fds(ancillary: list[Any]) -> list[int]:
-    """Unpack the descriptors that came with a read."""
-    found = array.array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            found.frombytes(data[: len(data) - len(data) % found.itemsize])
-    for fd in found:
-        os.set_inheritable(fd, False)
-    return list(found)
-
-
-def _close_all(fds: Sequence[int]) -> None:
-    for fd in fds:
-        os.close(fd)

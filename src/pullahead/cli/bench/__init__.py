@@ -72,6 +72,7 @@ def bench(file: Path | None, quick: bool, names: tuple[str, ...]) -> None:
             raise click.ClickException(f"{case.name}: {tell(error)}") from error
         screen.outcome(outcome)
         outcomes.append(outcome)
-    screen.targets(outcomes)
+    if not quick:
+        screen.targets(outcomes)
     if file is not None:
         record.write(file, about, outcomes)

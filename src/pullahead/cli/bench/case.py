@@ -19,12 +19,14 @@ class Contender:
     Args:
         name: as people call it.
         measure: does one round and returns its figure, in the unit of the case.
-        peer: whether somebody else does here what the first contender does, so that a ratio makes sense.
+        peer: whether somebody else does here what Pullahead does, so that a ratio makes sense.
+        against: the contender of ours that does the same; the first one if "".
     """
 
     name: str
     measure: Callable[[], float]
     peer: bool = True
+    against: str = ""
 
 
 @final
@@ -42,8 +44,8 @@ class Target:
     """What is good enough.
 
     Args:
-        figure: what is held against the limit: "median", "ratio" (the first contender's, against this one) or
-            "share" (of what nobody can beat).
+        figure: what is held against the limit: "median", "ratio" (ours, against this one) or "share" (of what
+            nobody can beat).
         of: the contender that it is about.
         limit: in the unit of the case, or a ratio.
         at_least: whether the figure may not be below the limit; otherwise it may not be above.
@@ -67,9 +69,9 @@ class Case:
         more_is_better: which direction is good.
         rounds: how often each contender runs, in a full run and in a quick one.
         prepare: starts everything that the contenders need, on the stack that will end it, and returns them;
-            it is told whether the run is a quick one. The first is the one that the others are compared with.
+            it is told whether the run is a quick one. The first is ours.
         bound: a figure that nobody can beat, and why.
-        targets: for the first contender, and for those that have no peer.
+        targets: what is good enough.
         notes: what a reader must know to judge the figures fairly.
     """
 

@@ -46,7 +46,7 @@ class Spread:
 @final
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one contender did, and the first contender's figure divided by it, round by round."""
+    """What one contender did, and our figure divided by it, round by round."""
 
     name: str
     figures: Spread
@@ -90,7 +90,7 @@ class Outcome:
     def _figure(self, target: Target) -> float:
         line = next(line for line in self.lines if line.name == target.of)
         if target.figure == "ratio":
-            assert line.ratio is not None, "a target of the first contender against itself"
+            assert line.ratio is not None, "a target of ours against ours"
             return line.ratio.median
         if target.figure == "share":
             share = self.share(line)
@@ -129,12 +129,12 @@ def _measure(one: Contender) -> float:
 
 
 def _lines(contenders: list[Contender], figures: dict[str, list[float]]) -> list[Line]:
-    first = figures[contenders[0].name]
+    first = contenders[0].name
     lines = []
-    for number, one in enumerate(contenders):
-        own = figures[one.name]
+    for one in contenders:
+        own, ours = figures[one.name], figures[one.against or first]
         ratio = None
-        if number and one.peer:
-            ratio = Spread(tuple(ours / theirs for ours, theirs in zip(first, own, strict=True)))
+        if one.peer and own is not ours:
+            ratio = Spread(tuple(our / their for our, their in zip(ours, own, strict=True)))
         lines.append(Line(one.name, Spread(tuple(own)), ratio))
     return lines

@@ -34,7 +34,8 @@ class Screen:
         """Say where and with what."""
         versions = ", ".join(f"{name} {number or 'not installed'}" for name, number in about.versions.items())
         cores = f"{about.cores} core{'s' if about.cores != 1 else ''}"
-        self._say(f"{versions}; {cores}, load {about.load:g}; {about.platform}")
+        self._say(f"{versions}; {cores}, load {about.load:g}")
+        self._say(about.platform)
         if about.quick:
             self._say("A quick run: these figures show that everything works, not how fast it is.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from multiprocessing.connection import Connection
 from typing import Final, TypeVar
@@ -46,3 +47,7 @@ class Echo:
     def echo(self, item: T) -> T:
         """Send back what came."""
         return item
+
+    def pid(self) -> int:
+        """Say which process this is."""
+        return os.getpid()

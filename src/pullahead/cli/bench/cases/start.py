@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -17,6 +18,8 @@ from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Target
 
 IMPORT: Final = "import pullahead"
 FIRST: Final = "pullahead.map, first result"
+
+Python = Callable[..., str]
 
 #: No script of these takes longer, and a bench that hangs helps nobody.
 _PATIENCE: Final = 60.0
@@ -55,42 +58,52 @@ if __name__ == "__main__":
 def prepare(stack: ExitStack, quick: bool) -> list[Contender | Absent]:  # noqa: ARG001  as small as it gets
     """Write the scripts."""
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="pullahead-bench-")))
+    python = partial(_python, folder)
     firsts = []
     for number, (name, text) in enumerate(_SCRIPTS.items()):
         script = folder / f"script{number}.py"
         script.write_text(text.replace("WORKERS", str(WORKERS)))
-        firsts.append(Contender(name, _first_result(str(script))))
-    bare = Contender("python that does nothing", lambda: _wall("pass"), peer=False)
-    return [*firsts, Contender(IMPORT, _import, peer=False), bare]
+        firsts.append(Contender(name, partial(_first_result, python, str(script))))
+    return [
+        *firsts,
+        Contender(IMPORT, partial(_import, python), peer=False),
+        Contender("python that does nothing", partial(_wall, python, "pass"), peer=False),
+    ]
 
 
-def _first_result(script: str) -> Callable[[], float]:
-    def measure() -> float:
-        start = time.monotonic()
-        return (float(_python(script)) - start) * 1000
-
-    return measure
-
-
-def _import() -> float:
-    """Return what the import adds to an interpreter that does nothing, in ms."""
-    bare = _wall("pass")
-    return _wall("import pullahead") - bare
-
-
-def _wall(code: str) -> float:
+def _first_result(python: Python, script: str) -> float:
     start = time.monotonic()
-    _python("-c", code)
+    return (float(python(script)) - start) * 1000
+
+
+def _import(python: Python) -> float:
+    """Return what the import adds to an interpreter that does nothing, in ms."""
+    bare = _wall(python, "pass")
+    return _wall(python, "import pullahead") - bare
+
+
+def _wall(python: Python, code: str) -> float:
+    start = time.monotonic()
+    python("-c", code)
     return (time.monotonic() - start) * 1000
 
 
-def _python(*arguments: str) -> str:
-    """Run an interpreter to its end and return what it printed."""
+def _python(folder: Path, *arguments: str) -> str:
+    """Run an interpreter to its end and return what it printed.
+
+    What it imports is compiled once, in the round that does not count, as an installation does it: whether
+    our own files were compiled before must make no difference.
+    """
     found = str(Path(pullahead.__file__).parents[1])  # a script's own folder replaces ours on its path
-    path = os.pathsep.join(filter(None, [found, os.environ.get("PYTHONPATH")]))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [found, os.environ.get("PYTHONPATH")])),
+        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
+    }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     ended = subprocess.run(
         [sys.executable, *arguments],
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
