@@ -528,7 +528,7 @@ class World:
         record = self.queue.ledger._workers.get(worker.number)
         box = self.queue.mail.get(worker.number)
         up: list[m.Message] = [
-            *worker.pipeline._outbox,
+            *worker.pipeline._outbox._messages,
             *(one for call in worker.up.under_way for one in call),
         ]
         down: list[m.Message] = [

@@ -14,8 +14,8 @@ from pullahead.core import messages as m
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.messages import Message
 from pullahead.core.meter import Meter
+from pullahead.core.outbox import AT_ONCE
 from pullahead.core.pipeline import (
-    AT_ONCE,
     MAX_STORING,
     Discard,
     Effect,
@@ -243,10 +243,10 @@ def test_an_ask_that_came_with_an_older_one_is_measured_as_one(make: Make) -> No
     granted(pipeline, 1.0, 1, 0, 1)  # one of two
     pipeline.take_messages(1.0)
     assert pipeline.take(1.0) == (0,)
-    assert [count for _, count in pipeline._asks] == [1]
+    assert pipeline.asked == 1
     granted(pipeline, 2.0, 2, 1, 1)
     assert list(pipeline.lookahead._fetches) == [1.0]
-    assert not pipeline._asks
+    assert pipeline.asked == 0
 
 
 # Taking
@@ -343,8 +343,7 @@ def test_started_tiny_items_are_said_within_a_quantum(make: Make) -> None:
     pipeline = measured(settled(make(None)))
     granted(pipeline, 1.0, 1, 0, 2)
     said(pipeline, 1.0)
-    pipeline._asked += 33  # so that no ask is due, which would take it along
-    pipeline._asks.append((1.0, 33))
+    pipeline._asks.made(33, 1.0)  # so that no ask is due, which would take it along
     assert pipeline.take(1.0) == (0, 1)
     assert pipeline.deadline == 1.0 + QUANTUM
     assert pipeline.tick(1.0 + QUANTUM) == [S]
@@ -504,7 +503,7 @@ def reporting(make: Make, items: int) -> Pipeline:
     compute(pipeline, 0.0, TINY)
     pipeline.take_messages(TINY)
     pipeline.answered([], TINY)
-    assert pipeline._outbox == []
+    assert pipeline._outbox.due(idle=True, bundle=1) is None
     return pipeline
 
 
@@ -665,7 +664,7 @@ def test_the_goodbye_waits_for_a_call_that_may_go_out(make: Make) -> None:
     pipeline.take(0.0)
     pipeline.answered([(m.STOP,)], 0.0)
     said(pipeline, 0.0)
-    pipeline._caller.called()
+    pipeline._outbox.caller.called()
     assert compute(pipeline, 0.0, 1.0) == [W]
     assert pipeline.answered([], 1.0) == [S, W]
     assert said(pipeline, 1.0) == [(m.DONE, 1, (0,)), (m.BYE,)]

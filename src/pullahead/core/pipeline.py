@@ -8,9 +8,7 @@ Rules:
 3. Whether an item has *started* is decided here alone, by `take`, at the moment when it leaves the buffer.
    A recall takes from what is still there. Whichever comes first wins, without a round trip.
 4. What has started is said with the first message that goes anyway, and at once after idling.
-5. A finished result does not wait for the next ask. It goes at once when the worker has nothing else to do or
-   computes for long; otherwise it is collected for at most one quantum (2 ms), because an exchange per 0.5 ms
-   item costs more than a tenth of the item.
+5. What is said goes when the `outbox` says so: at once, or within 2 ms where items are shorter than that.
 6. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter`.
 
 One item's way: granted → (loading →) buffered → running → (storing →) reported. With `load`, an item is
@@ -19,7 +17,7 @@ for one call of `process`: a batch, or a *slice* of consecutive items that toget
 millisecond, so that tiny items do not pay for a lock and a look at the clock each.
 
 The shell calls one method per event and performs the effects that it returns. `Send` takes the messages that
-are collected in `take_messages`; the machine knows when it may (see `exchange`). There is one deadline, for
+are collected in `take_messages`. There is one deadline, for
 collected results and for a batch that waits to become full.
 """
 
@@ -27,14 +25,14 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from math import inf
 from typing import Final, NamedTuple, final
 
 from pullahead.core import messages as m
 from pullahead.core import trace
-from pullahead.core.exchange import Caller
-from pullahead.core.lookahead import QUANTUM, Lookahead
+from pullahead.core.asks import Asks
+from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
+from pullahead.core.outbox import AT_ONCE, Outbox
 from pullahead.errors import ProtocolError
 
 #: Seconds of work that `take` hands out at once. A slice has started: it can no longer be recalled.
@@ -48,8 +46,6 @@ _TOTALS_EVERY: Final = 0.25
 _SPANS_PER_MESSAGE: Final = 2048
 #: A worker that waits for one of these has an unstarted item itself.
 _OWN_CAUSES: Final = frozenset({trace.CAUSE_LOAD, trace.CAUSE_BATCH, trace.CAUSE_REPORT})
-#: The deadline of what should be sent now: before every moment.
-AT_ONCE: Final = -inf
 
 
 class Phase(Enum):
@@ -125,7 +121,7 @@ class Pipeline:
         self._loads = loads
         self._stores = stores
         self._load_limit = load_concurrency or 1 << 30
-        self._caller = Caller()
+        self._outbox = Outbox(recorder)
         self._lease: dict[int, int] = {}  # of each item that is held, running or storing
         self._unloaded: deque[int] = deque()
         self._loading: dict[int, float] = {}  # since when
@@ -134,13 +130,7 @@ class Pipeline:
         self._running: tuple[int, ...] = ()
         self._announced = True  # whether the queue was told that they run
         self._storing: dict[int, float] = {}
-        self._asked = 0
-        # How many, and when; None once it was partly answered, for its round trip is over. Oldest first.
-        self._asks: deque[tuple[float | None, int]] = deque()
-        self._outbox: list[m.Message] = []
-        self._finished: list[int] = []  # reports that wait, all of one lease
-        self._collecting_since: float | None = None
-        self._urgent = False
+        self._asks = Asks()
         self._idle_since: float | None = None
         self._nothing_left = False
         self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
@@ -157,7 +147,7 @@ class Pipeline:
 
     def answered(self, messages: list[m.Message], now: float) -> list[Effect]:
         """A call to the queue was answered with these messages."""
-        self._caller.answered()
+        self._outbox.caller.answered()
         effects: list[Effect] = []
         for kind, *rest in messages:
             if kind == m.GRANT:
@@ -168,10 +158,10 @@ class Pipeline:
                 self._told_nothing_left(waited, cause, now)
             elif kind == m.RECALL:
                 (lease,) = rest
-                effects += self._return([item for item in self._held() if self._lease[item] == lease])
+                effects += self._return([item for item in self._held() if self._lease[item] == lease], now)
             elif kind == m.STOP:
                 self.phase = Phase.STOPPING
-                effects += self._return(self._held())
+                effects += self._return(self._held(), now)
             else:
                 raise ProtocolError(f"a worker got a message of kind {kind!r}")
         return effects + self._after(now)
@@ -185,7 +175,7 @@ class Pipeline:
         self._lease.update(dict.fromkeys(items, lease))
         if self.phase is not Phase.WORKING:
             self._unloaded.extend(items)
-            return self._return(list(items))
+            return self._return(list(items), now)
         if self._loads:
             # One may come back while its load for an earlier lease is still under way: that one will do.
             self._unloaded.extend(item for item in items if item not in self._withdrawn)
@@ -200,8 +190,7 @@ class Pipeline:
         self._nothing_left = True
         if self._idle_since is not None and self._obstacle() == trace.CAUSE_FETCH:
             self._stall(now, trace.CAUSE_TAIL)
-        # What is asked for stays asked for, but how long that takes now says nothing about a fetch.
-        self._asks = deque((None, credits) for _, credits in self._asks)
+        self._asks.paused()
 
     # What the shell has done
 
@@ -220,7 +209,7 @@ class Pipeline:
         if item in self._withdrawn:
             self._withdrawn.discard(item)
             return [Discard(item, loaded=False), *self._after(now)]
-        self._fail(item, kind, delay)
+        self._fail(item, kind, delay, now)
         return self._after(now)
 
     def take(self, now: float) -> tuple[int, ...]:
@@ -246,9 +235,7 @@ class Pipeline:
         self._announced = False
         if self._idle_since is not None:
             self._idle_since = None
-            self._announce()
-            if self._collecting_since is None:
-                self._collecting_since = now
+            self._announce(now)
         return items
 
     def turn(
@@ -283,7 +270,7 @@ class Pipeline:
         effects: list[Effect] = []
         for item in items:
             if failures and item in failures:
-                self._fail(item, *failures[item])
+                self._fail(item, *failures[item], now)
             elif self._stores:
                 self._storing[item] = now
                 effects.append(Store(item))
@@ -300,7 +287,7 @@ class Pipeline:
     def store_failed(self, item: int, kind: str, delay: float, now: float) -> list[Effect]:
         """`store` has raised for this item."""
         self._account_store(item, now)
-        self._fail(item, kind, delay)
+        self._fail(item, kind, delay, now)
         return self._after(now)
 
     def tick(self, now: float) -> list[Effect]:
@@ -309,21 +296,16 @@ class Pipeline:
 
     def take_messages(self, now: float) -> list[m.Message]:
         """Hand over what is to be sent now; performs the `Send` effect's half of the machine."""
-        self._close_report(now)
         if not self._announced:
-            self._announce()  # it costs nothing beside what is sent anyway
+            self._announce(now)  # it costs nothing beside what is sent anyway
         over = self._is_over()
         if over and self._idle_since is not None:
             self._stall(now, trace.CAUSE_TAIL)
         news = self._news(now, complete=over or not (self._running or self._buffer))
         if over:
             self.phase = Phase.GONE
-            self._outbox.append((m.BYE,))
-        self._caller.called()
-        self._urgent = False
-        self._collecting_since = None
-        messages, self._outbox = [*news, *self._outbox], []
-        return messages
+            self._outbox.say((m.BYE,), now)
+        return self._outbox.take(news, now)
 
     def _news(self, now: float, *, complete: bool) -> list[m.Message]:
         """Return sums and spans that are due, all of them when `complete`.
@@ -345,14 +327,11 @@ class Pipeline:
     @property
     def deadline(self) -> float | None:
         """When `tick` should be called next, or None."""
-        moments = []
-        if self.phase is not Phase.GONE and self._caller.may_send:
-            send_at = AT_ONCE if self._wanted() else self._send_at()
-            if send_at is not None:
-                moments.append(send_at)
-        if self._batch_due is not None:
-            moments.append(self._batch_due)
-        return min(moments, default=None)
+        if self.phase is Phase.GONE:
+            return None
+        may_send = self._outbox.caller.may_send
+        send_at = AT_ONCE if may_send and self._wanted() else self._send_at()
+        return min((at for at in (send_at, self._batch_due) if at is not None), default=None)
 
     @property
     def held(self) -> int:
@@ -362,14 +341,14 @@ class Pipeline:
     @property
     def asked(self) -> int:
         """Items that were asked for and have not come."""
-        return self._asked
+        return self._asks.total
 
     def validate(self) -> None:
         """Check every index against every other; for tests."""
-        places = [*self._held(), *self._running, *self._storing, *self._finished]
+        places = [*self._held(), *self._running, *self._storing]
         assert len(places) == len(set(places)), "an item is in two places"
         assert set(self._lease) == set(places), "an item has no place, or no lease"
-        assert sum(count for _, count in self._asks) == self._asked
+        self._asks.validate()
         assert set(self._withdrawn) <= set(self._loading)
         assert len(self._loading) <= self._load_limit
 
@@ -383,12 +362,9 @@ class Pipeline:
         if self._unloaded:
             self._begin_loads(effects, now)
         self._ask(now)
-        if self._outbox and self._collecting_since is None:
-            self._collecting_since = now
-        if self._caller.may_send:
-            send_at = self._send_at()
-            if send_at is not None and now >= send_at:
-                effects.append(Send())
+        send_at = self._send_at()
+        if send_at is not None and now >= send_at:
+            effects.append(Send())
         if not self._running:
             effects.append(Wake())
         self._await_batch(now)
@@ -403,10 +379,8 @@ class Pipeline:
     def _ask(self, now: float) -> None:
         wanted = self._wanted()
         if wanted:
-            self._asked += wanted
-            self._asks.append((now, wanted))
-            self._outbox.append((m.ASK, wanted))
-            self._urgent = True
+            self._asks.made(wanted, now)
+            self._outbox.ask(wanted, now)
 
     def _wanted(self) -> int:
         """How many items to ask for now: none, or at least a bundle."""
@@ -418,20 +392,14 @@ class Pipeline:
         next_up = 0 if self._running else self._batch_size or self._slice()
         target = policy.depth + policy.bundle - 1 + next_up
         # What is here and on its way adds up to whole batches.
-        wanted = target - target % unit - self.held - self._asked
+        wanted = target - target % unit - self.held - self._asks.total
         return wanted if wanted >= policy.bundle else 0
 
     def _send_at(self) -> float | None:
-        """When to call the queue with what there is to say; None: there is nothing."""
-        if self._caller.must_send or self._urgent or self._is_over():
+        """When to call the queue with what there is to say; None: there is nothing, or no call is free."""
+        if self._outbox.caller.may_send and self._is_over():
             return AT_ONCE
-        if not self._finished and not self._outbox:
-            return None
-        if not self._running and not self._buffer:
-            return AT_ONCE  # nothing to compute: what is finished goes at once
-        if self.lookahead.bundle == 1 or self._collecting_since is None:
-            return AT_ONCE  # long items: an exchange for each costs next to nothing
-        return self._collecting_since + QUANTUM
+        return self._outbox.due(idle=not self._running and not self._buffer, bundle=self.lookahead.bundle)
 
     def _await_batch(self, now: float) -> None:
         """Arm the deadline for a batch that waits to become full."""
@@ -441,15 +409,12 @@ class Pipeline:
 
     def _is_over(self) -> bool:
         busy = self._running or self._storing or self._loading
-        return self.phase is Phase.STOPPING and not busy and not self._lease_left()
-
-    def _lease_left(self) -> bool:
-        return len(self._lease) > len(self._finished)
+        return self.phase is Phase.STOPPING and not busy and not self._lease
 
     def _totals(self) -> m.Message:
         totals = self.meter.totals
         totals.lookahead, totals.bundle = self.lookahead.depth, self.lookahead.bundle
-        totals.reason, totals.messages = self.lookahead.reason, 2 * self._caller.sent
+        totals.reason, totals.messages = self.lookahead.reason, 2 * self._outbox.caller.sent
         return m.TOTALS, totals
 
     # How it is done: items
@@ -487,34 +452,18 @@ class Pipeline:
         return len(self._storing) >= MAX_STORING
 
     def _finish(self, item: int, now: float) -> None:
-        if self._finished and self._lease[self._finished[-1]] != self._lease[item]:
-            self._close_report()
-        self._finished.append(item)
-        if self._collecting_since is None:
-            self._collecting_since = now
+        self._outbox.finish(item, self._lease.pop(item), now)
 
-    def _announce(self) -> None:
+    def _announce(self, now: float) -> None:
         """Say what runs: if the worker is lost, that is what it is charged for."""
         self._announced = True
         for lease, some in self._by_lease(self._running):
-            self._outbox.append((m.STARTED, lease, some))
+            self._outbox.say((m.STARTED, lease, some), now)
 
-    def _close_report(self, now: float | None = None) -> None:
-        if self._finished:
-            items, self._finished = tuple(self._finished), []
-            if now is not None and self._collecting_since is not None:
-                self.recorder.add(trace.REPORT, self._collecting_since, now, items[0], len(items))
-            lease = self._lease[items[0]]
-            for item in items:
-                del self._lease[item]
-            self._outbox.append((m.DONE, lease, items))
+    def _fail(self, item: int, kind: str, delay: float, now: float) -> None:
+        self._outbox.say((m.FAILED, self._lease.pop(item), item, kind, delay), now, urgent=True)
 
-    def _fail(self, item: int, kind: str, delay: float) -> None:
-        self._close_report()
-        self._outbox.append((m.FAILED, self._lease.pop(item), item, kind, delay))
-        self._urgent = True
-
-    def _return(self, items: list[int]) -> list[Effect]:
+    def _return(self, items: list[int], now: float) -> list[Effect]:
         """Give back unstarted items."""
         effects: list[Effect] = []
         gone = set(items)
@@ -526,13 +475,10 @@ class Pipeline:
                 effects.append(Discard(item, loaded=self._loads and item in buffered))
         self._unloaded = deque(item for item in self._unloaded if item not in gone)
         self._buffer = deque(item for item in self._buffer if item not in gone)
-        if items:
-            self._close_report()
-            for lease, some in self._by_lease(tuple(items)):
-                self._outbox.append((m.GAVE_BACK, lease, some))
-            for item in items:
-                del self._lease[item]
-            self._urgent = True
+        for lease, some in self._by_lease(tuple(items)):
+            self._outbox.say((m.GAVE_BACK, lease, some), now, urgent=True)
+        for item in items:
+            del self._lease[item]
         return effects
 
     def _by_lease(self, items: tuple[int, ...]) -> list[tuple[int, tuple[int, ...]]]:
@@ -544,7 +490,7 @@ class Pipeline:
     # How it is done: time
 
     def _account_fetch(self, first: int, count: int, waited: float, cause: str, now: float) -> None:
-        asked = self._answer_asks(count)
+        asked = self._asks.answered(count)
         fetch = 0.0 if asked is None else max(0.0, now - asked - waited)
         preventable = self._account_wait(waited, cause, now)
         self._nothing_left = False
@@ -557,18 +503,6 @@ class Pipeline:
             self._could_have_asked_earlier(now)
         if asked is not None and self.lookahead.fetched(fetch):
             self._note_lookahead(now)
-
-    def _answer_asks(self, count: int) -> float | None:
-        """Take items that came off the asks. Return when the oldest was made, unless an answer had come."""
-        asked = self._asks[0][0] if self._asks else None
-        while count and self._asks:
-            _, credits = self._asks.popleft()
-            answered = min(credits, count)
-            if answered < credits:
-                self._asks.appendleft((None, credits - answered))
-            count -= answered
-            self._asked -= answered
-        return asked
 
     def _account_wait(self, waited: float, cause: str, now: float) -> bool:
         """An ask waited at the queue because of `cause`. Return whether idleness was longer than that."""

@@ -45,12 +45,12 @@ def deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def pullahead_pool(stack: ExitStack, work: Work) -> Any:
-    """Start Pullahead's."""
+def pullahead_pool(stack: ExitStack, work: Callable[[Any], Any], warm: Any = 0) -> Any:
+    """Start Pullahead's. `warm` is an item that the work can take."""
     import pullahead
 
     pool = stack.enter_context(pullahead.Pool(work, workers=WORKERS))
-    _drain(pool.map(range(_NAPS)))
+    _drain(pool.map([warm] * _NAPS))
     return pool
 
 

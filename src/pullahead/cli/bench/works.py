@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from multiprocessing.connection import Connection
@@ -33,12 +34,10 @@ def nap(item: T) -> T:
 
 
 def echo(connection: Connection) -> None:
-    """Send back whatever comes, until the other end closes."""
-    try:
+    """Send back whatever comes, until the other end closes: before we read, or while we write."""
+    with contextlib.suppress(EOFError, OSError):
         while True:
             connection.send(connection.recv())
-    except EOFError:
-        return
 
 
 class Echo:

@@ -1,0 +1,248 @@
+"""`pullahead bench`: it measures fairly, says all of it, leaves nothing behind. Not how fast anything is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner
+
+from pullahead.cli.bench import bench, cases, peers
+from pullahead.cli.bench.case import Absent, Case, Contender, Target
+from pullahead.cli.bench.measure import compete
+from pullahead.cli.bench.peers import Rate, tuned
+from pullahead.cli.bench.show import number, times
+from pullahead.cli.bench.works import noop
+
+COMMAND = [sys.executable, "-W", "error", "-m", "pullahead.cli", "bench"]
+
+OURS = {
+    "roundtrip": "pullahead.get(actor.echo.remote(x))",
+    "noop": "pullahead.Pool.map",
+    "busy": "pullahead.Pool.map",
+    "start": "pullahead.map, first result",
+    "trace": "Recorder.add",
+}
+
+
+@pytest.fixture
+def marked() -> Any:
+    """An environment, and a check that no process that has it is left."""
+    mark = f"PULLAHEAD_TEST={uuid4()}"
+    name, value = mark.split("=")
+    yield {**os.environ, name: value}
+    deadline = time.monotonic() + 5
+    while (left := _with_environment(mark)) and time.monotonic() < deadline:
+        time.sleep(0.05)  # the kernel takes a moment to end a process whose parent has ended
+    assert left == []
+
+
+def _with_environment(mark: str) -> list[str]:
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdecimal() and mark.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:  # it has ended meanwhile
+            continue
+    return [command for command in found if command]  # a zombie has no command line
+
+
+# A whole run
+
+
+@pytest.mark.parametrize("name", cases.CASES)
+def test_a_quick_run_shows_and_records_every_contender_with_standard_input_closed(
+    name: str, tmp_path: Path, marked: dict[str, str]
+) -> None:
+    file = tmp_path / "bench.json"
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "--quick", "--case", name, "--json", str(file)],
+        capture_output=True,
+        text=True,
+        env=marked,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    record = json.loads(file.read_text())
+    assert set(record) == {
+        *("format", "when", "quick", "workers", "cores", "load", "versions", "platform", "cases"),
+    }
+    assert record["quick"] is True
+    assert set(record["versions"]) == {"python", "pullahead", "joblib"}
+    (case,) = record["cases"]
+    assert case["name"] == name
+    assert case["contenders"][0]["name"] == OURS[name]
+    shown = ended.stdout.splitlines()
+    assert any(line.startswith(f"{name}: {case['title']}; ") for line in shown)
+    for line in case["contenders"]:
+        _check_line(case, line)
+        (row,) = [row for row in shown if re.match(rf"  {re.escape(line['name'])} {{2,}}", row)]
+        assert row.split()[-4:] == [number(line[key]) for key in ("median", "least")] + [
+            "–",
+            number(line["greatest"]),
+        ]
+        assert line["ratio"] is None or times(line["ratio"]["median"]) in row
+    assert {target["of"] for target in case["targets"]} <= {line["name"] for line in case["contenders"]}
+
+
+def _check_line(case: dict[str, Any], line: dict[str, Any]) -> None:
+    for spread in filter(None, [line, line["ratio"]]):
+        assert 0 < len(spread["rounds"]) == len(case["contenders"][0]["rounds"])
+        assert spread["least"] == min(spread["rounds"])
+        assert spread["least"] <= spread["median"] <= spread["greatest"] == max(spread["rounds"])
+    assert line["least"] > 0 or line["name"] == "import pullahead"  # a difference of two runs
+    assert (line["share"] is None) == (case["bound"] is None)
+
+
+@pytest.mark.parametrize("name", ["roundtrip", "busy"])
+def test_ctrl_c_ends_it_with_one_line(name: str, marked: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "--case", name],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**marked, "PYTHONUNBUFFERED": "1"},
+        process_group=0,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(1.5)  # pools start at their own pace and say nothing: any moment of it will do
+    os.killpg(process.pid, signal.SIGINT)  # to the children too, as a terminal does it
+    said = process.communicate(timeout=20)[1]
+    assert said.lstrip("\n") == "pullahead: interrupted\n"  # a newline first, after the terminal's own ^C
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--case", "flight"], "'flight' is not one of 'roundtrip', 'noop', 'busy', 'start', 'trace'"),
+        (
+            ["--json", "no/such/folder.json"],
+            "expected a file in a folder that exists, got 'no/such/folder.json'",
+        ),
+    ],
+)
+def test_wrong_usage_is_refused_before_anything_is_measured(arguments: list[str], expected: str) -> None:
+    ended = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert expected in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+# How it measures
+
+
+def scripted(figures: dict[str, list[float]], log: list[str], **options: Any) -> Case:
+    """A case whose contenders do what they are told; the first figure of each is the warm-up's."""
+
+    def measure(name: str, left: list[float]) -> Callable[[], float]:
+        def once() -> float:
+            log.append(name)
+            return left.pop(0)
+
+        return once
+
+    def prepare(stack: ExitStack, quick: bool) -> list[Contender | Absent]:
+        stack.callback(log.append, "ended")
+        contenders = [Contender(name, measure(name, left)) for name, left in figures.items()]
+        return [*contenders, Absent("nobody", "not here")]
+
+    return Case("scripted", "a test", "s", False, (3, 1), prepare, **options)
+
+
+def test_contenders_take_turns_and_ratios_are_taken_within_a_round() -> None:
+    log: list[str] = []
+    case = scripted({"ours": [99.0, 2.0, 4.0, 30.0], "theirs": [99.0, 1.0, 1.0, 10.0]}, log)
+    outcome = compete(case, False, lambda _: None)
+    assert log == ["ours", "theirs"] * 4 + ["ended"]
+    ours, theirs = outcome.lines
+    assert ours.ratio is None
+    assert theirs.ratio is not None
+    assert ours.figures.rounds == (2.0, 4.0, 30.0)
+    assert theirs.ratio.rounds == (2.0, 4.0, 3.0)
+    assert (theirs.ratio.median, theirs.ratio.least, theirs.ratio.greatest) == (3.0, 2.0, 4.0)
+    assert outcome.absent == [Absent("nobody", "not here")]
+
+
+@pytest.mark.parametrize(
+    ("target", "figure", "met"),
+    [
+        (Target("median", "ours", 4.0), 4.0, True),
+        (Target("median", "ours", 3.9), 4.0, False),
+        (Target("ratio", "theirs", 2.9), 3.0, False),
+        (Target("share", "ours", 0.5, at_least=True), 0.5, True),
+        (Target("share", "theirs", 0.5, at_least=True), 0.125, False),
+    ],
+)
+def test_targets_are_judged(target: Target, figure: float, met: bool) -> None:
+    rounds = {"ours": [0.0, 2.0, 4.0, 30.0], "theirs": [0.0, 1.0, 1.0, 10.0]}
+    case = scripted(rounds, [], bound=(8.0, "a test"), targets=(target,))
+    (verdict,) = compete(case, False, lambda _: None).verdicts
+    assert (verdict.figure, verdict.met) == (figure, met)
+
+
+def test_what_was_started_is_ended_when_a_contender_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+    case = scripted({"ours": [1.0, 1.0], "theirs": [1.0]}, log)  # theirs has nothing left for the round
+    monkeypatch.setattr(cases, "load", lambda name: case)
+    ended = CliRunner().invoke(bench, ["--quick", "--case", "trace"])
+    assert ended.exit_code == 1
+    assert ended.output.endswith(": IndexError: pop from empty list (while measuring theirs)\n")
+    assert log == ["ours", "theirs", "ours", "theirs", "ended"]
+
+
+def test_a_full_run_ends_with_the_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = scripted({"ours": [3.0] * 4, "theirs": [2.0] * 4}, [], targets=(Target("ratio", "theirs", 1.2),))
+    monkeypatch.setattr(cases, "load", lambda name: case)
+    ended = CliRunner().invoke(bench, ["--case", "trace"])
+    assert ended.exit_code == 0
+    assert re.search(r"scripted: time against theirs +≤ 1\.20× +1\.50× +missed", ended.output)
+    assert "nobody: not here" in ended.output
+
+
+def test_a_rate_finds_how_many_items_keep_a_pool_busy_and_counts_the_results() -> None:
+    sizes: list[int] = []
+
+    def run(items: range) -> range:
+        sizes.append(len(items))
+        time.sleep(len(items) * 1e-6)  # it must take as long as it says for the search to have an end
+        return items
+
+    rate = Rate(run, seconds=0.02)
+    rate()
+    assert sizes[0] == 200
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == sizes[-2]  # the measured round repeats the one that was long enough
+    with pytest.raises(RuntimeError, match="expected 10 results, got 9"):
+        Rate(lambda items: items[1:], 10)()
+
+
+def test_chunks_are_tuned_as_the_standard_library_does_it() -> None:
+    assert [tuned(range(count)) for count in (1, 8, 80, 8000)] == [1, 1, 10, 1000]
+
+
+def test_joblib_is_left_out_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    with ExitStack() as stack:
+        assert peers.joblib(stack, noop) == Absent("joblib.Parallel", "not installed: pip install joblib")
+
+
+def test_figures_have_three_digits_that_mean_something() -> None:
+    assert [number(figure) for figure in (0.0421, 9.876, 98.76, 987.6, 1234567.8, -3.456)] == [
+        *("0.04", "9.88", "98.8", "988", "1,234,568", "-3.46"),
+    ]
+    assert [times(ratio) for ratio in (0.0421, 1.256, 12.56, 1256.7)] == ["0.04×", "1.26×", "12.6×", "1,257×"]
