@@ -83,7 +83,8 @@ class Run:
                 if self._error is not None:
                     raise self._error
                 if self._over:
-                    return self._end()
+                    self._raise_what_the_source_raised()
+                    return None
                 if not self._changed.wait(patience):
                     return []
             batch = [self._ready.popleft() for _ in range(min(_BATCH, len(self._ready)))]
@@ -117,7 +118,7 @@ class Run:
         if self._feeder is not current_thread():
             self._feeder.join(_PATIENCE)  # it may be inside the user's iterable, which cannot be interrupted
 
-    def _end(self) -> None:
+    def _raise_what_the_source_raised(self) -> None:
         if self._source_error is not None and not self._cancelled:
             error, self._source_error = self._source_error, None
             raise error
