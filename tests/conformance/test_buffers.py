@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,23 @@ def test_a_large_array_in_the_constructor() -> None:
             return float(self.weights.sum())
 
     assert actors.get(actors.remote(Model).remote(np.ones(BIG)).total.remote()) == BIG
+
+
+def test_what_the_constructor_drops_is_free() -> None:
+    class Brief:
+        def __init__(self, weights: Any) -> None:
+            self.total = float(weights.sum())
+
+        def mapped(self) -> int:
+            return sum("pullahead" in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+        def echo(self, value: Any) -> Any:
+            return value
+
+    brief = actors.remote(Brief).remote(np.ones(BIG))
+    assert actors.get(brief.mapped.remote()) == 1
+    actors.get(brief.echo.remote(np.ones(BIG)))
+    assert actors.get(brief.mapped.remote()) <= 2  # the same slab took the message, and one the reply
 
 
 def test_a_message_reuses_the_memory_of_the_one_before() -> None:

@@ -64,14 +64,20 @@ def kill_tagged(tag: str) -> None:
 
 
 @contextmanager
-def driver(source: str, tag: str, **options: object) -> Iterator[subprocess.Popen[str]]:
-    """Run a driver program. Its descendants carry `tag` in their environment, wherever they end up."""
+def driver(
+    source: str, tag: str, folder: Path | None = None, **options: object
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a driver program. Its descendants carry `tag` in their environment, wherever they end up.
+
+    `folder` is where it and they make temporary files.
+    """
+    folders = {} if folder is None else {"TMPDIR": str(folder)}
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", source],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PULLAHEAD_TAG": tag},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PULLAHEAD_TAG": tag, **folders},
         **options,  # type: ignore[call-overload]  # Popen's own keywords
     )
     try:

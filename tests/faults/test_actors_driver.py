@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -62,36 +61,37 @@ def _memory_of(pids: list[int]) -> list[str]:
     return [line for line in lines if "pullahead" in line]
 
 
-def _files() -> set[str]:
-    return {str(path) for folder in ("/dev/shm", "/tmp") for path in Path(folder).glob("*pullahead*")}
-
-
-def _ends_with_everything(process: subprocess.Popen[str], pids: list[int], tag: str, files: set[str]) -> None:
+def _ends_with_everything(pids: list[int], tag: str, folder: Path) -> None:
     began = time.monotonic()
     assert until(lambda: not tagged(f"PULLAHEAD_TAG={tag}"), LIMIT), tagged(f"PULLAHEAD_TAG={tag}")
     assert time.monotonic() - began <= LIMIT
     assert not any(alive(pid) for pid in pids)
+    _nothing_is_left(pids, folder)
+
+
+def _nothing_is_left(pids: list[int], folder: Path) -> None:
     assert _memory_of(pids) == []
-    assert _files() <= files
+    assert list(folder.iterdir()) == []
+    assert list(Path("/dev/shm").glob("pullahead*")) == []
 
 
 @pytest.mark.parametrize(
     "state", ["signal.pause()", "pa.get(pending)", "[pa.get(workers[0].pid.remote()) for _ in range(10**9)]"]
 )
-def test_the_driver_is_killed(state: str) -> None:
-    tag, files = f"killed-{os.getpid()}", _files()
-    with driver(DRIVER + state, tag) as process:
+def test_the_driver_is_killed(state: str, tmp_path: Path) -> None:
+    tag = f"killed-{os.getpid()}"
+    with driver(DRIVER + state, tag, tmp_path) as process:
         pids = read_pids(process)
         assert len(tagged(f"PULLAHEAD_TAG={tag}")) >= 10
         process.kill()
         process.wait()
-        _ends_with_everything(process, pids, tag, files)
+        _ends_with_everything(pids, tag, tmp_path)
 
 
-def test_the_driver_is_killed_while_a_fork_of_it_holds_its_descriptors() -> None:
-    tag, files = f"forked-{os.getpid()}", _files()
+def test_the_driver_is_killed_while_a_fork_of_it_holds_its_descriptors(tmp_path: Path) -> None:
+    tag = f"forked-{os.getpid()}"
     fork = "if os.fork() == 0:\n    time.sleep(600)\nprint(os.getpid(), flush=True)\nsignal.pause()"
-    with driver(DRIVER + fork, tag) as process:
+    with driver(DRIVER + fork, tag, tmp_path) as process:
         pids = read_pids(process)
         read_pids(process)
         process.kill()
@@ -99,34 +99,33 @@ def test_the_driver_is_killed_while_a_fork_of_it_holds_its_descriptors() -> None
         # The fork of the driver is a process of the user's: it stays.
         assert until(lambda: len(tagged(f"PULLAHEAD_TAG={tag}")) == 1, LIMIT)
         assert not any(alive(pid) for pid in pids)
-        assert _memory_of(pids) == []
-        assert _files() <= files
+        _nothing_is_left(pids, tmp_path)
 
 
 @pytest.mark.parametrize("state", ["signal.pause()", "pa.get(pending)", "time.sleep(600)"])
-def test_control_c(state: str) -> None:
+def test_control_c(state: str, tmp_path: Path) -> None:
     """The terminal sends SIGINT to the whole process group; only the driver is in it."""
-    tag, files = f"interrupted-{os.getpid()}", _files()
-    with driver(DRIVER + state, tag, start_new_session=True) as process:
+    tag = f"interrupted-{os.getpid()}"
+    with driver(DRIVER + state, tag, tmp_path, start_new_session=True) as process:
         pids = read_pids(process)
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=LIMIT)
         assert process.returncode == -signal.SIGINT
         assert errors.rstrip().endswith("KeyboardInterrupt")
         assert errors.count("Traceback") == 1
-        _ends_with_everything(process, pids, tag, files)
+        _ends_with_everything(pids, tag, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("ending", "code"), [("", 0), ("sys.exit(3)", 3), ("os._exit(4)", 4), ("os.abort()", -6), ("1/0", 1)]
 )
-def test_the_driver_ends(ending: str, code: int) -> None:
-    tag, files = f"ended-{os.getpid()}", _files()
-    with driver(DRIVER + ending, tag) as process:
+def test_the_driver_ends(ending: str, code: int, tmp_path: Path) -> None:
+    tag = f"ended-{os.getpid()}"
+    with driver(DRIVER + ending, tag, tmp_path) as process:
         pids = read_pids(process)
         process.communicate(timeout=10)
         assert process.returncode == code
-        _ends_with_everything(process, pids, tag, files)
+        _ends_with_everything(pids, tag, tmp_path)
 
 
 def test_the_fork_server_is_killed() -> None:
@@ -168,13 +167,19 @@ print(pa.get(Worker.remote().pid.remote()) > 0)
 def test_an_interrupted_get_can_be_repeated() -> None:
     """Ctrl-C at any moment of many calls: what was read is not lost, and the channel is not cut."""
     source = """
-import threading
+import os, random, signal, threading, time
 from pullahead import actors as pa
-import os, signal, time, random
 @pa.remote
 class Echo:
     def echo(self, x):
         return x
+armed = False
+def interrupt(number, frame):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
+signal.signal(signal.SIGINT, interrupt)
 echo = Echo.remote()
 interrupted = done = 0
 stop = threading.Event()
@@ -188,24 +193,19 @@ thread.start()
 end = time.monotonic() + 3
 n = 0
 while time.monotonic() < end:
+    n += 1
+    ref = None
     try:
-        ref = None
+        armed = True
         ref = echo.echo.remote(n)
-        n += 1
-        if pa.get(ref) != n - 1:
+        if pa.get(ref) != n:
             print("wrong")
         done += 1
+        armed = False
     except KeyboardInterrupt:
         interrupted += 1
-        while ref is not None:
-            try:
-                if pa.get(ref, timeout=5) not in (n, n - 1):
-                    print("wrong after interrupt")
-                break
-            except KeyboardInterrupt:
-                pass
-        n += 1
-signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if ref is not None and pa.get(ref, timeout=5) != n:
+            print("wrong after interrupt")
 stop.set()
 thread.join()
 print(pa.get(echo.echo.remote("end"), timeout=5), done > 100, interrupted > 100)

@@ -1,4 +1,4 @@
-"""Counts of refs: whatever way a ref goes, the owner frees the value when the last one is gone, and not before."""
+"""Counts of refs: whatever way a ref goes, its value lives as long as the last of them, and no longer."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -40,7 +41,8 @@ class Host:
         self._runtime = runtime
         self._creator = creator
         self._environment = environment
-        self._creation: tuple[tuple[Any, ...], Payload] | None = None
+        self._creation: tuple[Any, ...] | None = None
+        self._blueprint: Payload | None = None
         self._early: list[Call] = []  # calls that came before the instance was ready
         self._lanes: dict[str | None, Lane] = {}
         self._failure: Payload | None = None
@@ -61,7 +63,7 @@ class Host:
         self._prepare(call, payload, places, lambda: self._set_creation((world, limits), payload))
 
     def _set_creation(self, head: tuple[Any, ...], payload: Payload) -> None:
-        self._creation = (head, payload)
+        self._creation, self._blueprint = head, payload
         self._main.wake()
 
     def _on_call(self, channel: Channel, frame: Frame) -> None:
@@ -143,19 +145,17 @@ class Host:
         """Wait for the creation, build the instance, serve."""
         while self._creation is None:
             self._main.wait()
-        (world, (concurrency, groups, is_async)), payload = self._creation
+        world, (concurrency, groups, is_async) = self._creation
         self._enter(world)
-        build = partial(self._build, payload)
-        del payload
         if is_async:
             lane = AsyncLane(concurrency or _ASYNC_CONCURRENCY)
-            lane.run(lambda: self._open(build, lane, groups, is_async))
+            lane.run(lambda: self._open(lane, groups, is_async))
         elif (concurrency or 1) > 1:
             threads = ThreadLane(concurrency)
-            calls = self._open(build, threads, groups, is_async)
+            calls = self._open(threads, groups, is_async)
             threads.start(calls, "pullahead-call", concurrency - 1)
             threads.run(calls)
-        self._main.run(self._open(build, self._main, groups, is_async))
+        self._main.run(self._open(self._main, groups, is_async))
 
     def _enter(self, world: tuple[Any, ...]) -> None:
         """Take over the creator's working directory, path, arguments and environment."""
@@ -170,19 +170,21 @@ class Host:
             if os.environ.get(name) != value:
                 os.environ[name] = value
 
-    def _build(self, payload: Payload) -> Any:
+    def _build(self) -> Any:
+        payload, self._blueprint = self._blueprint, None  # the arguments are the instance's now
+        assert payload is not None
         target, args, kwargs, dependencies = payloads.loads(payload)
         if isinstance(target, tuple):
             target = _find(*target)
         args, kwargs = fill_in(args, kwargs, dependencies)
         return target(*args, **kwargs)
 
-    def _open(self, build: Callable[[], Any], default: Lane, groups: dict[str, int], is_async: bool) -> Calls:
+    def _open(self, default: Lane, groups: dict[str, int], is_async: bool) -> Calls:
         """Build the instance, open the lanes, and let in the calls that came early."""
         exit_with = Calls(self._runtime, None).exit
         failure, calls = None, Calls(self._runtime, None)
         try:
-            calls = Calls(self._runtime, build())
+            calls = Calls(self._runtime, self._build())
         except (SystemExit, KeyboardInterrupt) as error:
             exit_with(error)
         except BaseException as error:  # noqa: BLE001  every call will raise it
@@ -190,7 +192,6 @@ class Host:
         lanes: dict[str | None, Lane] = {None: default}
         for name, size in groups.items():
             lanes[name] = _group_lane(calls, name, size, is_async)
-        self._creation = ((), Payload(b""))  # free the arguments
         with self._runtime.loop.lock:
             self._failure, self._lanes, self._ready = failure, lanes, failure is None
             early, self._early = self._early, []
@@ -201,12 +202,9 @@ class Host:
 
 def _group_lane(calls: Calls, name: str, size: int, is_async: bool) -> Lane:
     if is_async:
-        import threading
-
         lane = AsyncLane(size)
-        threading.Thread(
-            target=lane.run, args=(lambda: calls,), name=f"pullahead-{name}", daemon=True
-        ).start()
+        run = partial(lane.run, lambda: calls)
+        threading.Thread(target=run, name=f"pullahead-{name}", daemon=True).start()
         return lane
     threads = ThreadLane(size)
     threads.start(calls, f"pullahead-{name}")

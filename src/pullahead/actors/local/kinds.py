@@ -16,9 +16,7 @@ SLAB_FREE: Final = 7  # [slab] the last view of it is gone: use it again
 SLAB_DROP: Final = 8  # [slab] it will not be used again: unmap it
 
 # To the fork server
-SPAWN: Final = (
-    0  # [request, 0 if nobody waits] actor, label, name, get_if_exists, num_gpus; fd; payload: handle
-)
+SPAWN: Final = 0  # [request, or 0] actor, label, name, get_if_exists, num_gpus; fd; payload: handle
 CONNECT: Final = 1  # [process] here is the other end of my channel to it; fd
 KILL: Final = 2  # [process]
 LOOKUP: Final = 3  # [request] name

@@ -34,9 +34,8 @@ class Objects:
         self._runtime = runtime
         self._lock = threading.RLock()  # see objects.py
         self._lent: dict[int, LocalRef] = {}  # number -> what we own and others may ask for
-        self._owned: WeakValueDictionary[int, LocalRef] = (
-            WeakValueDictionary()
-        )  # what was lent and lives here
+        # What was ever lent and is alive here: where a ref that comes home finds itself.
+        self._owned: WeakValueDictionary[int, LocalRef] = WeakValueDictionary()
         self._counts: dict[int, dict[int, int]] = {}  # number -> process -> refs there
         self._borrowed: WeakValueDictionary[tuple[int, int], BorrowedRef] = WeakValueDictionary()
         self._pinned: list[LocalRef] = []

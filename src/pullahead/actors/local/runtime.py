@@ -151,8 +151,9 @@ class Runtime:
         return ref
 
     def _check_sent(self, channel: Channel) -> None:
-        if channel.peer in self.dead:  # its death was judged while we sent
-            self.peers.fail_pending(channel, self.dead[channel.peer])
+        with self.loop.lock:
+            if channel.peer in self.dead:  # its death was judged while we sent
+                self.peers.fail_pending(channel, self.dead[channel.peer])
 
     def _on_reply(self, channel: Channel, frame: Frame) -> None:
         number, flag, _, _, _ = frame

@@ -38,9 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["IDLE_BYTES", "INLINE", "Budget", "Slabs", "seal", "unpack"]
 
-INLINE: Final = (
-    31 << 10
-)  # bytes of a stream that travel in the frame, which then is sent at once (wire.WHOLE)
+# Bytes of a stream that travel in the frame, which then is sent at once (wire.WHOLE).
+INLINE: Final = 31 << 10
 IDLE_BYTES: Final = 256 << 20
 _SMALLEST: Final = 64 << 10
 _ALIGN: Final = 64  # a cache line; what vector instructions and Arrow want

@@ -31,14 +31,13 @@ from pullahead.actors.local.io import READ, WRITE, Loop
 __all__ = ["CHUNK", "FIXED", "WHOLE", "Channel", "Frame", "Handler"]
 
 FIXED: Final = struct.Struct("<QQIBBH")
-WHOLE: Final = (
-    32 << 10
-)  # Linux takes a unix stream message of up to about 36 KiB as one buffer, or not at all
-HIGH: Final = 4 << 20  # bytes; above it a sender waits. 20 full socket buffers, 1 ms at memory speed
+# All in bytes. Linux takes a unix stream message of up to about 36 KiB as one buffer, or not at all.
+WHOLE: Final = 32 << 10
+# Above it a sender waits, below the other it goes on: 20 full socket buffers, 1 ms at memory speed.
+HIGH: Final = 4 << 20
 LOW: Final = 1 << 20
-CHUNK: Final = (
-    64 << 10
-)  # what one read takes at most; malloc would ask the kernel for 128 KiB and more each time
+# What one read takes at most. For 128 KiB and more, malloc asks the kernel each time.
+CHUNK: Final = 64 << 10
 
 _loads = marshal.loads  # it comes from our own processes only
 
@@ -68,9 +67,8 @@ class Channel:
         self.truncated = False  # it ended because this process may not open more files
         self.broken = False  # sending is no use any more
         self.claimed: Any = None  # who reads this channel instead of the loop; see `inbox`
-        self.inbox: deque[tuple[bytes, list[Any], int, Any]] = (
-            deque()
-        )  # what a claimer read and left to the loop
+        # What a claimer read and left to the loop, as `recvmsg` returned it.
+        self.inbox: deque[tuple[bytes, list[Any], int, Any]] = deque()
         self.pending: dict[int, Any] = {}  # number -> ref that waits for a reply on this channel
         self.slabs: Any = None  # shared memory in both directions; made by slabs.py
         self.loop = loop
@@ -113,9 +111,12 @@ class Channel:
         fixed = FIXED.pack(size + len(payload), number, size, kind, len(fds), flag)
         frame = b"".join((fixed, packed, payload))
         with self._sending:
-            if not self._out and not fds and len(frame) <= WHOLE and not self.broken:
+            if not self._out and len(frame) <= WHOLE and not self.broken:
                 try:
-                    sent = self.sock.send(frame, socket.MSG_DONTWAIT)
+                    if fds:
+                        sent, fds = self._send_with(frame, fds), ()
+                    else:
+                        sent = self.sock.send(frame, socket.MSG_DONTWAIT)
                     if sent == len(frame):
                         return
                     frame = frame[sent:]
@@ -159,15 +160,17 @@ class Channel:
                 self._room.notify_all()
 
     def _send_some(self, view: memoryview, fds: Sequence[int]) -> int:
-        if fds:
-            sent = socket.send_fds(self.sock, [view], list(fds), socket.MSG_DONTWAIT)
-            close_all(fds)
-        else:
-            sent = self.sock.send(view, socket.MSG_DONTWAIT)
+        sent = self._send_with(view, fds) if fds else self.sock.send(view, socket.MSG_DONTWAIT)
         if sent == len(view):
             self._out.popleft()
         else:
             self._out[0] = (view[sent:], ())
+        return sent
+
+    def _send_with(self, data: bytes | memoryview, fds: Sequence[int]) -> int:
+        """Send descriptors with the first of these bytes; they are the peer's then, and closed here."""
+        sent = socket.send_fds(self.sock, [data], list(fds), socket.MSG_DONTWAIT)
+        close_all(fds)
         return sent
 
     @property
@@ -189,8 +192,9 @@ class Channel:
             return
         hung_up = events & ~(select.EPOLLIN | select.EPOLLOUT)
         while True:
+            left = bool(self.inbox)  # what a claimer read: it says nothing about the socket
             try:
-                if self.inbox:
+                if left:
                     data, ancillary, flags, _ = self.inbox.popleft()
                 else:
                     data, ancillary, flags, _ = self.sock.recvmsg(CHUNK, FD_SPACE, socket.MSG_DONTWAIT)
@@ -211,7 +215,7 @@ class Channel:
             done = self._parse(data)
             if done < len(data):
                 self._rest += memoryview(data)[done:]
-            if size < CHUNK and not ancillary and not hung_up and not self.inbox:
+            if size < CHUNK and not ancillary and not hung_up and not left:
                 return
 
     def _join(self, data: bytes) -> bytes:
@@ -241,6 +245,8 @@ class Channel:
         if not self.ended:
             self.ended = True
             self.loop.unwatch(self.fd)
+            with self._sending:
+                self._break()  # nobody is left to read; who waits for room must not wait for ever
             self._on_end(self)
 
     def half_done(self) -> bool:

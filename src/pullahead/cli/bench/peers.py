@@ -75,7 +75,7 @@ def process_pool(stack: ExitStack) -> ProcessPool:
 
 def joblib(stack: ExitStack, work: Work, generator: bool = False) -> Run | Absent:
     """Start joblib's pool; with `generator`, results come as they are there instead of all at the end."""
-    name = "joblib.Parallel, as a generator" if generator else "joblib.Parallel"
+    name = "joblib.Parallel, generator" if generator else "joblib.Parallel"
     try:
         from joblib import Parallel, delayed
         from joblib.externals.loky import get_reusable_executor

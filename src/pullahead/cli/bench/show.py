@@ -52,36 +52,39 @@ class Screen:
         """Show one case."""
         case = outcome.case
         better = "more" if case.more_is_better else "less"
-        title = f"{case.name}: {case.title}; {better} is better"
-        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+        table = Table(box=SIMPLE_HEAD)
         table.add_column("")
         compared = any(line.ratio for line in outcome.lines)
         if compared:
-            table.add_column("pullahead ÷ this", justify="right", no_wrap=True)
+            table.add_column("pullahead\n÷ this", justify="right", no_wrap=True)
         if case.bound is not None:
-            table.add_column("of the limit", justify="right", no_wrap=True)
+            table.add_column("of the\nlimit", justify="right", no_wrap=True)
         table.add_column(case.unit, justify="right", no_wrap=True)
         table.add_column("least – greatest", justify="right", no_wrap=True)
         for line in outcome.lines:
             table.add_row(*_cells(outcome, line, compared))
         for one in outcome.absent:
             table.add_row(f"{one.name}: {one.why}", style="dim")
-        self._out.print()
+        self._title(f"{case.name}: {case.title}; {better} is better")
         self._out.print(table)
         for note in _notes(outcome):
             self._out.print(Padding(Text(note, style="dim"), (0, 2)))
 
     def targets(self, outcomes: list[Outcome]) -> None:
         """Say how near it came to what is good enough."""
-        table = Table(box=SIMPLE_HEAD, title="targets", title_justify="left", title_style="bold")
+        table = Table(box=SIMPLE_HEAD)
         for title in ("", "target", "measured", ""):
             table.add_column(title, justify="right" if title else "left", no_wrap=True)
         for outcome in outcomes:
             for verdict in outcome.verdicts:
                 table.add_row(*_verdict(outcome, verdict))
         if table.row_count:
-            self._out.print()
+            self._title("targets")
             self._out.print(table)
+
+    def _title(self, words: str) -> None:
+        self._out.print()
+        self._out.print(Text(words, style="bold"))
 
     def _say(self, words: str) -> None:
         self._out.print(Text(words))
@@ -136,6 +139,9 @@ def times(ratio: float) -> str:
 
 def number(value: float) -> str:
     """A figure of any size, with three digits that mean something."""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    size = abs(value)
+    if size >= 1e6:
+        return f"{number(value / 1e6)} M"
+    if size >= 1e4:  # 3,875 items/s are easier to read than 3.88 k
+        return f"{number(value / 1e3)} k"
+    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"

@@ -24,7 +24,7 @@ def prepare(stack: ExitStack, quick: bool) -> list[Contender | Absent]:
         "ProcessPoolExecutor.map": lambda items: executor.map(spin, items),
         "Pool.imap_unordered": lambda items: pool.imap_unordered(spin, items),
         "joblib.Parallel": peers.joblib(stack, spin),
-        "joblib.Parallel, as a generator": peers.joblib(stack, spin, generator=True),
+        "joblib.Parallel, generator": peers.joblib(stack, spin, generator=True),
     }
     count = QUICK_ITEMS if quick else ITEMS
     return [
@@ -34,7 +34,7 @@ def prepare(stack: ExitStack, quick: bool) -> list[Contender | Absent]:
 
 CASE: Final = Case(
     name="busy",
-    title=f"items of {SPIN * 1000:g} ms of pure-Python compute, {WORKERS} workers, default settings",
+    title=f"items of {SPIN * 1000:g} ms of pure Python, {WORKERS} workers, default settings",
     unit="items/s",
     more_is_better=True,
     rounds=(5, 2),

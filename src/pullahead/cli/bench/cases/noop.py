@@ -20,13 +20,11 @@ def prepare(stack: ExitStack, quick: bool) -> list[Contender | Absent]:
         "pullahead.Pool.map": ours.map,
         "pullahead.Pool.map, ordered=False": lambda items: ours.map(items, ordered=False),
         "ProcessPoolExecutor.map": lambda items: executor.map(noop, items),
-        "ProcessPoolExecutor.map, tuned chunks": lambda items: executor.map(
-            noop, items, chunksize=tuned(items)
-        ),
+        "ProcessPoolExecutor.map, chunked": lambda items: executor.map(noop, items, chunksize=tuned(items)),
         "Pool.imap_unordered": lambda items: pool.imap_unordered(noop, items),
-        "Pool.imap_unordered, tuned chunks": lambda items: pool.imap_unordered(noop, items, tuned(items)),
+        "Pool.imap_unordered, chunked": lambda items: pool.imap_unordered(noop, items, tuned(items)),
         "joblib.Parallel": peers.joblib(stack, noop),
-        "joblib.Parallel, as a generator": peers.joblib(stack, noop, generator=True),
+        "joblib.Parallel, generator": peers.joblib(stack, noop, generator=True),
     }
     seconds = 0.05 if quick else 1.0
     return [
@@ -43,7 +41,7 @@ CASE: Final = Case(
     rounds=(5, 2),
     prepare=prepare,
     notes=(
-        "A round has as many items as keep the contender busy for about a second. Chunks are of 1 item "
-        "unless tuned: four chunks per worker, and no result before its chunk is done"
+        "A round has as many items as keep the contender busy for about a second. Chunked means four chunks "
+        "per worker, and no result before its chunk is done"
     ),
 )

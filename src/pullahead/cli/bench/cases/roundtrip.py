@@ -22,9 +22,9 @@ from pullahead.cli.bench import works
 from pullahead.cli.bench.case import Absent, Case, Contender, Target
 from pullahead.cli.bench.peers import deaf_children
 
-OURS: Final = "pullahead.get(actor.echo.remote(x))"
+OURS: Final = "pullahead actor call"
 PIPE: Final = "multiprocessing.Pipe echo"
-ONE_CORE: Final = ", both on one core"
+ONE_CORE: Final = ", one core"
 CALLS: Final = 1000
 QUICK_CALLS: Final = 100
 

@@ -43,7 +43,7 @@ if __name__ == "__main__":
             print(time.monotonic(), flush=True)
             break
 """,
-    "multiprocessing.Pool.imap, first result": """
+    "Pool.imap, first result": """
 import multiprocessing, time
 def work(x): return x + 1
 if __name__ == "__main__":
