@@ -7,11 +7,10 @@ round trip and on the items: so it is found, not set.
 
 Rules:
 1. It starts at a few items per worker.
-2. It doubles when the queue starved although the user's loop keeps up: then the window, and nobody else,
-   kept the workers from working.
-3. It stays when the user's loop is the slow one, that is, when half of the window or more is finished
-   results that wait for it: more items in the system would only be more memory. A few that wait say
-   nothing; on a busy machine the loop's thread may be late by some milliseconds.
+2. It doubles when the queue starved although the user's loop was waiting for results: then the window, and
+   nobody else, kept the workers from working.
+3. It stays when the user's loop is the slow one (finished results wait for it): more items in the system
+   would only be more memory.
 4. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
 """
 
@@ -56,7 +55,7 @@ class Window:
         Args:
             unread: results that the user's loop could take at once.
         """
-        if self.room or 2 * unread >= self.size or self.size >= self._limit:
+        if self.room or unread or self.size >= self._limit:
             return False
         self.size = min(self._limit, self.size * 2)
         return True

@@ -39,6 +39,9 @@ class RunPort(Protocol):
     def starved(self) -> None:
         """Workers wait for items of this run."""
 
+    def cancel(self) -> None:
+        """Take no more items."""
+
     def ended(self) -> None:
         """The run is closed and every item has ended."""
 
@@ -88,8 +91,12 @@ class Crew:
         self._unhook = actors.before_shutdown(self._abandon)
         self._workers: dict[int, Any] = {}
         self._ends: dict[int, Future[None]] = {}
-        for lane in range(workers):
-            self._start_worker(lane)
+        try:
+            for lane in range(workers):
+                self._start_worker(lane)
+        except BaseException:  # a work that cannot be pickled, say: leave nothing behind
+            self.kill()
+            raise
 
     # Runs
 
@@ -121,6 +128,13 @@ class Crew:
         """Forget what is unstarted of a run."""
         self._say((m.CANCEL, run))
 
+    def cancel_all(self, besides: RunPort | None) -> None:
+        """Cancel every run that is open, but for one."""
+        with self._lock:
+            runs = [run for run in self._runs.values() if run is not besides]
+        for run in runs:
+            run.cancel()
+
     def stop(self) -> None:
         """Let every worker finish what it runs and end; then end the queue. Waits for it."""
         with self._lock:
@@ -146,6 +160,11 @@ class Crew:
         self._unhook()
         for handle in handles:
             actors.kill(handle)
+        with self._lock:
+            runs = list(self._runs.values())
+            self._runs.clear()
+        for run in runs:  # nobody will hear of its end any more
+            run.broke(RunError("the pool was closed before this run had ended"))
 
     def _abandon(self) -> None:
         """The engine is about to end: what dies from now on is no accident."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import reprlib
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 from pullahead.core import retry
 from pullahead.errors import PullaheadError
+
+#: Seconds. A year: timers of the operating system end somewhere.
+_LONGEST: Final = 365 * 24 * 3600
 
 
 @final
@@ -15,6 +18,8 @@ class RetryLater(PullaheadError):  # noqa: N818  a request of the work, not an e
     """Raise it in the work: run this item again, `seconds` from now. It costs the item no attempt."""
 
     def __init__(self, seconds: float) -> None:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST:
+            raise ValueError(f"RetryLater: expected seconds from 0 to {_LONGEST:,}, got {seconds!r}")
         super().__init__(seconds)
         self.seconds = seconds
 

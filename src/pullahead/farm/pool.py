@@ -142,8 +142,7 @@ class Pool:
 
     def drain(self) -> None:
         """Take no more items; give back what is held and finish what runs. Does not wait. From any thread."""
-        if self._last is not None:
-            self._last.cancel()
+        self._crew.cancel_all(besides=self._submissions)
 
     @property
     def report(self) -> Report:
@@ -159,8 +158,7 @@ class Pool:
                 return
             self._closed = True
         try:
-            if self._last is not None:
-                self._last.cancel()
+            self._crew.cancel_all(besides=self._submissions)
             if self._submissions is not None:
                 self._submissions.close()
         finally:
@@ -272,11 +270,15 @@ class Results(Iterator[Any]):
     def __del__(self) -> None:
         # Dropped before its end: a loop that was left by `break`. What runs must still be finished, and that
         # takes time which a destructor must not take; a thread that the interpreter waits for has it.
+        # The garbage collector may call this on any thread, with any lock held: so all of it happens there.
         if not getattr(self, "_closed", True) and not sys.is_finalizing():
             self._closed = True
-            self._run.cancel()
-            if self._owner:
-                Thread(target=self._pool.close, name="pullahead-drain").start()
+            drain = self._drain_owner if self._owner else self._run.cancel
+            Thread(target=drain, name="pullahead-drain").start()
+
+    def _drain_owner(self) -> None:
+        self._run.cancel()
+        self._pool.close()
 
     def _fill(self) -> None:
         """Wait for outcomes; ends this iterator when there are no more."""
@@ -311,6 +313,8 @@ class Results(Iterator[Any]):
         with contextlib.suppress(AttributeError):  # an exception class may refuse notes
             error.add_note(f"pullahead: while working on item {item!r:.200}, tried {attempts or 1}×")
         self.close()
+        if isinstance(error, StopIteration):  # raised from `__next__`, it would end the loop without a word
+            raise RuntimeError(f"the work raised StopIteration: {error!r}") from error
         raise error
 
 

@@ -52,6 +52,9 @@ class Submissions:
             if future.set_running_or_notify_cancel():
                 _settle(future, state, payload)
 
+    def cancel(self) -> None:
+        """Nothing to do: what was submitted is finished."""
+
     def starved(self) -> None:
         """Nothing to do: the user submits when there is something to submit."""
 

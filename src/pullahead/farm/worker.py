@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -77,6 +78,7 @@ class Worker:
         self._lock = RLock()
         self._changed = Condition(self._lock)
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
+        self._switch_interval = 0.0
         self._broken: BaseException | None = None  # why the queue cannot be reached
 
     def run(self) -> None:
@@ -127,9 +129,21 @@ class Worker:
         with self._lock:
             if self._broken is not None:
                 raise self._broken
+            self._choose_switch_interval()
             items, effects = self._pipeline.turn(start, end, cpu, failures, monotonic())
             self._perform(effects)
         return items
+
+    def _choose_switch_interval(self) -> None:
+        """Let tiny items compute undisturbed, and a recall interrupt long ones soon.
+
+        Each switch between the main thread and the one that reads costs some 0.05 ms, so at 0.5 ms they took
+        a fifth of what 0.5 ms items took; at 5 ms, half of that is gone.
+        """
+        interval = 0.005 if self._pipeline.lookahead.bundle > 1 else 0.0005
+        if interval != self._switch_interval:
+            self._switch_interval = interval
+            sys.setswitchinterval(interval)
 
     def _inputs(self, items: tuple[int, ...]) -> list[Any]:
         """Return what `process` gets for each item, or a `Raised` where it cannot be unpickled."""
@@ -301,7 +315,7 @@ class _Background:
     def _call(call: Callable[[], Any], ended: Callable[[Any], None]) -> None:
         try:
             value = call()
-        except Exception as error:  # noqa: BLE001  the user's error is an outcome, not ours
+        except BaseException as error:  # noqa: BLE001  the user's error is an outcome, `sys.exit` included
             value = Raised(error)
         ended(value)
 
@@ -309,7 +323,7 @@ class _Background:
     async def _await(call: Callable[[], Any], ended: Callable[[Any], None]) -> None:
         try:
             value = await call()
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001  a CancelledError, say
             value = Raised(error)
         ended(value)
 
