@@ -22,6 +22,17 @@ def test_room_is_what_is_not_inside() -> None:
     assert (window.inside, window.room) == (2, 6)
 
 
+def test_room_is_made_known_by_the_quarter() -> None:
+    window = Window(2)
+    window.submitted(16)
+    window.consumed(3)
+    assert window.room == 0
+    window.consumed(1)
+    assert window.room == 4
+    window.submitted(1)
+    assert window.room == 0
+
+
 def test_it_doubles_when_it_alone_kept_workers_waiting() -> None:
     window = Window(1)
     window.submitted(8)
@@ -31,7 +42,7 @@ def test_it_doubles_when_it_alone_kept_workers_waiting() -> None:
 
 def test_it_stays_while_there_is_room_the_source_is_the_slow_one() -> None:
     window = Window(1)
-    window.submitted(7)
+    window.submitted(6)
     assert not window.starved(unread=0)
     assert window.size == 8
 

@@ -347,6 +347,11 @@ class Ledger:
         """When `tick` should be called next, or None."""
         return self._delayed[0][0] if self._delayed else None
 
+    @property
+    def open_items(self) -> int:
+        """How many items were submitted and have not ended."""
+        return sum(run.open for run in self._runs.values())
+
     def attempts(self, item: int) -> int:
         """How often an item was charged so far."""
         return self._attempts.get(item, 0)

@@ -8,13 +8,14 @@ Rules:
 3. Whether an item has *started* is decided here alone, by `take`, at the moment when it leaves the buffer.
    A recall takes from what is still there. Whichever comes first wins, without a round trip.
 4. What has started is said with the first message that goes anyway, and at once after idling.
-5. What is said goes when the `outbox` says so: at once, or within 2 ms where items are shorter than that.
+5. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
+   shorter than that.
 6. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter`.
 
 One item's way: granted → (loading →) buffered → running → (storing →) reported. With `load`, an item is
 loaded as soon as there is a free place; without it, it is ready as it comes. `take` hands out the next items
-for one call of `process`: a batch, or a *slice* of consecutive items that together take about half a
-millisecond, so that tiny items do not pay for a lock and a look at the clock each.
+for one call of `process`: a batch, or a *slice* of consecutive items that together take about two
+milliseconds, so that small items do not pay for a lock and a look at the clock each.
 
 The shell calls one method per event and performs the effects that it returns. `Send` takes the messages that
 are collected in `take_messages`. There is one deadline, for
@@ -30,13 +31,13 @@ from typing import Final, NamedTuple, final
 from pullahead.core import messages as m
 from pullahead.core import trace
 from pullahead.core.asks import Asks
-from pullahead.core.lookahead import Lookahead
+from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.outbox import AT_ONCE, Outbox
 from pullahead.errors import ProtocolError
 
 #: Seconds of work that `take` hands out at once. A slice has started: it can no longer be recalled.
-SLICE: Final = 0.0005
+SLICE: Final = 0.002
 _MAX_SLICE: Final = 512
 #: Stores that may be under way before `take` waits for them: results must not pile up without bound.
 MAX_STORING: Final = 64
@@ -331,6 +332,9 @@ class Pipeline:
             return None
         may_send = self._outbox.caller.may_send
         send_at = AT_ONCE if may_send and self._wanted() else self._send_at()
+        if send_at is not None and self._running:
+            # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
+            send_at += QUANTUM
         return min((at for at in (send_at, self._batch_due) if at is not None), default=None)
 
     @property

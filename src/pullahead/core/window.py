@@ -7,11 +7,12 @@ round trip and on the items: so it is found, not set.
 
 Rules:
 1. It starts at a few items per worker.
-2. It doubles when the queue starved although the user's loop was waiting for results: then the window, and
+2. Room is made known by the quarter: whoever fills it is woken once for many items, not once for each.
+3. It doubles when the queue starved although the user's loop was waiting for results: then the window, and
    nobody else, kept the workers from working.
-3. It stays when the user's loop is the slow one (finished results wait for it): more items in the system
+4. It stays when the user's loop is the slow one (finished results wait for it): more items in the system
    would only be more memory.
-4. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
+5. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ LIMIT: Final = 65536
 ORDERED_LIMIT: Final = 8192
 
 _PER_WORKER: Final = 8  # running, in hand, asked for, on their way from and to the caller
+_SHARE: Final = 4
 
 
 @final
@@ -39,8 +41,9 @@ class Window:
 
     @property
     def room(self) -> int:
-        """How many items may be submitted now."""
-        return max(0, self.size - self.inside)
+        """How many items may be submitted now: none, or at least a quarter of the window."""
+        free = self.size - self.inside
+        return free if _SHARE * free >= self.size else 0
 
     def submitted(self, count: int) -> None:
         self.inside += count

@@ -18,11 +18,15 @@ from pullahead.core import ledger as led
 from pullahead.core import messages as m
 from pullahead.core.exchange import Mailbox
 from pullahead.core.ledger import Ledger, State
+from pullahead.core.lookahead import QUANTUM
+from pullahead.core.pace import Pace
 from pullahead.core.retry import ERROR, RetryPolicy
 from pullahead.errors import ProtocolError
 from pullahead.farm.alarm import Alarm
 
 Answer = Future[list[m.Message]]
+#: What the caller is told at once.
+_URGENT: Final = frozenset({m.STARVED, m.ENDED, m.BYE})
 
 
 @final
@@ -42,6 +46,7 @@ class Queue:
         self._mail: dict[int, Mailbox[Answer]] = {m.CALLER: Mailbox()}
         self._gone: set[int] = set()  # workers that said goodbye or were lost
         self._touched: set[int] = set()
+        self._pace = Pace()
         self._stopping = False
         self._lock = RLock()  # calls come one at a time, but the alarm has a thread of its own
         self._alarm = Alarm(self._tick, "pullahead-queue-alarm")
@@ -58,31 +63,48 @@ class Queue:
                 self._perform(self._received(peer, message))
             box = self._mail.get(peer)
             answers = [(answer, [(m.STOP,)])] if box is None else box.park(answer)
-            self._touched.add(peer)
-            answers += self._flush()
+            if answers and peer == m.CALLER:
+                self._pace.told()
+            if peer != m.CALLER:
+                self._touched.add(peer)
+            answers += self._flush(monotonic())
         for call, reply in answers:
             call.set_result(reply)
         return answer
 
     def _tick(self) -> None:
         with self._lock:
-            self._perform(self._ledger.tick(monotonic()))
-            answers = self._flush()
+            now = monotonic()
+            self._perform(self._ledger.tick(now))
+            answers = self._flush(now)
         for call, reply in answers:
             call.set_result(reply)
 
-    def _flush(self) -> list[tuple[Answer, list[m.Message]]]:
+    def _flush(self, now: float) -> list[tuple[Answer, list[m.Message]]]:
         """Answer every parked call that there is something to say to, and arm the timer."""
         boxes = [self._mail[peer] for peer in self._touched if peer in self._mail]
         answers = [answer for box in boxes for answer in box.flush()]
         self._touched.clear()
-        self._alarm.set(self._ledger.deadline)
+        deadline, due = self._ledger.deadline, self._pace.due(self._ledger.open_items)
+        if due is not None and due <= now:
+            told = self._mail[m.CALLER].flush()
+            if told:
+                self._pace.told()
+            answers += told
+        elif due is not None:
+            # A worker's next report comes soon and takes it along, which wakes nobody: give it a moment.
+            deadline = due + QUANTUM if deadline is None else min(deadline, due + QUANTUM)
+        self._alarm.set(deadline)
         return answers
 
-    def _post(self, peer: int, *messages: m.Message) -> None:
-        if peer in self._mail:
-            self._mail[peer].post(*messages)
-            self._touched.add(peer)
+    def _post(self, worker: int, message: m.Message) -> None:
+        if worker in self._mail:
+            self._mail[worker].post(message)
+            self._touched.add(worker)
+
+    def _tell(self, message: m.Message) -> None:
+        self._mail[m.CALLER].post(message)
+        self._pace.news(monotonic(), urgent=message[0] in _URGENT)
 
     def _admit(self, peer: int) -> None:
         """A worker joins by calling for the first time."""
@@ -168,11 +190,11 @@ class Queue:
         return self._ledger.gave_back(worker, lease, items, monotonic())
 
     def _told(self, worker: int, kind: str, what: Any) -> list[led.Effect]:
-        self._post(m.CALLER, (kind, worker, what))
+        self._tell((kind, worker, what))
         return []
 
     def _said_goodbye(self, worker: int) -> list[led.Effect]:
-        self._post(m.CALLER, (m.BYE, worker))
+        self._tell((m.BYE, worker))
         del self._mail[worker]
         self._gone.add(worker)
         return self._ledger.said_goodbye(worker)
@@ -193,16 +215,17 @@ class Queue:
             elif isinstance(effect, led.NothingLeft):
                 self._post(effect.worker, (m.CLOSED, effect.waited, effect.cause))
             elif isinstance(effect, led.Starved):
-                self._post(m.CALLER, (m.STARVED, effect.run))
+                self._tell((m.STARVED, effect.run))
             else:
-                self._post(m.CALLER, (m.ENDED, effect.run))
+                self._tell((m.ENDED, effect.run))
 
     def _deliver(self, ended: led.Ended) -> None:
         """Hand the ends of items to the caller, and forget their payloads."""
         payloads = [self._payloads.pop(item) for item in ended.items]
         if ended.state is State.LEFT:
             payloads = []
-        self._post(m.CALLER, (m.OUTCOMES, ended.run, ended.state.value, ended.items, payloads))
+        self._pace.ended(len(ended.items), monotonic())
+        self._tell((m.OUTCOMES, ended.run, ended.state.value, ended.items, payloads))
 
 
 def _dead(effects: list[led.Effect]) -> list[int]:

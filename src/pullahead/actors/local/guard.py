@@ -2,9 +2,9 @@
 
 If both waited on the epoll all the time, a call that arrives in the few microseconds between a reply and
 the main thread's next wait would wake the I/O thread: two threads then fight for the interpreter, and a round
-trip takes up to twice as long (18 and 35 µs on one core). So this thread looks every `TICK` whether the main
-thread is still at the same call, and steps in if it is. When the main thread has been idle for some ticks, it
-rests until the next call.
+trip takes up to twice as long (18 and 35 µs on one core). So this thread looks every tick whether the main
+thread is still at the same call, and steps in if it is. Ticks that find another call each time grow longer,
+because each costs a switch. When the main thread has been idle for some ticks, it rests until the next call.
 
 A main thread that begins to wait for something that only a reader can bring does not wait for a tick: it
 calls `cover`.
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Guard"]
 
-TICK = 0.001  # seconds; what a control call waits at most when a long call has just begun, and never again
+# Seconds; what a control call waits at most when a long call has just begun, and never again.
+TICK = 0.001
+LONGEST_TICK = 0.008  # after many short calls
 REST_AFTER = 3  # idle ticks; more would cost actors that are called every few milliseconds
 
 
@@ -51,19 +53,23 @@ class Guard:
     def run(self) -> None:
         """Guard until the loop is closed."""
         self._begun.set()
-        loop, gate, idle = self._loop, self._gate, 0
+        loop, gate, idle, tick = self._loop, self._gate, 0, TICK
         while not loop.closed:
             turn = loop.turns
-            called = gate.acquire(timeout=TICK)
+            called = gate.acquire(timeout=tick)
             if loop.idle_queue is not None:
-                idle += 1
+                idle = idle + 1 if loop.turns == turn else 0
                 if idle >= REST_AFTER:
                     self._rest()
-                    idle = 0
+                    idle, tick = 0, TICK
+                elif not idle:
+                    tick = min(2 * tick, LONGEST_TICK)
             elif called or loop.turns == turn:
-                idle, turn = 0, loop.turns
+                idle, tick, turn = 0, TICK, loop.turns
                 while loop.idle_queue is None and loop.turns == turn:
                     loop.poll()
+            else:
+                idle, tick = 0, min(2 * tick, LONGEST_TICK)
 
     def _rest(self) -> None:
         # First say so, then look: the main thread stops idling first, then looks whether we rest.

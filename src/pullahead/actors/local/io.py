@@ -50,6 +50,7 @@ class Loop:
     def __init__(self) -> None:
         self.lock = threading.RLock()  # a finalizer of a user may run while it is held
         self.ident = 0
+        self._dispatcher = 0  # the thread that runs handlers now; they run under the lock
         self.closed = False
         self.idle_queue: deque[Any] | None = None  # the queue of a main thread that waits here; see `_woken`
         self.on_crash: Callable[[], None] = lambda: os._exit(1)
@@ -110,7 +111,9 @@ class Loop:
             with self.lock:
                 handler = self._handlers.get(fd)
                 if handler is not None:
+                    self._dispatcher = threading.get_ident()
                     handler(events)
+                    self._dispatcher = 0
         if self._jobs:
             self._run_jobs()
         if self._callbacks:
@@ -146,7 +149,8 @@ class Loop:
     def after(self, callback: Callable[[], None]) -> None:
         """Run a user's callback soon, without the lock."""
         self._callbacks.append(callback)
-        self.poke()
+        if self._dispatcher != threading.get_ident():  # who dispatches looks at them next
+            self.poke()
 
     def poke(self) -> None:
         """Make one waiting thread look at the jobs. Takes no lock."""
