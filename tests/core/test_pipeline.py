@@ -30,7 +30,7 @@ from pullahead.core.trace import Recorder, Span
 from pullahead.errors import ProtocolError
 
 S, W = Send(), Wake()
-TINY = 2.0**-14  # 61 µs: 66 items in a bundle of 4 ms, 32 in a slice of 2 ms
+TINY = 2.0**-14  # 61 µs: 131 items in a bundle of 8 ms, 32 in a slice of 2 ms
 
 Make = Callable[..., Pipeline]
 
@@ -123,10 +123,10 @@ def test_the_next_ask_is_due_the_moment_an_item_is_taken(make: Make) -> None:
 
 def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
     pipeline = measured(make(None))
-    assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 66)
+    assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 131)
     assert pipeline.began(0.0) == [S, W]
-    assert said(pipeline, 0.0) == [(m.ASK, 67)]
-    granted(pipeline, 0.0, 1, 0, 67)
+    assert said(pipeline, 0.0) == [(m.ASK, 132)]
+    granted(pipeline, 0.0, 1, 0, 132)
     pipeline.take_messages(0.0)
     pipeline.answered([], 0.0)
     pipeline.take_messages(0.0)
@@ -138,23 +138,24 @@ def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
             break
         compute(pipeline, 0.0, TINY * len(items))
     # It asks again as soon as a whole bundle is wanted, while the slice that made the room is computed.
-    assert rows == [(0, 32, 35, []), (32, 32, 3, []), (64, 3, 0, [S])]
-    assert (m.ASK, 66) in said(pipeline, 0.0)
+    assert rows == [(0, 32, 100, []), (32, 32, 68, []), (64, 32, 36, []), (96, 32, 4, []), (128, 4, 0, [S])]
+    assert (m.ASK, 131) in said(pipeline, 0.0)
 
 
 def test_what_the_next_slice_will_take_is_asked_for_with_the_report_before_it(make: Make) -> None:
     """After `take` it would be too late: the call with the report would be in the way of the ask."""
     pipeline = settled(measured(make(None)))
-    granted(pipeline, 0.0, 1, 0, 67)
+    granted(pipeline, 0.0, 1, 0, 132)
     pipeline.take_messages(0.0)
     pipeline.answered([], 0.0)
     pipeline.take_messages(0.0)
-    assert pipeline.take(0.0)[0] == 0
-    assert compute(pipeline, 0.0, 0.0) == [W]
-    assert (pipeline.held, pipeline.asked) == (35, 0)
+    for first in (0, 32, 64):
+        assert pipeline.take(0.0)[0] == first
+        assert compute(pipeline, 0.0, 0.0) == [W]
+    assert (pipeline.held, pipeline.asked) == (36, 0)
     pipeline.take(0.0)
-    assert compute(pipeline, 0.0, 0.0) == [S, W], "three are left, and the next slice takes them"
-    assert said(pipeline, 0.0)[-2:] == [(m.ASK, 66), (m.DONE, 1, tuple(range(64)))]
+    assert compute(pipeline, 0.0, 0.0) == [S, W], "four are left, and the next slice takes them"
+    assert said(pipeline, 0.0)[-2:] == [(m.ASK, 131), (m.DONE, 1, tuple(range(128)))]
 
 
 def test_batches_are_asked_for_whole(make: Make) -> None:
@@ -523,7 +524,7 @@ def test_tiny_items_are_collected_for_at_most_one_quantum(make: Make) -> None:
 
 @pytest.mark.parametrize("since", [0.1, 0.7, 1.1, 123.456, 98765.4321])
 def test_a_deadline_that_has_come_is_over_despite_rounding(make: Make, since: float) -> None:
-    """(since + 0.004) - since may be below 0.004: a machine that subtracts asks to be woken for ever."""
+    """(since + QUANTUM) - since may be below QUANTUM: a machine that subtracts asks to be woken for ever."""
     pipeline = reporting(make, 100)
     pipeline.take(since)
     assert compute(pipeline, since, since) == [W]

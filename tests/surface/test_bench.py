@@ -25,7 +25,7 @@ from pullahead.cli.bench.peers import Rate, tuned
 from pullahead.cli.bench.show import number, times
 from pullahead.cli.bench.works import noop
 
-COMMAND = [sys.executable, "-W", "error", "-m", "pullahead.cli", "bench"]
+COMMAND = [sys.executable, "-W", "error", "-m", "pullahead", "bench"]
 
 OURS = {
     "roundtrip": "pullahead actor call",

@@ -55,7 +55,7 @@ def pullahead(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command the way a shell does."""
     return subprocess.run(
-        [sys.executable, "-m", "pullahead.cli", *arguments],
+        [sys.executable, "-m", "pullahead", *arguments],
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
@@ -171,7 +171,7 @@ def test_a_traceback_comes_when_asked_for(folder: Path) -> None:
 
 def test_without_items_at_a_terminal_it_asks_for_some(folder: Path) -> None:
     ours, theirs = os.openpty()
-    command = [sys.executable, "-m", "pullahead.cli", "run", "words:double"]
+    command = [sys.executable, "-m", "pullahead", "run", "words:double"]
     ended = subprocess.run(command, stdin=theirs, capture_output=True, text=True, timeout=50, check=False)
     os.close(ours)
     os.close(theirs)

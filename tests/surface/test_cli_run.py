@@ -77,7 +77,7 @@ def loud(item):
     return item
 """
 
-COMMAND = [sys.executable, "-m", "pullahead.cli", "run"]
+COMMAND = [sys.executable, "-m", "pullahead", "run"]
 
 
 @pytest.fixture

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
+#: Seconds. What holds several items shorter than this has little to give back, and need not do so at once.
+_TINY = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Worker:
         Each switch between the main thread and the one that reads costs some 0.05 ms, so at 0.5 ms they took
         a fifth of what 0.5 ms items took; at 5 ms, half of that is gone.
         """
-        interval = 0.005 if self._pipeline.lookahead.bundle > 1 else 0.0005
+        interval = 0.005 if self._pipeline.lookahead.median_compute < _TINY else 0.0005
         if interval != self._switch_interval:
             self._switch_interval = interval
             sys.setswitchinterval(interval)

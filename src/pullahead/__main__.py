@@ -1,0 +1,5 @@
+"""`python -m pullahead` is the `pullahead` command."""
+
+from pullahead.cli import main
+
+main()

@@ -1,5 +1,0 @@
-"""`python -m pullahead.cli` is the `pullahead` command."""
-
-from pullahead.cli import main
-
-main()
