@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import itertools
@@ -166,6 +167,49 @@ def test_async_load_and_store() -> None:
     assert list(pa.map(works.AsyncDoubling, range(50), workers=2)) == [(i, 2 * i) for i in range(50)]
 
 
+def test_every_verb_may_be_async(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    results = list(pa.map(functools.partial(works.AsyncEverything, str(log)), range(20), workers=2))
+    assert results == [(i, 2 * i) for i in range(20)]
+    assert Counter(log.read_text().splitlines()) == Counter(
+        {"closed on 1 loop": 2}
+        | {f"{verb} {i}": 1 for verb in ("load", "process", "store") for i in range(20)}
+    )
+
+
+def test_an_async_discard_is_finished_before_the_worker_ends(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    work = functools.partial(works.AsyncEverything, str(log))
+    with pa.map(work, itertools.count(), workers=1, lookahead=4, ordered=False) as results:
+        next(results)
+    lines = Counter(log.read_text().splitlines())
+    loads, processed = (sum(line.startswith(verb) for line in lines) for verb in ("load", "process"))
+    assert sum(line.startswith("discard") for line in lines) == loads - processed > 0
+    assert lines["closed on 1 loop"] == 1
+
+
+@pytest.mark.parametrize("work", [works.add_one, works.AsyncCall(), functools.partial(works.add_one)])
+def test_an_async_function_is_work(work: Any) -> None:
+    assert list(pa.map(work, range(20), workers=2)) == list(range(1, 21))
+
+
+def test_a_load_that_only_its_result_shows_to_be_async() -> None:
+    results = pa.map(works.square, range(10), load=lambda x: works.add_one(x), workers=1)
+    assert list(results) == [(x + 1) ** 2 for x in range(10)]
+
+
+@pytest.mark.parametrize("verb", ["load", "store"])
+def test_a_cancelled_coroutine_fails_its_item_only(verb: str) -> None:
+    hook: Any = works.fail_asynchronously
+    if verb == "store":
+        hook = works.store_asynchronously
+    results = list(pa.map(works.echo, range(6), workers=1, on_error="collect", **{verb: hook}))
+    assert [r for r in results if not isinstance(r, pa.Failure)] == [0, 1, 2, 4, 5]
+    (failure,) = [r for r in results if isinstance(r, pa.Failure)]
+    assert failure.item == 3
+    assert "CancelledError" in failure.traceback
+
+
 def test_load_and_store_for_a_function() -> None:
     results = pa.map(
         works.square, range(20), workers=2, load=lambda x: x + 1, store=lambda result, item: (item, result)
@@ -227,10 +271,95 @@ def test_a_waiting_batch_goes_when_the_source_ends() -> None:
     assert time.monotonic() - started < 10.0
 
 
-@pytest.mark.parametrize(("work", "got"), [(works.one_short, "got 3"), (works.no_list, "got str")])
+@pytest.mark.parametrize(
+    ("work", "got"),
+    [
+        (works.one_short, "got 3"),
+        (works.no_list, "got str"),
+        (works.as_set, "got set"),
+        (works.as_dict, "got dict"),
+        (iter, "got list_iterator"),
+    ],
+)
 def test_a_batch_of_the_wrong_length_is_an_error(work: Any, got: str) -> None:
     with pytest.raises(ValueError, match=f"expected a list of 4 results for a batch of 4 items, {got}"):
         list(pa.map(work, range(4), batch_size=4, workers=1))
+
+
+def test_a_batch_may_return_an_array() -> None:
+    assert list(pa.map(works.as_array, range(8), batch_size=4, workers=1)) == list(range(8))
+
+
+def test_a_batch_may_wait_for_longer_than_timers_reach() -> None:
+    assert list(pa.map(works.size_of_batch, range(3), batch_size=2, batch_wait=1e300, workers=1)) == [2, 2, 1]
+
+
+def test_a_result_that_does_not_unpickle_here_fails_its_item_only() -> None:
+    results = pa.map(works.poison, range(6), workers=2, on_error="collect")
+    values = list(results)
+    assert [value for value in values if not isinstance(value, pa.Failure)] == [0, 1, 2, 4, 5]
+    (failure,) = [value for value in values if isinstance(value, pa.Failure)]
+    assert (failure.item, type(failure.error)) == (3, ImportError)
+    assert "cannot be unpickled in this process" in failure.traceback
+    assert (results.report.done, results.report.failed, results.report.left) == (5, 1, 0)
+
+
+def test_a_result_that_does_not_unpickle_here_is_raised_at_its_turn() -> None:
+    results = pa.map(works.poison, range(6), workers=2)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ImportError, match="only there") as caught:
+        next(results)
+    assert "while working on item 3" in caught.value.__notes__[-1]
+
+
+def test_an_item_whose_repr_raises_can_fail() -> None:
+    with pytest.raises(LookupError) as caught:
+        list(pa.map(works.fail_always, [works.Shy()], workers=1))
+    assert "while working on item <Shy instance at" in caught.value.__notes__[0]
+
+
+def test_stop_iteration_from_the_work_does_not_end_the_loop_without_a_word() -> None:
+    with pytest.raises(RuntimeError, match="the work raised StopIteration: StopIteration\\(3\\)"):
+        list(pa.map(works.stop_iteration, range(6), workers=1))
+
+
+@pytest.mark.parametrize("verb", ["load", "store"])
+def test_an_exit_in_the_background_fails_its_item_only(verb: str) -> None:
+    hooks: dict[str, Any] = {"load": works.exit_quietly, "store": lambda _, item: works.exit_quietly(item)}
+    results = list(pa.map(works.echo, range(6), workers=1, on_error="collect", **{verb: hooks[verb]}))
+    (failure,) = [value for value in results if isinstance(value, pa.Failure)]
+    assert (failure.item, type(failure.error)) == (3, SystemExit)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan"), "1", True, None])
+def test_retry_later_says_what_it_expects(seconds: Any) -> None:
+    with pytest.raises(ValueError, match="RetryLater: expected seconds from 0 to 31,536,000, got"):
+        pa.RetryLater(seconds)
+
+
+def test_a_map_that_cannot_begin_leaves_no_process_behind() -> None:
+    list(pa.map(works.echo, [1], workers=1))  # whatever the engine keeps is there now
+    before = children()
+    with pytest.raises(TypeError, match="cannot pickle"):
+        pa.map(functools.partial(works.echo, threading.Lock()), [1], workers=2)
+    deadline = time.monotonic() + 10.0
+    while not children() <= before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert children() <= before
+
+
+def children() -> set[int]:
+    """Every process below this one."""
+    parents = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
+                parents[int(folder.name)] = int(stat[1])
+    tree = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in tree} - tree:
+        tree |= more
+    return tree
 
 
 def test_retries(tmp_path: Path) -> None:
@@ -359,7 +488,9 @@ def test_worker_options_reach_the_actor() -> None:
         ({"on_error": "ignore"}, ValueError, "on_error: expected 'raise' or 'collect', got 'ignore'"),
         ({"retries": True}, TypeError, "retries: expected a whole number, got True"),
         ({"progress": "yes"}, TypeError, "progress: expected None, True or a function of a report, got"),
-        ({"no_such": 1}, TypeError, "no_such"),
+        ({"no_such": 1}, TypeError, "no_such: no such option; there are workers, lookahead, batch_size,"),
+        ({"ordered": "x"}, TypeError, "ordered: expected True or False, got 'x'"),
+        ({"pairs": 1}, TypeError, "pairs: expected True or False, got 1"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -372,7 +503,6 @@ def test_wrong_options(options: dict[str, Any], error: type[Exception], message:
     [
         (3, "expected a function of one item, or a class or object with a method `process`, got 3"),
         (int.__class__, "has no method `process`"),
-        (works.AsyncDoubling.load, "is async"),
     ],
 )
 def test_wrong_work(work: Any, message: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gc
+import itertools
 import os
 import signal
 import subprocess
@@ -11,11 +13,13 @@ import time
 from collections import Counter
 from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.acceptance import works
 
 import pullahead as pa
+from pullahead.errors import RunError
 
 
 def test_workers_are_built_once_and_used_many_times(tmp_path: Path) -> None:
@@ -101,6 +105,102 @@ def test_an_error_of_the_sink_ends_the_run() -> None:
 
     with pytest.raises(OSError, match="disk full at 0"):
         pa.run(works.square, range(10_000), sink, workers=2)
+
+
+@pytest.mark.parametrize("options", [{"on_error": "raise"}, {"pairs": True}])
+def test_run_says_which_options_make_no_sense_there(options: dict[str, Any]) -> None:
+    name = next(iter(options))
+    with pytest.raises(TypeError, match=f"{name}: not an option of `run`"):
+        pa.run(works.square, range(3), **options)
+    with pa.Pool(works.square, workers=1) as pool, pytest.raises(TypeError, match=f"{name}: not an option"):
+        pool.run(range(3), **options)
+
+
+def test_closing_a_pool_ends_the_maps_that_are_still_open() -> None:
+    pool = pa.Pool(works.square, workers=2)
+    older, newer = pool.map(itertools.count()), pool.map(itertools.count())
+    assert (next(older), next(newer)) == (0, 0)
+    pool.close()
+    for results in (older, newer):
+        values = list(results)
+        assert values == [x * x for x in range(1, 1 + len(values))]
+
+
+def test_a_pool_that_loses_its_workers_says_so_to_everyone() -> None:
+    pool = pa.Pool(works.square, workers=1)
+    results = pool.map(itertools.count())
+    future = pool.submit(3)
+    assert (next(results), future.result(20)) == (0, 9)
+    pool._crew.kill()
+    with pytest.raises(RunError, match="closed before this run had ended"):
+        list(results)
+    with pytest.raises(RunError, match="closed before this run had ended"):
+        pool.submit(1)
+    pool.close()
+
+
+def test_a_pool_that_is_dropped_warns_and_ends() -> None:
+    pool = pa.Pool(works.pid_of, workers=1)
+    pid = pool.submit(0).result(20)
+    held = [pool]
+    del pool
+    with pytest.warns(ResourceWarning, match="a Pool of pid_of was never closed"):
+        held.clear()
+    deadline = time.monotonic() + 10.0
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_map_of_a_pool_that_is_dropped_is_drained() -> None:
+    with pa.Pool(works.square, workers=1) as pool:
+        results = pool.map(itertools.count())
+        assert next(results) == 0
+        run = results._run
+        del results
+        gc.collect()
+        run.wait_ended()
+        assert list(pool.map(range(4))) == [0, 1, 4, 9]
+
+
+def test_results_may_be_collected_while_locks_are_held() -> None:
+    """The garbage collector runs destructors on any thread: with the crew's lock held, they must not wait."""
+    with pa.Pool(works.square, workers=1) as pool:
+        results = pool.map(itertools.count())
+        assert next(results) == 0
+        run, crew = results._run, pool._crew
+        with run._changed, crew._lock:
+            del results
+            gc.collect()
+        run.wait_ended()
+
+
+def test_the_report_of_a_pool_with_submissions_only() -> None:
+    with pa.Pool(works.fail_on_three, workers=2) as pool:
+        assert (pool.report.done, pool.report.items) == (0, 0)
+        futures = [pool.submit(x) for x in range(10)]
+        wait(futures)
+        report = pool.report
+    assert (report.done, report.failed, report.left, report.items) == (9, 1, 0, 10)
+    assert report.seconds > 0.0
+
+
+def test_the_report_of_the_last_map_stays_when_its_results_are_gone() -> None:
+    with pa.Pool(works.square, workers=1) as pool:
+        assert sum(pool.map(range(5))) == 30
+        gc.collect()
+        assert pool.report.done == 5
+
+
+def test_a_trace_holds_its_own_run_only() -> None:
+    with pa.Pool(works.square, workers=1, trace=True) as pool:
+        first, second = pool.run(range(40)), pool.run(range(3))
+        kept = pool._crew.trace
+    for report, items in ((first, 40), (second, 3)):
+        assert report.trace is not None
+        processed = [span.size for span in report.trace[0] if span.kind == "process"]
+        assert sum(processed) == items
+    assert sum(span.size for span in kept[0] if span.kind == "process") == 3
 
 
 INTERRUPTED = """

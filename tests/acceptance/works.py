@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 
 def square(x: int) -> int:
@@ -45,6 +48,18 @@ def no_list(xs: list[int]) -> str:
     return "no list"
 
 
+def as_set(xs: list[int]) -> Any:
+    return set(xs)
+
+
+def as_dict(xs: list[int]) -> Any:
+    return dict.fromkeys(xs)
+
+
+def as_array(xs: list[int]) -> Any:
+    return np.array(xs)
+
+
 def thread_of(_: Any) -> str:
     return threading.current_thread().name
 
@@ -66,6 +81,42 @@ def always_exit(_: int) -> int:
 
 def unpicklable_result(x: int) -> Any:
     return threading.Lock() if x == 3 else x
+
+
+class Poison:
+    """Pickles in a worker and does not unpickle anywhere."""
+
+    def __reduce__(self) -> Any:
+        return _only_there, ()
+
+
+def _only_there() -> None:
+    raise ImportError("only there")
+
+
+def poison(x: int) -> Any:
+    return Poison() if x == 3 else x
+
+
+class Shy:
+    def __repr__(self) -> str:
+        raise RuntimeError("not you again")
+
+
+def fail_always(item: Any) -> None:
+    raise LookupError("always")
+
+
+def stop_iteration(x: int) -> int:
+    if x == 3:
+        raise StopIteration(x)
+    return x
+
+
+def exit_quietly(x: int) -> int:
+    if x == 3:
+        sys.exit("not now")
+    return x
 
 
 class TwoArguments(Exception):  # noqa: N818
@@ -126,6 +177,64 @@ class AsyncDoubling:
     async def store(self, result: int, item: int) -> tuple[int, int]:
         await asyncio.sleep(0.001)
         return item, result
+
+
+class AsyncEverything:
+    """Every verb is a coroutine, and all of them share one event loop, which `close` is to find open."""
+
+    def __init__(self, log: str) -> None:
+        self._log = Path(log)
+        self._loops: set[int] = set()
+
+    async def _note(self, what: str) -> None:
+        await asyncio.sleep(0)
+        self._loops.add(id(asyncio.get_running_loop()))
+        with self._log.open("a") as file:
+            file.write(what + "\n")
+
+    async def load(self, item: int) -> int:
+        await self._note(f"load {item}")
+        return item
+
+    async def process(self, loaded: int) -> int:
+        await self._note(f"process {loaded}")
+        await asyncio.sleep(0.001)
+        return 2 * loaded
+
+    async def store(self, result: int, item: int) -> tuple[int, int]:
+        await self._note(f"store {item}")
+        return item, result
+
+    async def discard(self, loaded: int) -> None:
+        await asyncio.sleep(0.05)  # longer than it takes the worker to say goodbye
+        await self._note(f"discard {loaded}")
+
+    async def close(self) -> None:
+        await self._note(f"closed on {len(self._loops)} loop")
+
+
+class AsyncCall:
+    """An instance is an async function of one item, which `inspect` cannot see in the instance itself."""
+
+    async def __call__(self, item: int) -> int:
+        await asyncio.sleep(0)
+        return item + 1
+
+
+async def add_one(item: int) -> int:
+    await asyncio.sleep(0.001)
+    return item + 1
+
+
+async def fail_asynchronously(item: int) -> int:
+    await asyncio.sleep(0)
+    if item == 3:
+        raise asyncio.CancelledError
+    return item
+
+
+async def store_asynchronously(result: int, item: int) -> int:
+    return await fail_asynchronously(item)
 
 
 class BatchSums:

@@ -113,7 +113,7 @@ def test_an_exception_that_cannot_be_pickled_arrives_as_text() -> None:
     with pytest.raises(RemoteError) as caught:
         actors.get(Faulty.remote().unpicklable.remote())
     assert "Unpicklable: this and that" in str(caught.value)
-    assert 'raise Unpicklable("this", "that")' in str(caught.value)
+    assert 'raise Unpicklable("this", "that")' in str(caught.value.__cause__)
 
 
 def test_a_result_that_cannot_be_pickled_is_an_error_of_the_call() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queue import SimpleQueue
 from threading import active_count
-from time import monotonic
+from time import monotonic, sleep
 
 from pullahead.farm.alarm import Alarm
 
@@ -64,3 +64,14 @@ def test_it_may_be_stopped_by_its_own_ring() -> None:
     alarm = Alarm(ring, "test")
     alarm.set(0.0)
     rings.get(timeout=PATIENCE)
+
+
+def test_a_moment_beyond_what_timers_can_wait_for_is_far_away_and_no_error() -> None:
+    rings: SimpleQueue[float] = SimpleQueue()
+    alarm = Alarm(lambda: rings.put(monotonic()), "test")
+    alarm.set(1e300)
+    while alarm._sleeps_until is None:
+        sleep(0.001)  # until its thread has gone to sleep
+    alarm.set(monotonic())
+    rings.get(timeout=PATIENCE)
+    alarm.stop()

@@ -1,4 +1,4 @@
-"""Payloads: small ones are bytes, large buffers stay beside the pickle, errors always arrive."""
+"""Payloads: small ones are bytes, large buffers stay beside the pickle."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pullahead.errors import RemoteError, RemoteTraceback
-from pullahead.farm.payload import LARGE, Payload, pack, pack_error, unpack, unpack_error
+from pullahead.farm.payload import LARGE, Payload, pack, unpack
 
 
 @pytest.mark.parametrize("value", [None, 0, "text", [1, {"a": (2.5, b"x")}], float("nan")])
@@ -50,37 +49,3 @@ def test_a_payload_that_was_received_can_be_sent_on() -> None:
     received[0] = 99
     assert (received[1:] == array[1:]).all()
     assert array[0] == 0
-
-
-def _raised(error: BaseException) -> BaseException:
-    try:
-        raise error
-    except BaseException as caught:
-        return caught
-
-
-def test_an_error_keeps_its_type_and_shows_where_it_was_raised() -> None:
-    error, text = unpack_error(pack_error(_raised(KeyError("k"))))
-    assert type(error) is KeyError
-    assert error.args == ("k",)
-    assert isinstance(error.__cause__, RemoteTraceback)
-    assert "_raised" in text
-    assert "_raised" in str(error.__cause__)
-
-
-class Awkward(Exception):  # noqa: N818
-    def __init__(self, first: str, second: str) -> None:
-        super().__init__(first)
-
-
-class Unpicklable(Exception):  # noqa: N818
-    def __reduce__(self) -> Any:
-        raise TypeError("never")
-
-
-@pytest.mark.parametrize("error", [Awkward("a", "b"), Unpicklable("a")])
-def test_an_error_that_does_not_survive_a_pickle_arrives_as_text(error: Exception) -> None:
-    arrived, text = unpack_error(pack_error(_raised(error)))
-    assert type(arrived) is RemoteError
-    assert str(arrived).endswith(f"{type(error).__qualname__}: a")
-    assert "_raised" in text

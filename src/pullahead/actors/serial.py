@@ -19,12 +19,15 @@ __all__ = ["OUT_OF_BAND", "dumps", "loads"]
 OUT_OF_BAND: Final = 64 << 10  # bytes; below it, a copy costs less than a shared memory segment
 
 
-def dumps(value: Any, by_value: bool = False) -> tuple[bytes, list[pickle.PickleBuffer]]:
+def dumps(
+    value: Any, by_value: bool = False, *, out_of_band: bool = True
+) -> tuple[bytes, list[pickle.PickleBuffer]]:
     """Pickle a value.
 
     Args:
         value: anything that pickle or cloudpickle can take.
         by_value: let cloudpickle do it at once: for classes of actors.
+        out_of_band: whether large buffers may be left out of the stream.
 
     Returns:
         The stream, and the buffers that were left out of it.
@@ -32,7 +35,7 @@ def dumps(value: Any, by_value: bool = False) -> tuple[bytes, list[pickle.Pickle
     buffers: list[pickle.PickleBuffer] = []
 
     def in_band(buffer: pickle.PickleBuffer) -> bool:
-        if buffer.raw().nbytes < OUT_OF_BAND:
+        if not out_of_band or buffer.raw().nbytes < OUT_OF_BAND:
             return True
         buffers.append(buffer)
         return False

@@ -62,6 +62,6 @@ class Alarm:
                     self._moment = self._sleeps_until = None
                     return True
                 self._sleeps_until = moment
-                self._changed.wait(None if moment is None else moment - now)
+                self._changed.wait(None if moment is None else min(moment - now, threading.TIMEOUT_MAX))
                 self._sleeps_until = None
             return False

@@ -13,6 +13,7 @@ from threading import Condition, RLock
 from typing import Any, Final, Protocol, final
 
 from pullahead import actors
+from pullahead.actors.failures import dumps_error
 from pullahead.core import messages as m
 from pullahead.core.exchange import Caller
 from pullahead.core.meter import WorkerTotals
@@ -20,7 +21,6 @@ from pullahead.core.retry import RetryPolicy
 from pullahead.core.trace import Span
 from pullahead.errors import ActorDiedError, RunError
 from pullahead.farm.machine import thread_share
-from pullahead.farm.payload import pack_error
 from pullahead.farm.queue import Queue
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
@@ -32,6 +32,8 @@ _DEATHS: Final = 5
 
 class RunPort(Protocol):
     """What the crew tells a run. Called on the engine's thread: must not wait."""
+
+    started: float  # what was recorded before that is none of its business
 
     def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         """These items have ended."""
@@ -78,7 +80,7 @@ class Crew:
         self._outbox: list[m.Message] = []
         self._runs: dict[int, RunPort] = {}
         self._next_run = self._next_item = self._next_worker = 0
-        self._stopping = False
+        self._stopping = self._killed = False
         self._error: BaseException | None = None
         self._deaths = 0
         self._said_goodbye: set[int] = set()
@@ -107,6 +109,9 @@ class Crew:
                 raise self._error
             number, self._next_run = self._next_run, self._next_run + 1
             self._runs[number] = run
+            since = min(run.started for run in self._runs.values())
+            for lane, spans in self.trace.items():
+                self.trace[lane] = [span for span in spans if span.end >= since]
             self._say((m.OPEN, number))
             return number
 
@@ -153,7 +158,7 @@ class Crew:
     def kill(self) -> None:
         """End every process of the crew at once."""
         with self._lock:
-            self._stopping = True
+            self._stopping = self._killed = True
             handles = [*self._workers.values(), self._queue]
             self._workers.clear()
             self._ends.clear()
@@ -239,7 +244,7 @@ class Crew:
         if number in self._said_goodbye:
             if error is not None and not isinstance(error, ActorDiedError):
                 warnings.warn(f"`close` of the work raised {error!r} in worker {number}", stacklevel=2)
-        elif error is not None and self._error is None:
+        elif error is not None and self._error is None and not self._killed:
             if isinstance(error, ActorDiedError):
                 self._replace(number, error)
             else:
@@ -247,11 +252,12 @@ class Crew:
 
     def _replace(self, number: int, error: ActorDiedError) -> None:
         with self._lock:
-            self._workers.pop(number, None)
-            del self._ends[number]
+            if self._killed:
+                return
+            del self._workers[number], self._ends[number]
             self._deaths += 1
             if self._deaths < _DEATHS * self.size:
-                self._say((m.LOST, number, pack_error(error)))
+                self._say((m.LOST, number, dumps_error(error)))
                 self._start_worker(self._lane[number])
                 return
         broken = RunError(

@@ -12,6 +12,9 @@ from pullahead.errors import PullaheadError
 #: Seconds. A year: timers of the operating system end somewhere.
 _LONGEST: Final = 365 * 24 * 3600
 
+_BRIEF: Final = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 200
+
 
 @final
 class RetryLater(PullaheadError):  # noqa: N818  a request of the work, not an error
@@ -58,7 +61,12 @@ class Failure:
 
     def __repr__(self) -> str:
         tried = "once" if self.attempts == 1 else f"{self.attempts} times"
-        return f"<Failure of {reprlib.repr(self.item)}: {self.error!r}, tried {tried}>"
+        return f"<Failure of {brief(self.item)}: {self.error!r}, tried {tried}>"
+
+
+def brief(item: Any) -> str:
+    """Write an item within a line, whatever its own `__repr__` does."""
+    return _BRIEF.repr(item)
 
 
 def kind_of(error: BaseException) -> tuple[str, float]:

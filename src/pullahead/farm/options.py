@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final, final
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, Self, final
 
 from pullahead.core.retry import RetryPolicy
 from pullahead.farm.machine import usable_cores
@@ -43,6 +43,9 @@ class Options:
     worker_options: dict[str, Any] | None = field(default=None)
 
     def __post_init__(self) -> None:
+        for name in ("ordered", "pairs", "trace"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         _expect_count("workers", self.workers, 1, "None")
         _expect_count("lookahead", self.lookahead, 0, "'auto'")
         _expect_count("batch_size", self.batch_size, 1, "None")
@@ -59,6 +62,15 @@ class Options:
         for name in _LATER:
             if getattr(self, name) is not None:
                 raise NotImplementedError(f"{name}: not available in this version")
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Self:
+        """Check the names as well: a misspelt option is a TypeError that lists those that there are."""
+        known = [field.name for field in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise TypeError(f"{name}: no such option; there are {', '.join(known)}")
+        return cls(**given)
 
     @property
     def worker_count(self) -> int:

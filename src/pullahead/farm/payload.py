@@ -1,4 +1,4 @@
-"""Items, results and errors as bytes: pickled once by the sender, unpickled once by the receiver.
+"""Items and results as bytes: pickled once by the sender, unpickled once by the receiver.
 
 The queue passes payloads on and never opens them. A small one is plain bytes. One that has large buffers
 (arrays, or simply a large pickle) keeps them beside the pickle, so that the engine can move them through
@@ -8,11 +8,9 @@ shared memory instead of through its sockets.
 from __future__ import annotations
 
 import pickle
-import traceback
 from typing import Any, Final, final
 
 from pullahead.actors import serial
-from pullahead.errors import RemoteError, RemoteTraceback
 
 #: Bytes. From here on, shared memory is cheaper than a copy through a socket.
 LARGE: Final = 64 * 1024
@@ -46,27 +44,3 @@ def unpack(payload: Any) -> Any:
     if type(payload) is bytes:
         return pickle.loads(payload)
     return pickle.loads(payload.data, buffers=payload.buffers)
-
-
-def pack_error(error: BaseException) -> Any:
-    """Describe an exception so that it arrives at least as text."""
-    text = "".join(traceback.format_exception(error))
-    summary = "".join(traceback.format_exception_only(error)).strip()
-    try:
-        pickled = pack(error)
-        unpack(pickled)  # many exceptions pickle and do not unpickle: find out here, where it can be told
-    except Exception:  # noqa: BLE001  whatever user code does in a pickle, the text still arrives
-        pickled = None
-    return pack((pickled, summary, text))
-
-
-def unpack_error(payload: Any) -> tuple[BaseException, str]:
-    """Return the exception, with the other process's traceback as its cause, and that traceback."""
-    pickled, summary, text = unpack(payload)
-    error: BaseException
-    try:
-        error = unpack(pickled) if pickled is not None else RemoteError(summary)
-    except Exception:  # noqa: BLE001  its class may not exist on this side
-        error = RemoteError(summary)
-    error.__cause__ = RemoteTraceback(text)
-    return error, text

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import fields, replace
 from threading import Lock, Thread
 from time import monotonic
+from traceback import format_exception
 from types import TracebackType
 from typing import Any, Final, Self, final
+from weakref import ReferenceType, ref
 
+from pullahead.actors.failures import loads_error
 from pullahead.core.meter import WorkerTotals
+from pullahead.core.trace import Span
+from pullahead.errors import RemoteTraceback
 from pullahead.farm.crew import Crew
-from pullahead.farm.failure import Failure
+from pullahead.farm.failure import Failure, brief
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
-from pullahead.farm.payload import unpack, unpack_error
+from pullahead.farm.payload import unpack
 from pullahead.farm.run import DONE, Outcome, Run
 from pullahead.farm.submissions import Submissions
 from pullahead.observe.progress import watcher
@@ -85,6 +91,7 @@ def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
         source: any iterable, or a `pullahead.sources` source.
         sink: a function of (result, item), or None.
     """
+    _check_run_options(options)
     with Pool(work, **options) as pool:
         pool.run(source, sink)
     return pool.report  # now that every worker has said goodbye, nothing is missing in it
@@ -99,7 +106,8 @@ class Pool:
     """
 
     def __init__(self, work: Any, **options: Any) -> None:
-        self._options = Options(**options)
+        self._closed = True  # until there is something to close
+        self._options = Options.of(options)
         spec = self._options.spec(work)
         self._name = spec.name
         actor_options = dict(self._options.worker_options or {})
@@ -109,7 +117,9 @@ class Pool:
         self._lock = Lock()
         self._closed = False
         self._submissions: Submissions | None = None
-        self._last: Results | None = None
+        self._started = monotonic()
+        self._last: ReferenceType[Results] | None = None
+        self._final: Report | None = None  # of the last `map` or `run` that has ended
 
     def map(self, items: Any, **options: Any) -> Results:
         """As `pullahead.map`; only `ordered`, `pairs`, `on_error` and `progress` are options here."""
@@ -118,6 +128,7 @@ class Pool:
 
     def run(self, source: Any, sink: Any = None, **options: Any) -> Report:
         """As `pullahead.run`."""
+        _check_run_options(options)
         write = as_sink(sink)
         results = self.map(source, on_error="collect", pairs=True, **options)
         try:
@@ -147,9 +158,24 @@ class Pool:
     @property
     def report(self) -> Report:
         """The report of the last `map` or `run`; of the pool as a whole before the first."""
-        if self._last is not None:
-            return self._last.report
-        return Report(workers=list(self._crew.totals.values()), title=self._name)
+        last = None if self._last is None else self._last()
+        if last is not None:
+            return last.report
+        if self._final is not None:
+            return self._final
+        submitted = self._submissions
+        return Report(
+            workers=list(self._crew.totals.values()),
+            done=submitted.done if submitted else 0,
+            failed=submitted.failed if submitted else 0,
+            left=submitted.open if submitted else 0,
+            seconds=monotonic() - self._started,
+            started=self._started,
+            trace=dict(self._crew.trace) if self._options.trace else None,
+            title=self._name,
+            fixed_lookahead=_fixed(self._options),
+            cores=usable_cores(),
+        )
 
     def close(self) -> None:
         """Finish what runs, then end the workers. Waits for it. May be called twice."""
@@ -172,11 +198,17 @@ class Pool:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        if not self._closed and not sys.is_finalizing():
+            self._closed = True
+            # As for `Results`: the garbage collector may be anywhere, so nothing is done here.
+            Thread(target=self._crew.kill, name="pullahead-kill").start()
+            warnings.warn(f"a Pool of {self._name} was never closed", ResourceWarning, stacklevel=2)
+
     def _begin(self, source: Source, total: int | None, options: Options, *, owner: bool) -> Results:
         run = Run(self._crew, source, ordered=options.ordered, unit=options.unit)
         results = Results(run, options, self, total, owner=owner)
-        if not owner:  # the results of `map` own their pool; it must not hold them in return
-            self._last = results
+        self._last = ref(results)  # a loop that is left drops its results, and that must end them
         return results
 
     def _chosen(self, options: dict[str, Any]) -> Options:
@@ -207,6 +239,7 @@ class Results(Iterator[Any]):
         self._baseline = {name: replace(one) for name, one in pool._crew.totals.items()}
         self._outcomes: deque[Outcome] = deque()
         self._progress = watcher(options.progress, total)
+        self._kept_trace: dict[int, list[Span]] | None = None
         self._closed = False
 
     @property
@@ -225,11 +258,21 @@ class Results(Iterator[Any]):
             total=known,
             seconds=end - run.started,
             started=run.started,
-            trace=dict(crew.trace) if self._options.trace else None,
+            trace=self._trace() if self._options.trace else None,
             title=self._pool._name,
-            fixed_lookahead=None if isinstance(self._options.lookahead, str) else self._options.lookahead,
+            fixed_lookahead=_fixed(self._options),
             cores=usable_cores(),
         )
+
+    def _trace(self) -> dict[int, list[Span]]:
+        """What was recorded since this run began, of which its pool forgets all when another one begins."""
+        if self._kept_trace is not None:
+            return self._kept_trace
+        since = self._run.started
+        return {
+            lane: [span for span in spans if span.end >= since]
+            for lane, spans in self._pool._crew.trace.items()
+        }
 
     def __iter__(self) -> Self:
         return self
@@ -240,8 +283,16 @@ class Results(Iterator[Any]):
                 raise StopIteration
             self._fill()
         item, state, payload = self._outcomes.popleft()
-        result = unpack(payload) if state == DONE else self._failure(item, payload)
+        result = self._result(item, payload) if state == DONE else self._failure(item, payload)
         return (item, result) if self._options.pairs else result
+
+    def _result(self, item: Any, payload: Any) -> Any:
+        try:
+            return unpack(payload)
+        except Exception as error:  # noqa: BLE001  a class that cannot be imported here: this item's failure
+            self._run.spoiled()
+            error.add_note("the work returned a result that cannot be unpickled in this process")
+            return self._failed(item, error, "".join(format_exception(error)), 1)
 
     def cancel(self) -> None:
         """Take no more items; what runs is finished and can still be iterated over."""
@@ -253,11 +304,7 @@ class Results(Iterator[Any]):
             return
         self._closed = True
         self._outcomes.clear()
-        try:
-            self._run.cancel()
-            self._run.wait_ended()
-        finally:
-            self._finish()
+        self._drain()
 
     def __enter__(self) -> Self:
         return self
@@ -273,12 +320,14 @@ class Results(Iterator[Any]):
         # The garbage collector may call this on any thread, with any lock held: so all of it happens there.
         if not getattr(self, "_closed", True) and not sys.is_finalizing():
             self._closed = True
-            drain = self._drain_owner if self._owner else self._run.cancel
-            Thread(target=drain, name="pullahead-drain").start()
+            Thread(target=self._drain, name="pullahead-drain").start()
 
-    def _drain_owner(self) -> None:
-        self._run.cancel()
-        self._pool.close()
+    def _drain(self) -> None:
+        try:
+            self._run.cancel()
+            self._run.wait_ended()
+        finally:
+            self._finish()
 
     def _fill(self) -> None:
         """Wait for outcomes; ends this iterator when there are no more."""
@@ -300,22 +349,42 @@ class Results(Iterator[Any]):
     def _finish(self) -> None:
         if self._owner:
             self._pool.close()
+        if self._options.trace:
+            self._kept_trace = self._trace()
+        self._pool._final = self.report
         if self._progress is not None:
             self._progress.update(self.report)
             self._progress.close()
 
     def _failure(self, item: Any, payload: Any) -> Failure:
-        """Return the failure as a value, or raise it and end the run."""
         packed, attempts = payload
-        error, text = unpack_error(packed)
+        error = loads_error(packed)
+        cause = error.__cause__
+        return self._failed(item, error, cause.text if isinstance(cause, RemoteTraceback) else "", attempts)
+
+    def _failed(self, item: Any, error: BaseException, text: str, attempts: int) -> Failure:
+        """Return the failure as a value, or raise it and end the run."""
         if self._options.on_error == "collect":
             return Failure(item, error, text, attempts)
         with contextlib.suppress(AttributeError):  # an exception class may refuse notes
-            error.add_note(f"pullahead: while working on item {item!r:.200}, tried {attempts or 1}×")
+            error.add_note(f"pullahead: while working on item {brief(item)}, tried {attempts or 1}×")
         self.close()
         if isinstance(error, StopIteration):  # raised from `__next__`, it would end the loop without a word
             raise RuntimeError(f"the work raised StopIteration: {error!r}") from error
         raise error
+
+
+def _check_run_options(options: dict[str, Any]) -> None:
+    for name in ("on_error", "pairs"):
+        if name in options:
+            raise TypeError(
+                f"{name}: not an option of `run`, whose sink gets every result with its item, and a Failure "
+                "in place of the result of an item that failed"
+            )
+
+
+def _fixed(options: Options) -> int | None:
+    return None if isinstance(options.lookahead, str) else options.lookahead
 
 
 def _drain_into(results: Results, write: Sink) -> None:

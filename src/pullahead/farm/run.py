@@ -12,11 +12,12 @@ from threading import Condition, Lock, Thread, current_thread
 from time import monotonic
 from typing import Any, Final, NamedTuple, final
 
+from pullahead.actors.failures import dumps_error
 from pullahead.core import trace
 from pullahead.core.ledger import State
 from pullahead.core.window import LIMIT, ORDERED_LIMIT, Window
 from pullahead.farm.crew import Crew
-from pullahead.farm.payload import pack, pack_error
+from pullahead.farm.payload import pack
 from pullahead.sources.source import Source
 
 #: Items pickled and submitted at once: enough to make the message cheap, few enough to start at once.
@@ -100,6 +101,12 @@ class Run:
         else:
             self._source.failed(token, "its last attempt failed")
         return Outcome(item, state, payload)
+
+    def spoiled(self) -> None:
+        """A result that was taken turned out to be of no use: its item has failed."""
+        with self._changed:
+            self.done -= 1
+            self.failed += 1
 
     def cancel(self) -> None:
         """Take no more from the source and give back what is unstarted; what runs is finished."""
@@ -238,7 +245,7 @@ class Run:
 
     def _fail_here(self, pair: tuple[Any, Any], error: Exception) -> None:
         number = self._enter([pair])
-        self.items_ended(DEAD, (number,), [(pack_error(error), 0)])
+        self.items_ended(DEAD, (number,), [(dumps_error(error), 0)])
 
     def _enter(self, pairs: list[tuple[Any, Any]]) -> int:
         with self._changed:

@@ -6,11 +6,12 @@ from concurrent.futures import Future
 from threading import Event, Lock
 from typing import Any, final
 
+from pullahead.actors.failures import loads_error
 from pullahead.core.ledger import State
 from pullahead.core.trace import CAUSE_SOURCE
 from pullahead.errors import RunError
 from pullahead.farm.crew import Crew
-from pullahead.farm.payload import pack, unpack, unpack_error
+from pullahead.farm.payload import pack, unpack
 
 
 @final
@@ -18,12 +19,19 @@ class Submissions:
     """Futures by item number; filled on the engine's thread as outcomes arrive."""
 
     def __init__(self, crew: Crew) -> None:
+        self.started = float("inf")  # of no run that is reported: it needs no trace to be kept
+        self.done = self.failed = 0
         self._crew = crew
         self._futures: dict[int, Future[Any]] = {}
         self._lock = Lock()
         self._error: BaseException | None = None
         self._over = Event()
         self._number = crew.open(self)
+
+    @property
+    def open(self) -> int:
+        """How many items have not ended."""
+        return len(self._futures)
 
     def submit(self, item: Any) -> Future[Any]:
         """Send one item. Raises what pickling it raises, or what has broken the crew."""
@@ -46,6 +54,10 @@ class Submissions:
         """Outcomes arrived."""
         with self._lock:
             futures = [self._futures.pop(number) for number in items]
+            if state == State.DONE.value:
+                self.done += len(items)
+            elif state == State.DEAD.value:
+                self.failed += len(items)
         if state == State.LEFT.value:
             payloads = [None] * len(items)
         for future, payload in zip(futures, payloads, strict=True):
@@ -79,7 +91,7 @@ def _settle(future: Future[Any], state: str, payload: Any) -> None:
         if state == State.DONE.value:
             future.set_result(unpack(payload))
         elif state == State.DEAD.value:
-            future.set_exception(unpack_error(payload[0])[0])
+            future.set_exception(loads_error(payload[0]))
         else:
             future.set_exception(RunError("the pool was closed before this item was started"))
     except Exception as error:  # noqa: BLE001  a result that cannot be unpickled here

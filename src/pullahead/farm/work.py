@@ -2,14 +2,14 @@
 
 Work is a function ``f(item)``; a class, or a `functools.partial` of one, that is built once in each worker;
 or an object that is pickled to each worker. A class or object has `process`, and may have `load`, `store`,
-`discard` and `close`. A plain function gets `load` and `store` as options.
+`discard` and `close`. A plain function gets `load` and `store` as options. Each of them may be `async def`.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -44,12 +44,6 @@ class WorkSpec:
             )
         if isinstance(target, type) and not callable(getattr(target, "process", None)):
             raise TypeError(f"work: the class {target.__qualname__} has no method `process`")
-        process = getattr(target, "process", None) or target
-        if inspect.iscoroutinefunction(process):
-            raise TypeError(
-                f"work: {self.name} is async, but `process` is the part that computes and runs alone on the "
-                "worker's main thread; let an async `load` or `store` do the waiting"
-            )
         for name in ("load", "store"):
             given = getattr(self, name)
             if given is not None and not callable(given):
@@ -63,21 +57,27 @@ class WorkSpec:
         target = _target(self.work)
         return getattr(target, "__qualname__", None) or type(target).__qualname__
 
-    def build(self) -> Work:
-        """Make the work, in the worker: this is where a class is instantiated."""
+    def build(self, finish: Callable[[Verb], Any]) -> Work:
+        """Make the work, in the worker: this is where a class is instantiated.
+
+        Args:
+            finish: calls a function and, if a coroutine comes, waits for it.
+        """
         target, work = _target(self.work), self.work
         instance = work() if isinstance(target, type) else work
         if hasattr(instance, "process"):
             verb = functools.partial(getattr, instance)
             return Work(
-                process=instance.process,
+                process=_finished(instance.process, finish),
                 load=self.load or verb("load", None),
                 store=self.store or verb("store", None),
                 discard=verb("discard", None),
                 close=verb("close", None),
                 batch_size=self.batch_size,
             )
-        return Work(process=work, load=self.load, store=self.store, batch_size=self.batch_size)
+        return Work(
+            process=_finished(work, finish), load=self.load, store=self.store, batch_size=self.batch_size
+        )
 
 
 @final
@@ -110,15 +110,12 @@ class Work:
     def _run_batch(self, loaded: list[Any]) -> list[Any]:
         try:
             results = self.process(list(loaded))
-            if isinstance(results, str | bytes | dict) or not hasattr(results, "__len__"):
+            is_sequence = _is_sequence(results)
+            if not is_sequence or len(results) != len(loaded):
+                got = len(results) if is_sequence else type(results).__qualname__
                 raise ValueError(
                     f"process: expected a list of {len(loaded)} results for a batch of {len(loaded)} items, "
-                    f"got {type(results).__qualname__}"
-                )
-            if len(results) != len(loaded):
-                raise ValueError(
-                    f"process: expected a list of {len(loaded)} results for a batch of {len(loaded)} items, "
-                    f"got {len(results)}"
+                    f"got {got}"
                 )
             return list(results)
         except Exception as error:  # noqa: BLE001
@@ -133,6 +130,28 @@ class Raised:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+
+def _finished(process: Verb, finish: Callable[[Verb], Any]) -> Verb:
+    """Make an async `process` plain: it has the worker to itself, one call at a time, like any other."""
+    if not is_async(process):
+        return process
+    return lambda loaded: finish(lambda: process(loaded))
+
+
+def _is_sequence(results: Any) -> bool:
+    """Say whether these are results in an order: a list, a tuple, an array along its first axis."""
+    if isinstance(results, str | bytes | bytearray | memoryview):
+        return False
+    # Arrays and tensors are no `Sequence`. A data frame has a shape as well, but iterates over its columns.
+    is_array = bool(getattr(results, "shape", ())) and not hasattr(results, "columns")
+    return isinstance(results, Sequence) or is_array
+
+
+def is_async(function: Any) -> bool:
+    """Say whether calling it gives a coroutine, as far as can be seen without calling it."""
+    method = type(function).__call__ if callable(function) else None
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(method)
 
 
 def _target(work: Any) -> Any:

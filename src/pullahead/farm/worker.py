@@ -1,22 +1,21 @@
 """The worker actor: a shell around `core.pipeline`.
 
 Three kinds of threads feed one machine under one lock. The main thread runs `process`, and nothing else, so
-that signals, CUDA contexts and database handles behave. The engine's thread brings the queue's answers.
-Threads of our own, or one event loop, run `load` and `store` while the main thread computes.
+that signals, CUDA contexts and database handles behave. The engine's thread brings the queue's answers. The
+`background` runs `load` and `store` while the main thread computes.
 """
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Condition, RLock, Thread
+from threading import Condition, RLock
 from time import monotonic, thread_time
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
+from pullahead.actors.failures import dumps_error
 from pullahead.core import messages as m
 from pullahead.core import pipeline as pipe
 from pullahead.core.lookahead import Lookahead
@@ -24,12 +23,10 @@ from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Phase, Pipeline
 from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
+from pullahead.farm.background import Background
 from pullahead.farm.failure import kind_of
-from pullahead.farm.payload import pack, pack_error, unpack
+from pullahead.farm.payload import pack, unpack
 from pullahead.farm.work import Raised, WorkSpec
-
-if TYPE_CHECKING:
-    import asyncio  # its import takes a fifth of what importing Pullahead takes, and few works are async
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
@@ -61,8 +58,8 @@ class Worker:
     def __init__(self, number: int, queue: Any, spec: WorkSpec, options: WorkerOptions) -> None:
         self._number = number
         self._queue = queue
-        self._work = spec.build()
-        self._background = _Background(options.load_concurrency or _THREADS)
+        self._background = Background(options.load_concurrency or _THREADS)
+        self._work = spec.build(self._background.result)
         self._pipeline = Pipeline(
             Lookahead(options.lookahead, batch=spec.batch_size or 1),
             Meter(number, monotonic(), os.getpid()),
@@ -91,11 +88,12 @@ class Worker:
             items = self._take()
             while items:
                 items = self._compute(items) or self._take()
+            self._background.settle()
+            if self._work.close is not None:
+                self._background.result(self._work.close)
         finally:
             self._alarm.stop()
             self._background.close()
-        if self._work.close is not None:
-            self._work.close()
 
     def _take(self) -> tuple[int, ...]:
         """Wait for the next items to process; () at the end."""
@@ -119,14 +117,14 @@ class Worker:
         inputs = self._inputs(items)
         ready = [one for one in inputs if not isinstance(one, Raised)]
         start, cpu = monotonic(), thread_time()
-        outputs = iter(self._work.run(ready))
+        outputs = iter(self._work.run(ready) if ready else ())
         end, cpu = monotonic(), thread_time() - cpu
         failures: dict[int, tuple[str, float]] = {}
         for item, one in zip(items, inputs, strict=True):
             output = one if isinstance(one, Raised) else next(outputs)
             error = output.error if isinstance(output, Raised) else self._keep(item, output)
             if error is not None:
-                self._results[item] = pack_error(error)
+                self._results[item] = dumps_error(error)
                 failures[item] = kind_of(error)
         with self._lock:
             if self._broken is not None:
@@ -241,7 +239,7 @@ class Worker:
             self._items.pop(item, None)
         with self._lock:
             if isinstance(outcome, Raised):
-                self._results[item] = pack_error(outcome.error)
+                self._results[item] = dumps_error(outcome.error)
                 kind, delay = kind_of(outcome.error)
                 self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
             else:
@@ -269,7 +267,7 @@ class Worker:
                 self._results[item] = packed
                 self._perform(self._pipeline.stored(item, monotonic()))
             else:
-                self._results[item] = pack_error(error)
+                self._results[item] = dumps_error(error)
                 kind, delay = kind_of(error)
                 self._perform(self._pipeline.store_failed(item, kind, delay, monotonic()))
 
@@ -283,65 +281,6 @@ class Worker:
             loaded, discard = self._loaded.pop(item), self._work.discard
             if discard is not None:
                 self._background.start(lambda: discard(loaded), discard, _ignore)
-
-
-@final
-class _Background:
-    """Runs plain functions on a few threads, and coroutine functions on one event loop."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._loop_thread: Thread | None = None
-
-    def start(self, call: Callable[[], Any], function: Any, ended: Callable[[Any], None]) -> None:
-        """Call, and tell `ended` what came: the value, or a `Raised`. `function` says which kind it is."""
-        if inspect.iscoroutinefunction(function):
-            import asyncio
-
-            asyncio.run_coroutine_threadsafe(self._await(call, ended), self._event_loop())
-        else:
-            self._thread_pool().submit(self._call, call, ended)
-
-    def close(self) -> None:
-        """Wait for what is under way, then end the threads."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-        if self._loop is not None and self._loop_thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._loop_thread.join()
-            self._loop.close()
-
-    @staticmethod
-    def _call(call: Callable[[], Any], ended: Callable[[Any], None]) -> None:
-        try:
-            value = call()
-        except BaseException as error:  # noqa: BLE001  the user's error is an outcome, `sys.exit` included
-            value = Raised(error)
-        ended(value)
-
-    @staticmethod
-    async def _await(call: Callable[[], Any], ended: Callable[[Any], None]) -> None:
-        try:
-            value = await call()
-        except BaseException as error:  # noqa: BLE001  a CancelledError, say
-            value = Raised(error)
-        ended(value)
-
-    def _thread_pool(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._threads, "pullahead-io")
-        return self._pool
-
-    def _event_loop(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            import asyncio
-
-            self._loop = asyncio.new_event_loop()
-            self._loop_thread = Thread(target=self._loop.run_forever, name="pullahead-io-loop", daemon=True)
-            self._loop_thread.start()
-        return self._loop
 
 
 def _ignore(outcome: Any) -> None:

@@ -1,4 +1,4 @@
-"""Pickled values with what they carry, and errors that keep their type.
+"""Pickled values with what they carry.
 
 While a value is pickled, the refs in it are collected: whoever sends the bytes tells the owners. A ref
 that is pickled outside of this, by a user's own `pickle.dumps`, is pinned, because nobody will ever say
@@ -14,15 +14,15 @@ from __future__ import annotations
 import marshal
 import pickle
 import threading
-import traceback
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from pullahead.actors import serial
-from pullahead.errors import RemoteError, RemoteTraceback
+from pullahead.actors import failures, serial
 
 if TYPE_CHECKING:
     from pullahead.actors.local.objects import LocalRef
+
+T = TypeVar("T")
 
 __all__ = [
     "PLAIN",
@@ -77,16 +77,7 @@ def note_ref(ref: LocalRef) -> bool:
 
 def dumps(value: Any, by_value: bool = False) -> Payload:
     """Pickle a value and collect the refs in it. For `by_value`, see `pullahead.actors.serial.dumps`."""
-    refs: list[LocalRef] = []
-    outer, _collecting.refs = _collecting.refs, refs
-    try:
-        data, buffers = serial.dumps(value, by_value)
-    finally:
-        _collecting.refs = outer
-    if refs:  # a second attempt at pickling has met them again
-        refs = list(dict.fromkeys(refs))
-        for ref in refs:
-            ref.keep()  # here, in the user's thread: the thread that reads must not pickle what users made
+    (data, buffers), refs = _collect(serial.dumps, value, by_value)
     return Payload(data, [buffer.raw() for buffer in buffers] if buffers else (), refs)
 
 
@@ -100,40 +91,26 @@ def loads(payload: Payload) -> Any:
 
 
 def dumps_error(error: BaseException) -> Payload:
-    """Pickle an exception; as text if it does not survive the way to another process and back."""
-    text = _history(error)
-    summary = "".join(traceback.format_exception_only(error)).strip()
-    packed: bytes | None
-    refs: Sequence[LocalRef] = ()
-    try:
-        inner = dumps(error)
-        packed, refs = bytes(inner.data), inner.refs
-        if inner.buffers or type(pickle.loads(packed)) is not type(error):
-            packed = None
-    except Exception:  # noqa: BLE001  whatever the user's own pickling raises: the text still travels
-        packed = None
-    return Payload(pickle.dumps((packed, summary, text), 5), (), refs)
-
-
-def _history(error: BaseException) -> str:
-    if error.__traceback__ is not None:
-        return "".join(traceback.format_exception(error))
-    # Passed on by a process that did not raise it: an argument of a call was an error.
-    return error.__cause__.text if isinstance(error.__cause__, RemoteTraceback) else ""
+    """Pickle an exception and collect the refs in it; see `pullahead.actors.failures`."""
+    data, refs = _collect(failures.dumps_error, error)
+    return Payload(data, (), refs)
 
 
 def loads_error(payload: Payload) -> BaseException:
-    """Rebuild an exception, a new one each time; where it came from is its cause."""
-    packed, summary, text = pickle.loads(payload.data)
-    error: BaseException
+    """Rebuild an exception, a new one each time."""
+    return failures.loads_error(payload.data)
+
+
+def _collect(pickler: Callable[..., T], *args: Any) -> tuple[T, Sequence[LocalRef]]:
+    """Call the pickler. Returns what it returned, and the refs that it met."""
+    refs: list[LocalRef] = []
+    outer, _collecting.refs = _collecting.refs, refs
     try:
-        if packed is None:
-            raise TypeError("it was sent as text")
-        error = pickle.loads(packed)
-        if not isinstance(error, BaseException):
-            raise TypeError("it came back as something else")
-    except Exception:  # noqa: BLE001  its class may be missing here, or refuse its own arguments
-        return RemoteError(f"{summary}\n\n{text}" if text else summary)
-    if text:
-        error.__cause__ = RemoteTraceback(text)
-    return error
+        made = pickler(*args)
+    finally:
+        _collecting.refs = outer
+    if refs:  # a second attempt at pickling has met them again
+        refs = list(dict.fromkeys(refs))
+        for ref in refs:
+            ref.keep()  # here, in the user's thread: the thread that reads must not pickle what users made
+    return made, refs
