@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -19,6 +20,7 @@ NO_READER: Final = 141  # 128 + SIGPIPE, the same
 #: A line that a person reads to its end.
 LONGEST_LINE: Final = 500
 
+_OURS: Final = str(Path(__file__).parents[1]) + os.sep
 _FRAME: Final = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 
 
@@ -82,6 +84,7 @@ def tell(error: BaseException) -> str:
 
 
 def _remote_place(error: BaseException) -> str:
-    """Where it was raised in the other process, which the text of its cause knows."""
-    frames = list(_FRAME.finditer(getattr(error.__cause__, "text", "")))
+    """Where in the user's code it was raised in the other process, which the text of its cause knows."""
+    found = _FRAME.finditer(getattr(error.__cause__, "text", ""))
+    frames = [frame for frame in found if not frame["file"].startswith(_OURS)]
     return f" [{frames[-1]['file']}, line {frames[-1]['line']}]" if frames else ""

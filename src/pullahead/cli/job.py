@@ -37,7 +37,8 @@ class Job:
     inputs: tuple[str, ...]
     from_: str | None
     to: str | None
-    mode: Mode | None
+    append: bool
+    overwrite: bool
     engine: str
     timeline: str | None
     report: bool
@@ -60,8 +61,10 @@ class Job:
                 return self._end(FAILED, f"the run ended: {tell(error)}", error)
 
     def _run(self, interrupts: Interrupts) -> int:
-        if self.mode and self.to is None:
-            raise Refused(f"expected --to FILE with --{self.mode}, got none")
+        if self.append and self.overwrite:
+            raise Refused("expected --append or --overwrite, got both")
+        if self._mode != "refuse" and self.to is None:
+            raise Refused(f"expected --to FILE with --{self._mode}, got none")
         _check_timeline(self.timeline)
         _check_engine(self.engine)
         items, place = choose_items(self.inputs, self.from_)
@@ -86,7 +89,11 @@ class Job:
     def _open_sink(self, aside: IO[Any], items: Iterable[Any]) -> JsonlSink:
         if self.to is None:
             return JsonlSink(aside)
-        return open_results(self.to, self.mode or "refuse", items)
+        return open_results(self.to, self._mode, items)
+
+    @property
+    def _mode(self) -> Mode:
+        return "append" if self.append else "overwrite" if self.overwrite else "refuse"
 
     def _work(self, work: Any, items: Iterable[Any], results: Results, interrupts: Interrupts) -> Any:
         import pullahead
@@ -124,7 +131,7 @@ def _left(results: Results, report: Any, items: Iterable[Any], place: str) -> st
     total = total_hint(items)
     if total is not None:
         return f"{total - results.done - results.failed} left"
-    return f"{report.left} given back; what was not read of {place} is left, too"
+    return f"{report.left} read and not run; the rest of {place} was not read"
 
 
 def _check_timeline(file: str | None) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import click
 
-if TYPE_CHECKING:
-    from pullahead.sources.jsonl_sink import Mode
 
+def auto_or_number(least: int) -> Callable[[str], int | str]:
+    """Make a type of option: the word auto, or a whole number of at least `least`."""
 
-def auto_or_number(value: str) -> int | str:
-    """The word auto, or a whole number of at least 1."""
-    if value == "auto":
-        return value
-    if not value.isdecimal() or int(value) < 1:
-        raise click.BadParameter(f"expected auto or a whole number of at least 1, got {value!r}")
-    return int(value)
+    def convert(value: str) -> int | str:
+        if value == "auto":
+            return value
+        if not value.isdecimal() or int(value) < least:
+            raise click.BadParameter(f"expected auto or a whole number of at least {least}, got {value!r}")
+        return int(value)
+
+    return convert
 
 
 FROM_0: Final = click.IntRange(min=0)
@@ -32,19 +34,19 @@ ENGINES: Final = click.Choice(["local", "ray"])
     "--from", "from_", metavar="FILE", help="Items: one per line, JSON values if it ends in .jsonl."
 )
 @click.option("--to", metavar="FILE", help="Results: a new file, instead of standard output.")
-@click.option("--append", "mode", flag_value="append", help="Add to the --to file if it exists.")
-@click.option("--overwrite", "mode", flag_value="overwrite", help="Replace the --to file if it exists.")
+@click.option("--append", is_flag=True, help="Add to the --to file if it exists.")
+@click.option("--overwrite", is_flag=True, help="Replace the --to file if it exists.")
 @click.option("-w", "--workers", type=FROM_1, metavar="N", help="Processes; one per core if not given.")
 @click.option(
     "--lookahead",
-    type=auto_or_number,
+    type=auto_or_number(0),
     metavar="auto|N",
-    help="Items that a worker holds ahead; auto finds it by measuring.",
+    help="Items that a worker holds ahead; auto finds it by measuring, 0 asks when idle.",
 )
 @click.option("--batch-size", type=FROM_1, metavar="N", help="Hand the work N items at once, as a list.")
 @click.option("--batch-wait", type=SECONDS, metavar="S", help="Seconds that a batch waits to be full.")
 @click.option(
-    "--load-concurrency", type=auto_or_number, metavar="auto|N", help="Loads at a time in each worker."
+    "--load-concurrency", type=auto_or_number(1), metavar="auto|N", help="Loads at a time in each worker."
 )
 @click.option("--retries", type=FROM_0, metavar="N", help="Try an item that failed N times more.")
 @click.option("--ordered/--unordered", default=None, help="Results in the items' order, or as they come.")
@@ -60,7 +62,8 @@ def run(
     inputs: tuple[str, ...],
     from_: str | None,
     to: str | None,
-    mode: Mode | None,
+    append: bool,
+    overwrite: bool,
     engine: str,
     timeline: str | None,
     report: bool,
@@ -84,5 +87,5 @@ def run(
     from pullahead.cli.job import Job
 
     given = {name: value for name, value in options.items() if value is not None}
-    job = Job(work, inputs, from_, to, mode, engine, timeline, report, traceback, given)
+    job = Job(work, inputs, from_, to, append, overwrite, engine, timeline, report, traceback, given)
     ctx.exit(job.run())
