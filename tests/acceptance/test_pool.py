@@ -192,6 +192,13 @@ def test_the_report_of_the_last_map_stays_when_its_results_are_gone() -> None:
         assert pool.report.done == 5
 
 
+def test_a_partial_batch_does_not_wait_for_a_run_that_is_idle() -> None:
+    with pa.Pool(works.size_of_batch, workers=1, batch_size=4, batch_wait=1000.0) as pool:
+        sizes = [pool.submit(0) for _ in range(4)]
+        assert [size.result(20) for size in sizes] == [4] * 4
+        assert list(pool.map(range(6))) == [4, 4, 4, 4, 2, 2]
+
+
 def test_a_trace_holds_its_own_run_only() -> None:
     with pa.Pool(works.square, workers=1, trace=True) as pool:
         first, second = pool.run(range(40)), pool.run(range(3))

@@ -446,6 +446,24 @@ def test_nothing_is_left_once_the_last_open_run_is_cancelled(ledger: Ledger) -> 
     assert ledger.cancelled(2, 2.0) == [NothingLeft(0, 1.0, SOURCE)]
 
 
+def test_a_run_that_is_open_and_idle_does_not_keep_what_another_one_waits_for(ledger: Ledger) -> None:
+    """A worker may hold the last items of a run, waiting for a fuller batch that nobody will send."""
+    ledger.opened(2)  # as a pool's submissions are: never closed, and mostly idle
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    assert ledger.asked(0, 2, 1.0) == [grant(0, 1, 0, 1), Starved(1), Starved(2)]
+    assert ledger.closed(1, 3.0) == [NothingLeft(0, 2.0, SOURCE)]
+    ledger.submitted(2, 1, 1, SOURCE, 4.0)
+    assert ledger.asked(0, 1, 4.0) == [], "now something is under way in the other run"
+
+
+def test_nothing_is_not_left_while_an_open_run_is_all_there_is(ledger: Ledger) -> None:
+    ledger.opened(2)
+    ledger.closed(1, 0.0)
+    assert ledger.asked(0, 1, 1.0) == [Starved(2)]
+    ledger.submitted(2, 0, 1, SOURCE, 2.0)
+    assert ledger.asked(1, 1, 3.0) == [Starved(2)], "its source may be slow: that is no end"
+
+
 def test_starved_is_said_once_until_items_come(ledger: Ledger) -> None:
     assert ledger.asked(0, 1, 0.0) == [Starved(1)]
     assert ledger.asked(1, 1, 0.0) == []

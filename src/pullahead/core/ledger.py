@@ -516,9 +516,16 @@ class Ledger:
             self._runs[number].starved = True
         return [Starved(number) for number in starved]
 
+    def _is_at_end(self) -> bool:
+        """Say whether nothing more is to come: every run is closed, or idle while one that is closed waits
+        for its last items, which may themselves wait for company in a batch."""
+        closed = [run for run in self._runs.values() if run.closed or run.cancelled]
+        others = [run for run in self._runs.values() if not (run.closed or run.cancelled)]
+        return not others or (any(run.open for run in closed) and not any(run.open for run in others))
+
     def _say_nothing_left(self, now: float) -> list[Effect]:
         """Tell each waiting worker, once, that nothing unstarted is left anywhere."""
-        if self._delayed or not all(run.closed or run.cancelled for run in self._runs.values()):
+        if self._delayed or not self._is_at_end():
             return []
         effects: list[Effect] = []
         for name, worker in self._workers.items():
