@@ -453,7 +453,7 @@ def test_a_run_that_is_open_and_idle_does_not_keep_what_another_one_waits_for(le
     assert ledger.asked(0, 2, 1.0) == [grant(0, 1, 0, 1), Starved(1), Starved(2)]
     assert ledger.closed(1, 3.0) == [NothingLeft(0, 2.0, SOURCE)]
     ledger.submitted(2, 1, 1, SOURCE, 4.0)
-    assert ledger.asked(0, 1, 4.0) == [], "now something is under way in the other run"
+    assert ledger.asked(0, 1, 4.0) == [Starved(2)], "now something is under way in the other run"
 
 
 def test_nothing_is_not_left_while_an_open_run_is_all_there_is(ledger: Ledger) -> None:

@@ -298,8 +298,8 @@ def test_an_interrupt_does_not_wait_for_standard_input(
     assert process.stderr
     said = process.stderr.read().splitlines()[-1]
     assert said == (
-        "pullahead run: interrupted: 1 done, 0 failed, 0 read and not run; the rest of standard input was not "
-        "read"
+        "pullahead run: interrupted: 1 done, 0 failed, "
+        "0 read and not run; the rest of standard input was not read"
     )
 
 
