@@ -59,7 +59,13 @@ class ActorDiedError(PullaheadError):
         exitcode: its exit code, or minus the number of the signal that ended it (as in
             `subprocess.Popen.returncode`), or None when unknown.
         detail: one more fact, such as "by kill()".
+
+    Attributes:
+        note: what the actor had written into its `pullahead.actors.notepad()`, and the mark beside it, if the
+            engine could still tell.
     """
+
+    note: tuple[bytes, int] | None = None
 
     def __init__(
         self, actor: str, pid: int | None = None, exitcode: int | None = None, detail: str = ""

@@ -78,6 +78,7 @@ REACHED = {
     (State.HELD, Event.RETRIED): lambda ledger: ledger.failed(0, 1, 5, Again(1.0, charged=True), 0.0),
     (State.HELD, Event.BURIED): lambda ledger: ledger.failed(0, 1, 5, Bury(), 0.0),
     (State.RUNNING, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,)),
+    (State.RUNNING, Event.SPARED): lambda ledger: ledger.lost(0, {}, 0.0),
     (State.RUNNING, Event.RETRIED): lambda ledger: ledger.lost(0, {5: Again(1.0, charged=True)}, 0.0),
     (State.RUNNING, Event.BURIED): lambda ledger: ledger.lost(0, {5: Bury()}, 0.0),
     (State.DELAYED, Event.FELL_DUE): lambda ledger: ledger.tick(1.0),

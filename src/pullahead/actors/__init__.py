@@ -1,6 +1,6 @@
 """The seed's API, and the engines that serve it."""
 
-from pullahead.actors.api import before_shutdown, get, get_actor, init, kill, put, shutdown, wait
+from pullahead.actors.api import before_shutdown, get, get_actor, init, kill, notepad, put, shutdown, wait
 from pullahead.actors.classes import ActorHandle, method, remote
 from pullahead.actors.refs import ObjectRef
 
@@ -13,6 +13,7 @@ __all__ = [
     "init",
     "kill",
     "method",
+    "notepad",
     "put",
     "remote",
     "shutdown",

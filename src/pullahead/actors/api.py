@@ -32,16 +32,31 @@ __all__ = [
     "get_actor",
     "init",
     "kill",
+    "notepad",
     "put",
     "shutdown",
     "wait",
 ]
 
 
+class Notepad(Protocol):
+    """A note and a number that survive their process."""
+
+    def write(self, note: bytes) -> bool:
+        """Replace the note. False, and an empty note, if it is too long."""
+
+    def mark(self, number: int) -> None:
+        """Replace the number, from 0 to 2^64 - 1."""
+
+
 class Engine(Protocol):
     """What an engine must do."""
 
     name: str
+
+    @property
+    def notepad(self) -> Notepad | None:
+        """The memory of this actor that survives it; None in the driver, and where the engine has none."""
 
     def create(
         self,
@@ -158,6 +173,15 @@ def shutdown() -> None:
                 hook()
             engine.shutdown()
             set_engine(None)
+
+
+def notepad() -> Notepad | None:
+    """Return a small memory of this actor that survives it: what it holds then is `ActorDiedError.note`.
+
+    For whoever must know what an actor was doing when it died. None in the driver, and on engines that have
+    no such memory.
+    """
+    return current_engine().notepad
 
 
 def before_shutdown(hook: Callable[[], None]) -> Callable[[], None]:

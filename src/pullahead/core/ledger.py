@@ -54,6 +54,7 @@ class Event(Enum):
     STARTED = "started"
     FINISHED = "finished"
     RETURNED = "returned"
+    SPARED = "spared"
     RETRIED = "retried"
     BURIED = "buried"
     FELL_DUE = "fell due"
@@ -72,6 +73,8 @@ TABLE: Final[dict[tuple[State, Event], State]] = {
     (State.HELD, Event.RETRIED): State.DELAYED,
     (State.HELD, Event.BURIED): State.DEAD,
     (State.RUNNING, Event.FINISHED): State.DONE,
+    # It was said to run, as one of a slice, and the note of its lost worker says that it did not.
+    (State.RUNNING, Event.SPARED): State.READY,
     (State.RUNNING, Event.RETRIED): State.DELAYED,
     (State.RUNNING, Event.BURIED): State.DEAD,
     (State.DELAYED, Event.FELL_DUE): State.READY,
@@ -314,7 +317,7 @@ class Ledger:
 
         Args:
             worker: its number; unknown ones (it had left in order) change nothing.
-            decide: the retry policy's decision for each item in `running_of(worker)`.
+            decide: the retry policy's decision for each item that is `charged`.
             now: the moment.
         """
         record = self._workers.pop(worker, None)
@@ -325,7 +328,8 @@ class Ledger:
             held = self._leases.pop(lease)
             back = tuple(item for item in held.items if item not in decide)
             for item in back:
-                self._after(held.items[item], Event.RETURNED)
+                ran = held.items[item] is State.RUNNING
+                self._after(held.items[item], Event.SPARED if ran else Event.RETURNED)
             effects += self._return(held.run, back)
             for item, state in held.items.items():
                 if item in decide:
@@ -366,6 +370,17 @@ class Ledger:
         leases = [self._leases[lease].items for lease in sorted(record.leases)] if record else []
         running = [item for items in leases for item, state in items.items() if state is State.RUNNING]
         return tuple(running or [next(iter(items)) for items in leases[:1]])
+
+    def charged(self, worker: int, noted: tuple[int, ...] | None) -> tuple[int, ...]:
+        """The items that the loss of a worker charges: those that it noted, as far as it still holds them.
+
+        Without a note, those of `running_of`.
+        """
+        if noted is None:
+            return self.running_of(worker)
+        record = self._workers.get(worker)
+        held = {item for lease in record.leases for item in self._leases[lease].items} if record else set()
+        return tuple(item for item in noted if item in held)
 
     def statistics(self) -> LedgerStatistics:
         """Count everything."""

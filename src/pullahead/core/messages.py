@@ -29,7 +29,8 @@ Caller to queue::
     (SUBMIT, run, first, payloads, cause)  items; `cause` says what kept the caller from sending them earlier
     (CLOSE, run)                           no more items will come
     (CANCEL, run)                          forget what is unstarted, finish what runs
-    (LOST, worker, payload)                its process ended; the error that its running items end with
+    (LOST, worker, payload, running)       its process ended; the error that its running items end with, and
+                                           which those are, if that is known
     (STOP,)                                tell every worker to stop
 
 Queue to caller::

@@ -21,6 +21,7 @@ from pullahead.core.retry import RetryPolicy
 from pullahead.core.trace import Span
 from pullahead.errors import ActorDiedError, RunError
 from pullahead.farm.machine import thread_share
+from pullahead.farm.note import charged
 from pullahead.farm.queue import Queue
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
@@ -257,7 +258,8 @@ class Crew:
             del self._workers[number], self._ends[number]
             self._deaths += 1
             if self._deaths < _DEATHS * self.size:
-                self._say((m.LOST, number, dumps_error(error)))
+                note, error.__traceback__ = error.note, None  # where it was found out is no news
+                self._say((m.LOST, number, dumps_error(error), charged(note)))
                 self._start_worker(self._lane[number])
                 return
         broken = RunError(

@@ -137,12 +137,12 @@ class Queue:
     def _cancelled(self, run: int) -> list[led.Effect]:
         return self._ledger.cancelled(run, monotonic())
 
-    def _lost(self, worker: int, error: Any) -> list[led.Effect]:
+    def _lost(self, worker: int, error: Any, running: tuple[int, ...] | None) -> list[led.Effect]:
         self._mail.pop(worker, None)
         self._gone.add(worker)
         decide = {
             item: self._retry.decide(self._ledger.attempts(item), ERROR, 0.0, self._jitter())
-            for item in self._ledger.running_of(worker)
+            for item in self._ledger.charged(worker, running)
         }
         attempts = {item: self._ledger.attempts(item) + 1 for item in decide}
         effects = self._ledger.lost(worker, decide, monotonic())

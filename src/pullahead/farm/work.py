@@ -92,15 +92,21 @@ class Work:
     close: Verb | None = None
     batch_size: int = 0
 
-    def run(self, loaded: list[Any]) -> list[Any]:
+    def run(self, loaded: list[Any], begin: Callable[[int], None]) -> list[Any]:
         """Compute. Returns one result per loaded item; an exception stands in for the result it prevented.
 
         A batch that fails fails as a whole: which of its items is to blame, `process` alone knows.
+
+        Args:
+            loaded: what `process` gets.
+            begin: called with an index before its item runs, and with the number of items at the end; not
+                called for a batch.
         """
         if self.batch_size:
-            return self._run_batch(loaded)
+            return self._run_batch(loaded) if loaded else []
         results: list[Any] = []
-        for one in loaded:
+        for index, one in enumerate(loaded):
+            begin(index)
             try:
                 results.append(self.process(one))
             except Exception as error:  # noqa: BLE001  the user's error is an outcome, not ours

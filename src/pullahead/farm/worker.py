@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Condition, RLock
@@ -25,6 +26,7 @@ from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.failure import kind_of
+from pullahead.farm.note import RunningNote
 from pullahead.farm.payload import pack, unpack
 from pullahead.farm.work import Raised, WorkSpec
 
@@ -77,6 +79,8 @@ class Worker:
         self._lock = RLock()
         self._changed = Condition(self._lock)
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
+        self._note = RunningNote(bool(spec.batch_size))
+        self._storing: set[int] = set()
         self._switch_interval = 0.0
         self._broken: BaseException | None = None  # why the queue cannot be reached
 
@@ -114,10 +118,12 @@ class Worker:
 
     def _compute(self, items: tuple[int, ...]) -> tuple[int, ...]:
         """Process items. Returns the next ones, if they are there already."""
+        with self._lock:
+            self._note.running(items, self._storing)
         inputs = self._inputs(items)
-        ready = [one for one in inputs if not isinstance(one, Raised)]
+        ready = [index for index, one in enumerate(inputs) if not isinstance(one, Raised)]
         start, cpu = monotonic(), thread_time()
-        outputs = iter(self._work.run(ready) if ready else ())
+        outputs = iter(self._work.run([inputs[index] for index in ready], self._begin(ready)))
         end, cpu = monotonic(), thread_time() - cpu
         failures: dict[int, tuple[str, float]] = {}
         for item, one in zip(items, inputs, strict=True):
@@ -133,6 +139,12 @@ class Worker:
             items, effects = self._pipeline.turn(start, end, cpu, failures, monotonic())
             self._perform(effects)
         return items
+
+    def _begin(self, ready: list[int]) -> Callable[[int], None]:
+        """Return what notes, before each call of `process`, the item that it is for."""
+        if len(ready) == len(self._note.items):
+            return self._note.item
+        return lambda index: self._note.item(ready[index])
 
     def _choose_switch_interval(self) -> None:
         """Let tiny items compute undisturbed, and a recall interrupt long ones soon.
@@ -150,7 +162,8 @@ class Worker:
         if self._work.load is not None:
             return [self._loaded.pop(item) for item in items]
         inputs: list[Any] = []
-        for item in items:
+        for index, item in enumerate(items):
+            self._note.item(index)  # what unpickling runs may end the process, too
             try:
                 inputs.append(unpack(self._payloads.pop(item)))
             except Exception as error:  # noqa: BLE001  its class cannot be imported here, say
@@ -249,6 +262,8 @@ class Worker:
     def _begin_store(self, item: int) -> None:
         store, result, value = self._work.store, self._results.pop(item), self._items.pop(item)
         assert store is not None
+        self._storing.add(item)
+        self._note.storing(self._storing)
         self._background.start(
             lambda: store(result, value), store, lambda outcome: self._store_ended(item, outcome)
         )
@@ -263,6 +278,8 @@ class Worker:
                 unpicklable.add_note(f"what `store` returned, a {kind}, could not be pickled")
                 error = unpicklable
         with self._lock:
+            self._storing.discard(item)
+            self._note.storing(self._storing)
             if error is None:
                 self._results[item] = packed
                 self._perform(self._pipeline.stored(item, monotonic()))

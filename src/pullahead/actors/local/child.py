@@ -15,6 +15,7 @@ from pullahead.actors import api
 from pullahead.actors.local import system
 from pullahead.actors.local.engine import LocalEngine
 from pullahead.actors.local.host import Host
+from pullahead.actors.local.notepad import Notepad
 from pullahead.actors.local.runtime import Runtime
 
 __all__ = ["Birth", "run"]
@@ -35,6 +36,7 @@ class Birth:
     hub_fd: int
     creator_fd: int
     parent_pid: int
+    notepad: Notepad
 
 
 def run(birth: Birth, environment: dict[str, str]) -> Never:
@@ -42,7 +44,7 @@ def run(birth: Birth, environment: dict[str, str]) -> Never:
     try:
         _settle_in(birth)
         runtime = Runtime(birth.process, birth.serial_number, socket.socket(fileno=birth.hub_fd), _hub_gone)
-        api.set_engine(LocalEngine(runtime, None))
+        api.set_engine(LocalEngine(runtime, None, birth.notepad))
         host = Host(runtime, birth.creator, environment)
         runtime.peers.link(birth.creator, socket.socket(fileno=birth.creator_fd))
         runtime.loop.start()

@@ -23,6 +23,7 @@ from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.descriptors import socket_pair
 from pullahead.actors.local.kinds import PENDING, READY
 from pullahead.actors.local.launch import ForkServer
+from pullahead.actors.local.notepad import Notepad
 from pullahead.actors.local.objects import LocalRef
 from pullahead.actors.local.payload import PLAIN, Payload, dumps_plain
 from pullahead.actors.local.runtime import Runtime
@@ -48,10 +49,13 @@ class LocalEngine:
 
     name = "local"
 
-    def __init__(self, runtime: Runtime, fork_server: ForkServer | None) -> None:
+    def __init__(
+        self, runtime: Runtime, fork_server: ForkServer | None, notepad: Notepad | None = None
+    ) -> None:
         self.runtime = runtime
         runtime.engine = self
         self._fork_server = fork_server  # None in an actor
+        self.notepad = notepad
 
     def create(
         self,

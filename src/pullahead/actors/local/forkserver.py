@@ -38,6 +38,7 @@ from pullahead.actors.local import child, gpus, kinds, system
 from pullahead.actors.local.descriptors import socket_pair
 from pullahead.actors.local.io import Loop
 from pullahead.actors.local.members import Member, Tables
+from pullahead.actors.local.notepad import Notepad
 from pullahead.actors.local.wire import Channel, Frame, Handler
 
 __all__ = ["main"]
@@ -142,19 +143,22 @@ class Hub:
         devices = None if num_gpus is None else self._devices.take(num_gpus)
         ours, theirs = socket_pair()
         self._births += 1
-        birth = child.Birth(process, self._births, creator, theirs.fileno(), fd, os.getpid())
+        notepad = Notepad()
+        birth = child.Birth(process, self._births, creator, theirs.fileno(), fd, os.getpid(), notepad)
         try:
             pid = os.fork()
         except OSError:
             ours.close()
             theirs.close()
+            notepad.close()
             if devices is not None:
                 self._devices.give_back(devices)
             raise
         if pid == 0:
             self._become_child(birth, devices)
         theirs.close()
-        return Member(process, self._births, label, pid, self._channel(ours, process), devices=devices)
+        channel = self._channel(ours, process)
+        return Member(process, self._births, label, pid, channel, notepad, devices=devices)
 
     def _become_child(self, birth: child.Birth, devices: gpus.Grant | None) -> Never:
         try:
@@ -162,6 +166,8 @@ class Hub:
             self.loop.abandon()
             for member in self._tables.members.values():
                 member.channel.abandon()
+                if member.notepad is not None:
+                    member.notepad.close()
             child.run(birth, {} if devices is None else devices.environment())
         finally:
             os._exit(1)
@@ -174,13 +180,13 @@ class Hub:
             target.channel.send(kinds.ACCEPT, caller.process, fds=fds)
         elif number in tables.dead:
             os.close(fds[0])
-            channel.send(kinds.DIED, number, head=tables.dead[number])
+            channel.send(kinds.DIED, number, head=(*tables.dead[number], None))
         elif kinds.session_of(number) == self._session and kinds.creator_of(number) in tables.serials:
             # Its creator is alive and its birth is on the way, over another channel than this.
             tables.expected.setdefault(number, []).append((caller, fds[0]))
         else:
             os.close(fds[0])
-            channel.send(kinds.DIED, number, head=(f"{number:x}", None, None, "it is not of this run"))
+            channel.send(kinds.DIED, number, head=(f"{number:x}", None, None, "it is not of this run", None))
 
     def _on_kill(self, _channel: Channel, frame: Frame) -> None:
         member = self._tables.members.get(frame[0])
@@ -212,7 +218,11 @@ class Hub:
         if member.devices is not None:
             self._devices.give_back(member.devices)
         member.channel.close()
-        self._die(member.process, (member.label, member.pid, exitcode, member.detail))
+        note = None
+        if member.notepad is not None:
+            note = member.notepad.read()
+            member.notepad.close()
+        self._die(member.process, (member.label, member.pid, exitcode, member.detail), note)
         for number in [n for n in tables.expected if kinds.creator_of(n) == member.serial_number]:
             self._die(number, ("an actor", None, None, "its creator died before it was started"))
 
@@ -220,10 +230,11 @@ class Hub:
         if self._tables.pids.get(member.pid) is member:
             system.kill(member.pid)
 
-    def _die(self, process: int, notice: tuple[Any, ...]) -> None:
+    def _die(self, process: int, notice: tuple[Any, ...], note: tuple[bytes, int] | None = None) -> None:
+        """Tell everybody. What it left in its notepad is told once, to those who live now."""
         self._tables.dead[process] = notice
         for member in self._tables.members.values():
-            member.channel.send(kinds.DIED, process, head=notice)
+            member.channel.send(kinds.DIED, process, head=(*notice, note))
         for _, fd in self._tables.expected.pop(process, ()):
             os.close(fd)
 

@@ -23,7 +23,7 @@ LOOKUP: Final = 3  # [request] name
 SHUTDOWN: Final = 4  # from the driver
 
 # From the fork server
-DIED: Final = 0  # [process] label, pid, exit code, detail
+DIED: Final = 0  # [process] label, pid, exit code, detail, note and mark or None
 ACCEPT: Final = 1  # [process] it opened a channel to you; fd
 ANSWER: Final = 2  # [request] flag FOUND, TAKEN, UNKNOWN or STARTED; payload: handle
 

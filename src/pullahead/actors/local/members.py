@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from pullahead.actors.local.gpus import Grant
+from pullahead.actors.local.notepad import Notepad
 from pullahead.actors.local.wire import Channel
 
 __all__ = ["Member", "Tables"]
@@ -21,6 +22,7 @@ class Member:
     label: str
     pid: int
     channel: Channel
+    notepad: Notepad | None = None
     name: str | None = None
     handle: bytes = b""
     devices: Grant | None = None

