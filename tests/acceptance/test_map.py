@@ -18,7 +18,7 @@ import pytest
 from tests.acceptance import works
 
 import pullahead as pa
-from pullahead.errors import RemoteError, RunError
+from pullahead.errors import ActorDiedError, RemoteError, RunError
 
 
 def test_results_come_in_order() -> None:
@@ -113,10 +113,74 @@ def test_failures_are_values_when_collected() -> None:
     assert "fail_on_three" in failure.traceback
 
 
-def test_an_exception_that_does_not_unpickle_arrives_as_text() -> None:
+def test_an_exception_that_does_not_unpickle_by_itself_keeps_its_type() -> None:
     (failure,) = pa.map(works.raise_two_arguments, [1], workers=1, on_error="collect")
+    assert type(failure.error) is works.TwoArguments
+    assert (failure.error.args, failure.error.second) == (("one",), "two")
+
+
+def test_an_exception_that_cannot_be_pickled_arrives_as_text() -> None:
+    (failure,) = pa.map(works.raise_with_a_lock, [1], workers=1, on_error="collect")
     assert isinstance(failure.error, RemoteError)
-    assert "TwoArguments: one" in str(failure.error)
+    assert "ValueError: <unlocked" in str(failure.error)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.0005, 0.002])
+@pytest.mark.parametrize("retries", [0, 2])
+def test_only_the_item_that_kills_its_worker_is_charged(tmp_path: Path, seconds: float, retries: int) -> None:
+    """Small items begin by the slice; which of them it was is known all the same."""
+    work = functools.partial(works.exit_on_seventy, str(tmp_path), seconds)
+    results = list(pa.map(work, range(150), workers=2, retries=retries, on_error="collect"))
+    failures = [result for result in results if isinstance(result, pa.Failure)]
+    assert [(failure.item, failure.attempts) for failure in failures] == [(70, 1 + retries)]
+    assert [type(failure.error) for failure in failures] == [ActorDiedError]
+    assert failures[0].traceback == "", "nothing was raised anywhere"
+    assert len(list(tmp_path.iterdir())) == 1 + retries
+    assert [result for result in results if result not in failures] == [x for x in range(150) if x != 70]
+
+
+def test_only_the_batch_that_kills_its_worker_is_charged() -> None:
+    results = list(
+        pa.map(works.batch_exit_on_seventy, range(150), workers=2, batch_size=4, on_error="collect")
+    )
+    failed = [result.item for result in results if isinstance(result, pa.Failure)]
+    assert 70 in failed
+    assert len(failed) <= 4
+    assert failed == list(range(failed[0], failed[0] + len(failed)))
+
+
+def test_a_store_that_kills_its_worker_is_charged() -> None:
+    results = list(
+        pa.map(works.echo, range(60), workers=1, store=works.store_exit_on_thirty, on_error="collect")
+    )
+    failed = [result.item for result in results if isinstance(result, pa.Failure)]
+    assert 30 in failed
+
+
+@pytest.mark.parametrize("verb", ["process", "load", "close"])
+def test_async_work_that_exits_hangs_nothing(verb: str) -> None:
+    work = functools.partial(works.AsyncExit, verb)
+    results = list(pa.map(work, range(4), workers=1, on_error="collect"))
+    if verb == "close":
+        assert results == [0, 1, 2, 3]
+        return
+    (failure,) = [result for result in results if isinstance(result, pa.Failure)]
+    assert failure.item == 3
+    assert type(failure.error) is (ActorDiedError if verb == "process" else SystemExit)
+
+
+def test_an_item_behind_a_slow_one_is_not_held_back_by_a_consumer_that_was_busy_once() -> None:
+    """Workers say once that they starve. If results were unread then, reading them must make up for it."""
+    results = pa.map(works.sleep_on_three, range(400), workers=2)
+    assert next(results) == 0
+    time.sleep(0.3)  # everything that fits is done meanwhile, and the workers have said that they starve
+    assert [next(results), next(results)] == [1, 2]
+    deadline = time.monotonic() + 20.0
+    while results.report.done < 398 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    done = results.report.done
+    results.close()
+    assert done >= 398
 
 
 def test_a_result_that_cannot_be_pickled_fails_its_item_only() -> None:

@@ -9,9 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,33 @@ def test_closing_a_pool_finishes_what_was_submitted() -> None:
     with pa.Pool(works.square, workers=2) as pool:
         futures = [pool.submit(i) for i in range(100)]
     assert [f.result(timeout=0) for f in futures] == [i * i for i in range(100)]
+
+
+class SlowToPickle:
+    """Says that it is being pickled, and goes on when it may."""
+
+    def __init__(self, begun: threading.Event, go_on: threading.Event) -> None:
+        self._begun, self._go_on = begun, go_on
+
+    def __reduce__(self) -> Any:
+        self._begun.set()
+        self._go_on.wait(20)
+        return int, ()
+
+
+def test_a_submission_that_comes_too_late_is_refused_and_harms_nobody() -> None:
+    pool = pa.Pool(works.square, workers=1)
+    assert pool.submit(3).result(20) == 9
+    begun, go_on = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as other:
+        late = other.submit(pool.submit, SlowToPickle(begun, go_on))
+        assert begun.wait(20)
+        in_time = pool.submit(4)
+        pool.close()
+        go_on.set()
+        with pytest.raises(RuntimeError, match="the pool is closed"):
+            late.result(20)
+    assert in_time.result(20) == 16
 
 
 def test_a_closed_pool_says_so() -> None:

@@ -69,7 +69,6 @@ def environment_of(name: str) -> str | None:
 
 
 def exit_on_three(x: int) -> int:
-    time.sleep(0.005)  # long enough for what has started to be known: see the limits in docs/design.md
     if x == 3:
         os._exit(7)
     return x
@@ -125,6 +124,37 @@ class TwoArguments(Exception):  # noqa: N818
     def __init__(self, first: str, second: str) -> None:
         super().__init__(first)
         self.second = second
+
+
+def raise_with_a_lock(_: int) -> int:
+    raise ValueError(threading.Lock())
+
+
+def exit_on_seventy(folder: str, seconds: float, x: int) -> int:
+    if x == 70:
+        Path(folder, str(time.monotonic_ns())).touch()
+        os._exit(7)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+    return x
+
+
+def batch_exit_on_seventy(xs: list[int]) -> list[int]:
+    if 70 in xs:
+        os._exit(7)
+    return xs
+
+
+def store_exit_on_thirty(result: int, item: int) -> int:
+    if item == 30:
+        os._exit(7)
+    return result
+
+
+def sleep_on_three(x: int) -> int:
+    time.sleep(2.0 if x == 3 else 0.0)
+    return x
 
 
 def raise_two_arguments(_: int) -> int:
@@ -211,6 +241,27 @@ class AsyncEverything:
 
     async def close(self) -> None:
         await self._note(f"closed on {len(self._loops)} loop")
+
+
+class AsyncExit:
+    """Exits in one of its verbs, as a plain work may."""
+
+    def __init__(self, verb: str) -> None:
+        self._verb = verb
+
+    async def load(self, item: int) -> int:
+        return self._exit("load", item)
+
+    async def process(self, item: int) -> int:
+        return self._exit("process", item)
+
+    async def close(self) -> None:
+        self._exit("close", 3)
+
+    def _exit(self, verb: str, item: int) -> int:
+        if verb == self._verb and item == 3:
+            sys.exit(5)
+        return item
 
 
 class AsyncCall:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.conformance.cast import BadStart, Caller, Counter, Faulty, OddError
+from tests.conformance.troupe import TwoArguments
 
 from pullahead import actors
 from pullahead.errors import RemoteError, RemoteTraceback
@@ -107,6 +108,12 @@ def test_notes_and_causes_arrive() -> None:
     with pytest.raises(ValueError, match="outer") as caught:
         actors.get(faulty.chained.remote())
     assert "KeyError: 'inner'" in str(caught.value.__cause__)
+
+
+def test_an_exception_that_pickle_alone_cannot_bring_back_keeps_its_type() -> None:
+    with pytest.raises(TwoArguments, match="this and that") as caught:
+        actors.get(Faulty.remote().two_arguments.remote())
+    assert 'raise TwoArguments("this", "that")' in str(caught.value.__cause__)
 
 
 def test_an_exception_that_cannot_be_pickled_arrives_as_text() -> None:

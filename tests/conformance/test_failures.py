@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,19 @@ def test_an_error_with_a_large_array_keeps_its_type() -> None:
 
 
 class Awkward(Exception):  # noqa: N818
-    """Pickles, and does not unpickle."""
+    """Pickles, and does not unpickle by itself."""
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(first)
+        self.second = second
+
+
+class Locked(Exception):  # noqa: N818
+    """Keeps what cannot travel."""
+
+    def __init__(self, first: str) -> None:
+        super().__init__(first)
+        self.lock = threading.Lock()
 
 
 class Unpicklable(Exception):  # noqa: N818
@@ -58,7 +68,14 @@ class Changeling(Exception):  # noqa: N818
         return str, ("a",)
 
 
-@pytest.mark.parametrize("error", [Awkward("a", "b"), Unpicklable("a"), Changeling("a")])
+def test_an_error_is_rebuilt_without_its_constructor_if_need_be() -> None:
+    original = Awkward("a", "b")
+    error = loads_error(dumps_error(raised(original)))
+    assert type(error) is Awkward
+    assert (error.args, error.second) == (("a",), "b")
+
+
+@pytest.mark.parametrize("error", [Locked("a"), Unpicklable("a"), Changeling("a")])
 def test_an_error_that_does_not_survive_a_pickle_arrives_as_text(error: Exception) -> None:
     arrived = loads_error(dumps_error(raised(error)))
     assert type(arrived) is RemoteError

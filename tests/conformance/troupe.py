@@ -19,11 +19,18 @@ from typing import Any
 from pullahead import actors
 
 
-class Unpicklable(Exception):  # noqa: N818  the name says what matters
-    """Can be raised, but not sent: its constructor wants two arguments, and pickle has one."""
+class TwoArguments(Exception):  # noqa: N818  the name says what matters
+    """Pickle takes it and cannot bring it back: its constructor wants two arguments, and pickle has one."""
 
     def __init__(self, left: str, right: str) -> None:
         super().__init__(f"{left} and {right}")
+
+
+class Unpicklable(TwoArguments):
+    """Can be raised, but not sent."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("it stays here")
 
 
 class OddError(Exception):
@@ -91,6 +98,9 @@ class Faulty:
             raise KeyError("inner")
         except KeyError as error:
             raise ValueError("outer") from error
+
+    def two_arguments(self) -> None:
+        raise TwoArguments("this", "that")
 
     def unpicklable(self) -> None:
         raise Unpicklable("this", "that")

@@ -42,9 +42,9 @@ def test_it_doubles_when_it_alone_kept_workers_waiting() -> None:
 
 def test_it_stays_while_there_is_room_the_source_is_the_slow_one() -> None:
     window = Window(1)
-    window.submitted(6)
-    assert not window.starved(unread=0)
-    assert window.size == 8
+    window.submitted(7)
+    assert window.starved(unread=0)
+    assert (window.size, window.room) == (8, 1)
 
 
 def test_it_stays_while_results_wait_for_the_user() -> None:
@@ -52,6 +52,18 @@ def test_it_stays_while_results_wait_for_the_user() -> None:
     window.submitted(8)
     assert not window.starved(unread=1)
     assert window.size == 8
+
+
+def test_workers_that_starve_are_remembered_until_items_come() -> None:
+    """They say it once. If results were unread then, the next that is read makes room, however little."""
+    window = Window(2)
+    window.submitted(16)
+    assert not window.starved(unread=3)
+    window.consumed(1)
+    assert window.room == 1
+    window.submitted(1)
+    window.consumed(1)
+    assert window.room == 0
 
 
 def test_it_grows_to_its_limit_and_no_further() -> None:
@@ -72,7 +84,7 @@ def test_the_limit_never_cuts_what_the_workers_hold() -> None:
 
 def test_the_default_limit_is_reached_by_doubling() -> None:
     window = Window(1)
-    while window.starved(unread=0) or window.room:
+    while window.starved(unread=0):
         window.submitted(window.room)
     assert window.size == LIMIT
 

@@ -367,3 +367,8 @@ def test_percent(share: float, said: str) -> None:
 )
 def test_count(value: float, said: str) -> None:
     assert words.count(value) == said
+
+
+def test_a_run_without_items_has_waited_for_nothing() -> None:
+    report = Report(workers=[WorkerTotals(tail=1.0)], seconds=0.001, total=0)
+    assert "waited" not in str(report)

@@ -7,7 +7,8 @@ round trip and on the items: so it is found, not set.
 
 Rules:
 1. It starts at a few items per worker.
-2. Room is made known by the quarter: whoever fills it is woken once for many items, not once for each.
+2. Room is made known by the quarter: whoever fills it is woken once for many items, not once for each. While
+   workers starve, any room counts.
 3. It doubles when the queue starved although the user's loop was waiting for results: then the window, and
    nobody else, kept the workers from working.
 4. It stays when the user's loop is the slow one (finished results wait for it): more items in the system
@@ -32,33 +33,35 @@ _SHARE: Final = 4
 class Window:
     """Counts what is in the system and says how much more may come."""
 
-    __slots__ = ("_limit", "inside", "size")
+    __slots__ = ("_limit", "_starving", "inside", "size")
 
     def __init__(self, workers: int, unit: int = 1, limit: int = LIMIT) -> None:
         self.size = _PER_WORKER * workers * unit
         self._limit = max(limit, self.size)
+        self._starving = False  # since items were last submitted
         self.inside = 0
 
     @property
     def room(self) -> int:
-        """How many items may be submitted now: none, or at least a quarter of the window."""
-        free = self.size - self.inside
-        return free if _SHARE * free >= self.size else 0
+        """How many items may be submitted now."""
+        free = max(0, self.size - self.inside)
+        return free if self._starving or _SHARE * free >= self.size else 0
 
     def submitted(self, count: int) -> None:
         self.inside += count
+        self._starving = False
 
     def consumed(self, count: int) -> None:
         """The user took results, or items ended that nobody will take."""
         self.inside -= count
 
     def starved(self, unread: int) -> bool:
-        """Workers wait for items. Return True if the window grew.
+        """Workers wait for items, which is said once until items come. Return True if there is room now.
 
         Args:
             unread: results that the user's loop could take at once.
         """
-        if self.room or unread or self.size >= self._limit:
-            return False
-        self.size = min(self._limit, self.size * 2)
-        return True
+        self._starving = True
+        if not (self.room or unread):
+            self.size = min(self._limit, self.size * 2)
+        return self.room > 0

@@ -43,7 +43,12 @@ class Background:
     def result(self, call: Callable[[], Any]) -> Any:
         """Call in this thread; if a coroutine comes, wait until the loop has run it."""
         value = call()
-        return self._submit(value).result() if inspect.iscoroutine(value) else value
+        if not inspect.iscoroutine(value):
+            return value
+        outcome = self._submit(_outcome(value)).result()
+        if isinstance(outcome, Raised):
+            raise outcome.error
+        return outcome
 
     def close(self) -> None:
         """Wait for what is under way, then end the threads."""
@@ -71,11 +76,7 @@ class Background:
 
     @staticmethod
     async def _await(call: Callable[[], Any], ended: Callable[[Any], None]) -> None:
-        try:
-            value = await call()
-        except BaseException as error:  # noqa: BLE001  a CancelledError, say
-            value = Raised(error)
-        ended(value)
+        ended(await _outcome(call()))
 
     def _submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         import asyncio
@@ -98,3 +99,11 @@ class Background:
             self._loop_thread = Thread(target=self._loop.run_forever, name="pullahead-io-loop", daemon=True)
             self._loop_thread.start()
         return self._loop
+
+
+async def _outcome(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Await it. An event loop dies of a SystemExit that comes out of a task: so nothing comes out."""
+    try:
+        return await coroutine
+    except BaseException as error:  # noqa: BLE001
+        return Raised(error)

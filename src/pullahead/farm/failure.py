@@ -50,7 +50,7 @@ class Failure:
     Attributes:
         item: the item, as the source gave it.
         error: the exception of the last attempt, of its own type.
-        traceback: where in the worker it was raised, as text.
+        traceback: where in the worker it was raised, as text; empty if the worker died.
         attempts: how often the item was tried.
     """
 
@@ -60,8 +60,12 @@ class Failure:
     attempts: int
 
     def __repr__(self) -> str:
-        tried = "once" if self.attempts == 1 else f"{self.attempts} times"
-        return f"<Failure of {brief(self.item)}: {self.error!r}, tried {tried}>"
+        return f"<Failure of {brief(self.item)}: {self.error!r}, {tried(self.attempts)}>"
+
+
+def tried(attempts: int) -> str:
+    """Say how often an item was tried."""
+    return "never tried" if not attempts else "tried once" if attempts == 1 else f"tried {attempts} times"
 
 
 def brief(item: Any) -> str:

@@ -21,7 +21,7 @@ from pullahead.core.meter import WorkerTotals
 from pullahead.core.trace import Span
 from pullahead.errors import RemoteTraceback
 from pullahead.farm.crew import Crew
-from pullahead.farm.failure import Failure, brief
+from pullahead.farm.failure import Failure, brief, tried
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
 from pullahead.farm.payload import unpack
@@ -367,7 +367,7 @@ class Results(Iterator[Any]):
         if self._options.on_error == "collect":
             return Failure(item, error, text, attempts)
         with contextlib.suppress(AttributeError):  # an exception class may refuse notes
-            error.add_note(f"pullahead: while working on item {brief(item)}, tried {attempts or 1}×")
+            error.add_note(f"pullahead: while working on item {brief(item)}, {tried(attempts)}")
         self.close()
         if isinstance(error, StopIteration):  # raised from `__next__`, it would end the loop without a word
             raise RuntimeError(f"the work raised StopIteration: {error!r}") from error

@@ -25,6 +25,7 @@ class Submissions:
         self._futures: dict[int, Future[Any]] = {}
         self._lock = Lock()
         self._error: BaseException | None = None
+        self._closed = False
         self._over = Event()
         self._number = crew.open(self)
 
@@ -40,6 +41,8 @@ class Submissions:
         with self._lock:
             if self._error is not None:
                 raise self._error
+            if self._closed:  # while this item was pickled
+                raise RuntimeError("the pool is closed")
             number = self._crew.reserve(1)
             self._futures[number] = future
             self._crew.submit(self._number, number, [payload], CAUSE_SOURCE)
@@ -47,6 +50,8 @@ class Submissions:
 
     def close(self) -> None:
         """No more items will be submitted. Waits until what was submitted has ended."""
+        with self._lock:
+            self._closed = True
         self._crew.close_run(self._number)
         self._over.wait()
 

@@ -255,7 +255,7 @@ class Report:
         parts = [f"{cause} {words.seconds(spent)}" for cause, spent in stalls.items() if spent > 0]
         if self.tail_seconds > 0:
             parts.append(f"at the end {words.seconds(self.tail_seconds)}")
-        if not parts:
+        if not parts or not self.items:
             return ""
         share = _ratio(sum(stalls.values()) + self.tail_seconds, self.available_seconds)
         return f"  waited     {words.percent(share)}: {', '.join(parts)}"
