@@ -227,3 +227,64 @@ class Padded(float):
 
 def _padded(value: float, padding: bytes) -> float:
     return value
+
+
+class Diarist:
+    """Writes into its notepad, and then ends as it is told."""
+
+    def write(self, notes: list[bytes], mark: int) -> list[bool]:
+        pad = actors.notepad()
+        assert pad is not None
+        written = [pad.write(note) for note in notes]
+        pad.mark(mark)
+        return written
+
+    def leave(self) -> None:
+        os._exit(3)
+
+    def write_for_ever(self) -> None:
+        pad = actors.notepad()
+        assert pad is not None
+        number = 0
+        while True:
+            number += 1
+            pad.write(str(number).encode() * 500)
+
+
+@pytest.mark.parametrize(
+    ("notes", "left"), [([], b""), ([b"one"], b"one"), ([b"one", b"two", b"three"], b"three")]
+)
+def test_what_is_in_a_notepad_survives(notes: list[bytes], left: bytes) -> None:
+    diarist = actors.remote(Diarist).remote()
+    assert actors.get(diarist.write.remote(notes, 2**63)) == [True] * len(notes)
+    with pytest.raises(ActorDiedError) as caught:
+        actors.get(diarist.leave.remote())
+    assert caught.value.note == (left, 2**63)
+
+
+def test_a_note_that_is_too_long_leaves_none() -> None:
+    diarist = actors.remote(Diarist).remote()
+    assert actors.get(diarist.write.remote([b"before", b"x" * 100_000], 1)) == [True, False]
+    with pytest.raises(ActorDiedError) as caught:
+        actors.get(diarist.leave.remote())
+    assert caught.value.note == (b"", 1)
+
+
+def test_a_note_is_whole_whenever_its_writer_is_killed() -> None:
+    for _ in range(10):
+        diarist = actors.remote(Diarist).remote()
+        actors.get(diarist.write.remote([b"0"], 0))
+        ref = diarist.write_for_ever.remote()
+        time.sleep(0.005)  # any moment will do
+        actors.kill(diarist)
+        with pytest.raises(ActorDiedError) as caught:
+            actors.get(ref, timeout=5)
+        assert caught.value.note is not None
+        (note, _) = caught.value.note
+        number = note[: len(note) // 500] or b"0"
+        assert note == number * 500 or note == b"0"
+
+
+def test_a_driver_has_no_notepad() -> None:
+    actors.init(ignore_reinit_error=True)
+    assert actors.notepad() is None
