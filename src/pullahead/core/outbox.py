@@ -4,7 +4,7 @@ Rules:
 1. What is urgent (an ask, a failure, something given back) goes as soon as a call is free.
 2. A finished result goes at once when the worker has nothing to compute, and when its items are long (a
    bundle of one): then an exchange costs next to nothing beside the item.
-3. Otherwise it is collected for at most one quantum (8 ms): an exchange per 0.5 ms item would cost more than
+3. Otherwise it is collected for at most one quantum (12 ms): an exchange per 0.5 ms item would cost more than
    a tenth of the item.
 4. Consecutive results of one lease are one message.
 """

@@ -108,6 +108,7 @@ class Worker:
                 now = monotonic()
                 items = self._pipeline.take(now)
                 if items:
+                    self._note.running(items, self._storing)
                     self._perform(self._pipeline.tick(now))
                 if items or self._pipeline.phase is Phase.GONE:
                     return items
@@ -118,8 +119,6 @@ class Worker:
 
     def _compute(self, items: tuple[int, ...]) -> tuple[int, ...]:
         """Process items. Returns the next ones, if they are there already."""
-        with self._lock:
-            self._note.running(items, self._storing)
         inputs = self._inputs(items)
         ready = [index for index, one in enumerate(inputs) if not isinstance(one, Raised)]
         start, cpu = monotonic(), thread_time()
@@ -137,6 +136,7 @@ class Worker:
                 raise self._broken
             self._choose_switch_interval()
             items, effects = self._pipeline.turn(start, end, cpu, failures, monotonic())
+            self._note.running(items, self._storing)
             self._perform(effects)
         return items
 
