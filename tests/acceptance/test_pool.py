@@ -150,8 +150,9 @@ def test_closing_a_pool_ends_the_maps_that_are_still_open() -> None:
     assert (next(older), next(newer)) == (0, 0)
     pool.close()
     for results in (older, newer):
-        values = list(results)
-        assert values == [x * x for x in range(1, 1 + len(values))]
+        values = list(results)  # what ran is finished, what had not begun is left: there may be gaps
+        assert values == sorted(values)
+        assert set(values) <= {x * x for x in range(1, 10_000)}
 
 
 def test_a_pool_that_loses_its_workers_says_so_to_everyone() -> None:
