@@ -29,6 +29,8 @@ from pullahead.farm.worker import Worker, WorkerOptions
 #: Workers that die one after the other without a single item ending in between: then something is wrong
 #: that a sixth one will not mend.
 _DEATHS: Final = 5
+#: Seconds that a source may take to notice that nobody wants its items any more.
+_SOURCE_PATIENCE: Final = 10.0
 
 
 class RunPort(Protocol):
@@ -142,7 +144,13 @@ class Crew:
             run.cancel()
 
     def stop(self) -> None:
-        """Let every worker finish what it runs and end; then end the queue. Waits for it."""
+        """Let every worker finish what it runs and end; then end the queue. Waits for it.
+
+        Every run has been closed or cancelled before. A run's end is waited for, but not for ever: it may
+        depend on a source that does not return.
+        """
+        with self._heard:
+            self._heard.wait_for(lambda: self._error or self._stopping or not self._runs, _SOURCE_PATIENCE)
         with self._lock:
             first, self._stopping = not self._stopping, True
             ends = list(self._ends.values())
@@ -212,7 +220,10 @@ class Crew:
         elif kind == m.STARVED:
             self._runs[about].starved()
         elif kind == m.ENDED:
-            self._runs.pop(about).ended()
+            with self._heard:
+                run = self._runs.pop(about)
+                self._heard.notify_all()
+            run.ended()
         elif kind == m.TOTALS:
             (totals,) = rest
             totals.worker = self._lane[about]
