@@ -11,10 +11,12 @@ Rules
    caused it: that sender still has a count of its own, which it gives back on the same channel
    after the notice. So all counts are zero only when nobody has a ref.
 4. A process that died has no counts, now or later.
-5. `__del__` takes no lock: the garbage collector may run it anywhere.
+5. What runs when a ref dies takes no lock: the garbage collector may run it anywhere.
 
 One object per value and process: unpickling finds the ref that is there. So counting local refs is what
-Python does anyway, and only borrowed refs need `__del__`.
+Python does anyway, and only the deaths of borrowed refs must be noticed: by a weak reference that keeps the
+count beside it. Not by `__del__`: while that runs, another thread can still find the dying ref through a weak
+reference, and what it counts there is lost.
 """
 
 from __future__ import annotations
@@ -210,11 +212,10 @@ def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) ->
 class BorrowedRef(LocalRef):
     """A ref to a value that another process owns."""
 
-    __slots__ = ("asked", "count")
+    __slots__ = ("asked",)
 
     def __init__(self, runtime: Runtime, owner: int, number: int) -> None:
         super().__init__(runtime, owner, number)
-        self.count = 0  # how many counts of ours the owner has
         self.asked = False
 
     def on_settled(self, waiter: Callable[[], object]) -> bool:
@@ -229,11 +230,6 @@ class BorrowedRef(LocalRef):
 
     def keep(self) -> None:
         """Do nothing: others get it from the owner."""
-
-    def __del__(self) -> None:
-        count, self.count = self.count, 0
-        if count:
-            self.runtime.objects.released(self.owner, self.number, count)
 
 
 def restore_ref(owner: int, number: int) -> ObjectRef:

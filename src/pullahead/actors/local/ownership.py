@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, final
-from weakref import WeakValueDictionary
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self, final
+from weakref import ReferenceType, WeakValueDictionary
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
@@ -27,6 +28,24 @@ _PINNED = -1  # the "process" of a ref that a user pickled
 
 
 @final
+class _Loan(ReferenceType[BorrowedRef]):
+    """A weak reference to a borrowed ref, with the counts that its owner has for it."""
+
+    __slots__ = ("count", "key")
+
+    key: tuple[int, int]
+    count: int
+
+    def __new__(cls, ref: BorrowedRef, died: Callable[[Any], None]) -> Self:
+        loan = super().__new__(cls, ref, died)
+        loan.key, loan.count = (ref.owner, ref.number), 0
+        return loan
+
+    def __init__(self, ref: BorrowedRef, died: Callable[[Any], None]) -> None:
+        super().__init__(ref, died)  # type: ignore[call-arg]
+
+
+@final
 class Objects:
     """The tables of one process."""
 
@@ -37,9 +56,9 @@ class Objects:
         # What was ever lent and is alive here: where a ref that comes home finds itself.
         self._owned: WeakValueDictionary[int, LocalRef] = WeakValueDictionary()
         self._counts: dict[int, dict[int, int]] = {}  # number -> process -> refs there
-        self._borrowed: WeakValueDictionary[tuple[int, int], BorrowedRef] = WeakValueDictionary()
+        self._borrowed: dict[tuple[int, int], _Loan] = {}
         self._pinned: list[LocalRef] = []
-        self._releases: deque[tuple[int, int, int]] = deque()
+        self._dead: deque[_Loan] = deque()
 
     # handing refs on
 
@@ -76,7 +95,7 @@ class Objects:
                 self._count(number, owner, -1)
                 return ref
             borrowed = self._borrow(owner, number)
-            borrowed.count += 1
+            self._borrowed[owner, number].count += 1  # it lives: nobody looks at the count before it dies
             return borrowed
 
     def find(self, owner: int, number: int) -> LocalRef:
@@ -91,9 +110,11 @@ class Objects:
         return ref
 
     def _borrow(self, owner: int, number: int) -> BorrowedRef:
-        ref = self._borrowed.get((owner, number))
+        loan = self._borrowed.get((owner, number))
+        ref = None if loan is None else loan()
         if ref is None:
-            ref = self._borrowed[owner, number] = BorrowedRef(self._runtime, owner, number)
+            ref = BorrowedRef(self._runtime, owner, number)
+            self._borrowed[owner, number] = _Loan(ref, self._released)
         return ref
 
     def _count(self, number: int, process: int, change: int) -> None:
@@ -107,17 +128,21 @@ class Objects:
 
     # giving refs back
 
-    def released(self, owner: int, number: int, count: int) -> None:
-        """Note that a borrowed ref died. Called by `__del__`: no lock, no wait."""
-        self._releases.append((owner, number, count))
+    def _released(self, loan: _Loan) -> None:
+        """A borrowed ref died. Called anywhere by the garbage collector: no lock, no wait."""
+        self._dead.append(loan)
         self._runtime.loop.call(self._send_releases)
 
     def _send_releases(self) -> None:
-        while self._releases:
-            owner, number, count = self._releases.popleft()
-            channel = self._runtime.channel_to(owner)
+        while self._dead:
+            loan = self._dead.popleft()
+            owner, number = loan.key
+            with self._lock:
+                if self._borrowed.get(loan.key) is loan:
+                    del self._borrowed[loan.key]
+            channel = self._runtime.channel_to(owner) if loan.count else None
             if channel is not None:
-                channel.send(kinds.RELEASE, number, head=(count,))
+                channel.send(kinds.RELEASE, number, head=(loan.count,))
 
     # frames
 
@@ -156,7 +181,9 @@ class Objects:
 
     def on_fetched(self, owner: int, number: int, state: int, payload: Payload | None) -> None:
         """The value of a borrowed ref came; None if the owner has none."""
-        ref = self._borrowed.get((owner, number))
+        with self._lock:
+            loan = self._borrowed.get((owner, number))
+            ref = None if loan is None else loan()
         if ref is None:
             return
         if payload is None:
@@ -174,6 +201,7 @@ class Objects:
         with self._lock:
             for number in [n for n, counts in self._counts.items() if process in counts]:
                 self._count(number, process, -self._counts[number][process])
-            lost = [ref for ref in self._borrowed.values() if ref.owner == process]
+            living = [loan() for (owner, _), loan in self._borrowed.items() if owner == process]
+            lost = [ref for ref in living if ref is not None]
         for ref in lost:
             self._lose(ref)
