@@ -243,7 +243,7 @@ def test_every_verb_may_be_async(tmp_path: Path) -> None:
 
 def test_an_async_discard_is_finished_before_the_worker_ends(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    work = functools.partial(works.AsyncEverything, str(log))
+    work = functools.partial(works.AsyncEverything, str(log), 0.1)  # so long that others are loaded meanwhile
     with pa.map(work, itertools.count(), workers=1, lookahead=4, ordered=False) as results:
         next(results)
     lines = Counter(log.read_text().splitlines())

@@ -212,8 +212,9 @@ class AsyncDoubling:
 class AsyncEverything:
     """Every verb is a coroutine, and all of them share one event loop, which `close` is to find open."""
 
-    def __init__(self, log: str) -> None:
+    def __init__(self, log: str, seconds: float = 0.001) -> None:
         self._log = Path(log)
+        self._seconds = seconds
         self._loops: set[int] = set()
 
     async def _note(self, what: str) -> None:
@@ -228,7 +229,7 @@ class AsyncEverything:
 
     async def process(self, loaded: int) -> int:
         await self._note(f"process {loaded}")
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self._seconds)
         return 2 * loaded
 
     async def store(self, result: int, item: int) -> tuple[int, int]:
