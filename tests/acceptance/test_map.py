@@ -221,10 +221,12 @@ def test_a_class_is_built_once_per_worker_and_every_verb_is_called(tmp_path: Pat
     results = list(pa.map(work, range(20), workers=2))
     assert results == [("stored", i, 2 * i) for i in range(20)]
     lines = Counter(log.read_text().splitlines())
+    loaded = {f"load {i}": lines.pop(f"load {i}") for i in range(20)}
+    discarded = sum(lines.pop(line) for line in list(lines) if line.startswith("discard"))
     assert lines == Counter(
-        {"built": 2, "closed": 2}
-        | {f"{verb} {i}": 1 for verb in ("load", "process", "store") for i in range(20)}
+        {"built": 2, "closed": 2} | {f"{verb} {i}": 1 for verb in ("process", "store") for i in range(20)}
     )
+    assert sum(loaded.values()) == 20 + discarded, "a load that was recalled is cleaned up"
 
 
 def test_async_load_and_store() -> None:

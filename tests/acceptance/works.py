@@ -152,6 +152,28 @@ def store_exit_on_thirty(result: int, item: int) -> int:
     return result
 
 
+def wait_on_zero(folder: str, spin: bool, x: int) -> int:
+    """Item 0 takes as long as the file `release` is not there, computing pure Python if it is to."""
+    give_up = time.monotonic() + 20.0
+    while x == 0 and not Path(folder, "release").exists() and time.monotonic() < give_up:
+        if not spin:
+            time.sleep(0.005)
+    return x
+
+
+def wait_on_zero_batch(folder: str, xs: list[int]) -> list[int]:
+    return [wait_on_zero(folder, False, x) for x in xs]
+
+
+def keep(result: int, item: int) -> int:
+    return result
+
+
+def slow_pid(_: int) -> int:
+    time.sleep(0.05)
+    return os.getpid()
+
+
 def sleep_on_three(x: int) -> int:
     time.sleep(2.0 if x == 3 else 0.0)
     return x

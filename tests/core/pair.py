@@ -184,7 +184,7 @@ class QueueShell:
 
     def __init__(self, world: World, retry: RetryPolicy) -> None:
         self.world, self.retry = world, retry
-        self.ledger = Ledger()
+        self.ledger = Ledger(world.unit)
         self.mail: dict[int, Mailbox[int]] = {}
         self.gone: set[int] = set()
         self.stopping = False
@@ -238,7 +238,11 @@ class QueueShell:
                 grant = (m.GRANT, effect.lease, effect.first, payloads, effect.waited, effect.cause)
                 self.mail[effect.worker].post(grant)
             elif isinstance(effect, led.Recall):
-                self.mail[effect.worker].post((m.RECALL, effect.lease))
+                self.mail[effect.worker].post((m.RECALL, effect.size))
+            elif isinstance(effect, led.Unasked):
+                self.mail[effect.worker].post((m.UNASKED, effect.credits))
+            elif isinstance(effect, led.Withdraw):
+                self.mail[effect.worker].post((m.WITHDRAW, effect.lease))
             elif isinstance(effect, led.NothingLeft):
                 self.mail[effect.worker].post((m.CLOSED, effect.waited, effect.cause))
             else:
@@ -267,7 +271,7 @@ class QueueShell:
             case (m.STARTED, lease, items):
                 return ledger.started(worker, lease, items)
             case (m.DONE, lease, items):
-                return ledger.finished(worker, lease, items)[1]
+                return ledger.finished(worker, lease, items, now)[1]
             case (m.FAILED, lease, item, kind, delay):
                 return ledger.failed(worker, lease, item, self._decide(item, kind, delay), now)[1]
             case (m.GAVE_BACK, lease, items):
@@ -275,7 +279,13 @@ class QueueShell:
             case (m.BYE,):
                 self.gone.add(worker)
                 del self.mail[worker]
-                return ledger.said_goodbye(worker)
+                return ledger.said_goodbye(worker, now)
+            case (m.HUNGRY,):
+                return ledger.hungry(worker, now)
+            case (m.RECALLED, returned):
+                return ledger.recalled(worker, returned, now)
+            case (m.STUCK, size, above):
+                return ledger.stuck(worker, size, above, now)
         assert message[0] in {m.TOTALS, m.TRACE}
         return []
 
@@ -289,6 +299,7 @@ class WorkerShell:
         self.alive = True
         self.computing: tuple[int, ...] = ()
         self.most_ahead = 0  # held and asked for beyond what is computed, at any moment
+        self.most_unasked_for = 0  # granted at once because it was stuck
         self.up = Wire(world, lambda messages: world.queue.exchange(number, messages))
         self.down = Wire(world, self._answered)
         self.timer = Timer(world.clock, self._ring)
@@ -309,6 +320,9 @@ class WorkerShell:
     def _answered(self, messages: list[m.Message]) -> None:
         if self.alive and messages:
             self.world.note(self, "hears %s", messages)
+        for message in messages:
+            if message[0] == m.GRANT and message[5] == m.UNASKED_FOR:
+                self.most_unasked_for = max(self.most_unasked_for, len(message[3]))
         self._feed(lambda now: self.pipeline.answered(messages, now))
 
     def _perform(self, effects: list[pipe.Effect]) -> None:
@@ -400,6 +414,7 @@ class World:
     costs: Costs = field(default_factory=Steady)
     faults: Faults = field(default_factory=NoFaults)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    unit: int = 1  # items of a batch
     checked: bool = True  # after every event; a long simulation may do without
 
     def __post_init__(self) -> None:
@@ -502,7 +517,12 @@ class World:
         assert in_one_state + ended == len(self.submitted)
         assert all(len(ends) == 1 for ends in self.ends.values()), "an item ended twice"
         waiting = [name for name, one in ledger._workers.items() if one.credits]
-        assert not (waiting and statistics.ready), f"{statistics.ready} items are ready and {waiting} wait"
+        hungry = [name for name in waiting if ledger._workers[name].hungry]
+        assert not (hungry and statistics.ready), (
+            f"{statistics.ready} items are ready and {hungry} are hungry"
+        )
+        if waiting and statistics.ready:
+            assert ledger._is_at_end(), f"{statistics.ready} items are ready and {waiting} wait"
         for worker in self.workers:
             if worker.alive and worker.pipeline.phase is not Phase.GONE:
                 self._check_worker(worker)
@@ -515,11 +535,14 @@ class World:
         ahead = pipeline.held + pipeline.asked
         if shape.lookahead is not None and not shape.batch_size:
             next_up = 0 if worker.computing else pipeline._slice()
-            assert ahead <= shape.lookahead + next_up, "more is held than the rule allows"
+            assert ahead <= shape.lookahead + next_up + worker.most_unasked_for, (
+                "more is held than the rule allows"
+            )
         # A lookahead that shrinks does not take its asks back: compare with the most that it ever allowed.
         next_up = unit if shape.batch_size else pipeline._slice()
         worker.most_ahead = max(worker.most_ahead, policy.depth + policy.bundle - 1 + next_up)
-        assert ahead <= worker.most_ahead
+        # What it got for being stuck may cross with an ask that was made when it no longer was.
+        assert ahead <= worker.most_ahead + worker.most_unasked_for
         if worker.number not in self.queue.gone and not self.queue.stopping:
             assert pipeline.asked == self._credits_of(worker), "what was asked for is not what will come"
 
@@ -536,8 +559,9 @@ class World:
             *(one for answer in worker.down.under_way for one in answer),
         ]
         asked: int = sum(one[1] for one in up if one[0] == m.ASK)
-        granted = sum(len(one[3]) for one in down if one[0] == m.GRANT)
-        return asked + granted + (record.credits if record else 0)
+        granted = sum(len(one[3]) for one in down if one[0] == m.GRANT and one[5] != m.UNASKED_FOR)
+        unasked: int = sum(one[1] for one in down if one[0] == m.UNASKED)
+        return asked + granted + unasked + (record.credits if record else 0)
 
     def check_over(self) -> None:
         """Once nothing happens any more, all runs are closed, and the workers were told to stop."""

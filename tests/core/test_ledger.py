@@ -15,10 +15,10 @@ from pullahead.core.ledger import (
     Ledger,
     LedgerStatistics,
     NothingLeft,
-    Recall,
     RunEnded,
     Starved,
     State,
+    Withdraw,
 )
 from pullahead.core.retry import Again, Bury
 from pullahead.errors import ProtocolError
@@ -73,11 +73,11 @@ REACHED = {
     (State.READY, Event.GRANTED): lambda ledger: ledger.asked(0, 1, 0.0),
     (State.READY, Event.CANCELLED): lambda ledger: ledger.cancelled(1, 0.0),
     (State.HELD, Event.STARTED): lambda ledger: ledger.started(0, 1, (5,)),
-    (State.HELD, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,)),
+    (State.HELD, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,), 0.0),
     (State.HELD, Event.RETURNED): lambda ledger: ledger.gave_back(0, 1, (5,), 0.0),
     (State.HELD, Event.RETRIED): lambda ledger: ledger.failed(0, 1, 5, Again(1.0, charged=True), 0.0),
     (State.HELD, Event.BURIED): lambda ledger: ledger.failed(0, 1, 5, Bury(), 0.0),
-    (State.RUNNING, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,)),
+    (State.RUNNING, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,), 0.0),
     (State.RUNNING, Event.SPARED): lambda ledger: ledger.lost(0, {}, 0.0),
     (State.RUNNING, Event.RETRIED): lambda ledger: ledger.lost(0, {5: Again(1.0, charged=True)}, 0.0),
     (State.RUNNING, Event.BURIED): lambda ledger: ledger.lost(0, {5: Bury()}, 0.0),
@@ -194,10 +194,10 @@ def test_no_items_are_no_submission(ledger: Ledger) -> None:
 
 def test_a_report_ends_items_and_the_last_one_ends_the_run(ledger: Ledger) -> None:
     ledger.submitted(1, 0, 3, SOURCE, 0.0)
-    ledger.closed(1, 0.0)
     ledger.asked(0, 3, 0.0)
-    assert ledger.finished(0, 1, (0, 1)) == ((0, 1), [Ended(1, (0, 1), State.DONE)])
-    assert ledger.finished(0, 1, (2,)) == ((2,), [Ended(1, (2,), State.DONE), RunEnded(1)])
+    ledger.closed(1, 0.0)
+    assert ledger.finished(0, 1, (0, 1), 0.0) == ((0, 1), [Ended(1, (0, 1), State.DONE)])
+    assert ledger.finished(0, 1, (2,), 0.0) == ((2,), [Ended(1, (2,), State.DONE), RunEnded(1)])
     assert counts(ledger) == {"done": 3}
 
 
@@ -212,14 +212,14 @@ def test_stale_reports_are_counted_and_change_nothing(ledger: Ledger) -> None:
     ledger.asked(1, 1, 0.0)  # item 2, lease 2
     before = counts(ledger)
     assert ledger.started(0, 1, (2,)) == []
-    assert ledger.finished(0, 1, (2, 3)) == ((), [])
+    assert ledger.finished(0, 1, (2, 3), 0.0) == ((), [])
     assert ledger.failed(0, 1, 3, Bury(), 0.0) == (False, [])
     assert ledger.gave_back(0, 1, (2,), 0.0) == []
-    assert ledger.finished(1, 1, (0,)) == ((), []), "the lease is another worker's"
-    assert ledger.finished(1, 99, (0,)) == ((), []), "there is no such lease"
+    assert ledger.finished(1, 1, (0,), 0.0) == ((), []), "the lease is another worker's"
+    assert ledger.finished(1, 99, (0,), 0.0) == ((), []), "there is no such lease"
     assert counts(ledger) == {**before, "stale_reports": 7}
     # One report may be half stale: the rest of it counts.
-    assert ledger.finished(0, 1, (0, 1, 2)) == ((0, 1), [Ended(1, (0, 1), State.DONE)])
+    assert ledger.finished(0, 1, (0, 1, 2), 0.0) == ((0, 1), [Ended(1, (0, 1), State.DONE)])
     assert ledger.statistics().stale_reports == 8
 
 
@@ -282,12 +282,12 @@ def test_cancelling_leaves_what_is_unstarted_and_recalls_what_is_held(ledger: Le
     assert ledger.cancelled(1, 1.0) == [
         Ended(1, (4, 5, 6, 7), State.LEFT),
         Ended(1, (3,), State.LEFT),
-        Recall(0, 1),
+        Withdraw(0, 1),
     ]
     assert ledger.deadline is None
     assert ledger.gave_back(0, 1, (1, 2), 2.0) == [Ended(1, (1, 2), State.LEFT)]
     assert ledger.closed(1, 2.0) == []
-    assert ledger.finished(0, 1, (0,)) == ((0,), [Ended(1, (0,), State.DONE), RunEnded(1)])
+    assert ledger.finished(0, 1, (0,), 0.0) == ((0,), [Ended(1, (0,), State.DONE), RunEnded(1)])
     assert counts(ledger) == {"done": 1, "left": 7}
 
 
@@ -321,7 +321,7 @@ def test_cancelling_one_run_leaves_the_other_alone(ledger: Ledger) -> None:
     assert ledger.cancelled(1, 0.0) == [Ended(1, (2, 3), State.LEFT)]
     assert counts(ledger) == {"held": 1, "ready": 1, "left": 2}
     ledger.closed(2, 0.0)
-    assert ledger.cancelled(2, 0.0) == [Ended(2, (1,), State.LEFT), Recall(0, 1)]
+    assert ledger.cancelled(2, 0.0) == [Ended(2, (1,), State.LEFT), Withdraw(0, 1)]
 
 
 # Several runs
@@ -334,8 +334,8 @@ def test_runs_end_on_their_own(ledger: Ledger) -> None:
     ledger.asked(0, 2, 0.0)
     assert ledger.closed(1, 0.0) == []
     assert ledger.closed(2, 0.0) == []
-    assert ledger.finished(0, 2, (1,)) == ((1,), [Ended(2, (1,), State.DONE), RunEnded(2)])
-    assert ledger.finished(0, 1, (0,)) == ((0,), [Ended(1, (0,), State.DONE), RunEnded(1)])
+    assert ledger.finished(0, 2, (1,), 0.0) == ((1,), [Ended(2, (1,), State.DONE), RunEnded(2)])
+    assert ledger.finished(0, 1, (0,), 0.0) == ((0,), [Ended(1, (0,), State.DONE), RunEnded(1)])
     assert ledger.opened(1) == [], "a number is free again once its run has ended"
 
 
@@ -393,19 +393,19 @@ def test_reports_of_a_lost_worker_are_stale(ledger: Ledger) -> None:
     ledger.submitted(1, 0, 1, SOURCE, 0.0)
     ledger.asked(0, 1, 0.0)
     ledger.lost(0, {}, 0.0)
-    assert ledger.finished(0, 1, (0,)) == ((), [])
+    assert ledger.finished(0, 1, (0,), 0.0) == ((), [])
     assert counts(ledger) == {"ready": 1, "stale_reports": 1}
 
 
 def test_a_worker_joins_once_and_leaves_with_nothing_held(ledger: Ledger) -> None:
     with pytest.raises(ProtocolError, match="worker 1 joined twice"):
         ledger.joined(1)
-    assert ledger.said_goodbye(1) == []
+    assert ledger.said_goodbye(1, 0.0) == []
     ledger.joined(2)
     ledger.submitted(1, 0, 1, SOURCE, 0.0)
     ledger.asked(2, 1, 0.0)
     with pytest.raises(ProtocolError, match=r"worker 2 said goodbye while it holds leases \[1\]"):
-        ledger.said_goodbye(2)
+        ledger.said_goodbye(2, 0.0)
 
 
 def test_a_worker_that_was_told_to_stop_gets_nothing_more(ledger: Ledger) -> None:
@@ -414,7 +414,7 @@ def test_a_worker_that_was_told_to_stop_gets_nothing_more(ledger: Ledger) -> Non
     assert ledger.submitted(1, 0, 2, SOURCE, 1.0) == []
     assert ledger.asked(0, 1, 2.0) == [], "this one was on its way"
     assert ledger.asked(1, 1, 3.0) == [grant(1, 1, 0, 1)]
-    assert ledger.said_goodbye(0) == []
+    assert ledger.said_goodbye(0, 0.0) == []
 
 
 # What is said once
@@ -488,15 +488,16 @@ def test_what_has_ended_is_forgotten(ledger: Ledger) -> None:
             ledger.failed(0, lease, first, Again(0.0, charged=True), 0.0)
             ledger.tick(0.0)
             ledger.asked(1, 1, 0.0)
-            ledger.finished(1, lease + 1, (first,))
+            ledger.finished(1, lease + 1, (first,), 0.0)
         else:
-            ledger.finished(0, lease, (first,))
-        ledger.finished(0, lease, tuple(range(first + 1, first + 100)))
+            ledger.finished(0, lease, (first,), 0.0)
+        ledger.finished(0, lease, tuple(range(first + 1, first + 100)), 0.0)
         first += 100
     assert counts(ledger) == {"done": 100_000}
     workers = ledger._workers.values()
+    assert ledger._ready.ranges() == []
     grown: tuple[Sized, ...] = (
-        ledger._ready,
+        ledger._askers,
         ledger._delayed,
         ledger._leases,
         ledger._attempts,

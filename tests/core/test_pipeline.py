@@ -95,7 +95,7 @@ def test_a_fixed_lookahead_asks_for_that_many_and_the_one_to_compute(
 ) -> None:
     pipeline = make(lookahead)
     assert pipeline.began(0.0) == [S, W]
-    assert said(pipeline, 0.0) == [(m.ASK, first_ask)]
+    assert said(pipeline, 0.0) == [(m.ASK, first_ask), (m.HUNGRY,)]
     assert (pipeline.held, pipeline.asked) == (0, first_ask)
     assert granted(pipeline, 1.0, 7, 0, first_ask) == [S, W]
     assert said(pipeline, 1.0) == [], "one call is always parked"
@@ -125,7 +125,7 @@ def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
     pipeline = measured(make(None))
     assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 197)
     assert pipeline.began(0.0) == [S, W]
-    assert said(pipeline, 0.0) == [(m.ASK, 198)]
+    assert said(pipeline, 0.0) == [(m.ASK, 198), (m.HUNGRY,)]
     granted(pipeline, 0.0, 1, 0, 198)
     pipeline.take_messages(0.0)
     pipeline.answered([], 0.0)
@@ -162,7 +162,7 @@ def test_what_the_next_slice_will_take_is_asked_for_with_the_report_before_it(ma
 def test_batches_are_asked_for_whole(make: Make) -> None:
     pipeline = make(None, batch_size=4)
     assert pipeline.began(0.0) == [S, W]
-    assert said(pipeline, 0.0) == [(m.ASK, 8)], "one to compute, one ahead"
+    assert said(pipeline, 0.0) == [(m.ASK, 8), (m.HUNGRY,)], "one to compute, one ahead"
     granted(pipeline, 0.0, 1, 0, 8)
     said(pipeline, 0.0)
     assert pipeline.take(0.0) == (0, 1, 2, 3)
@@ -179,7 +179,7 @@ def test_a_fixed_lookahead_is_rounded_down_to_whole_batches(
 ) -> None:
     pipeline = make(lookahead, batch_size=4)
     pipeline.began(0.0)
-    assert said(pipeline, 0.0) == [(m.ASK, first_ask)]
+    assert said(pipeline, 0.0) == [(m.ASK, first_ask), (m.HUNGRY,)]
 
 
 def test_what_a_failed_load_takes_out_of_a_batch_is_asked_for_again(make: Make) -> None:
@@ -197,8 +197,8 @@ def test_what_is_given_back_is_asked_for_again(make: Make) -> None:
     pipeline = settled(make(1))
     granted(pipeline, 0.0, 1, 0, 2)
     said(pipeline, 0.0)
-    assert pipeline.answered([(m.RECALL, 1)], 0.0) == [Discard(0, False), Discard(1, False), S, W]
-    assert said(pipeline, 0.0) == [(m.GAVE_BACK, 1, (0, 1)), (m.ASK, 2)]
+    assert pipeline.answered([(m.WITHDRAW, 1)], 0.0) == [Discard(0, False), Discard(1, False), S, W]
+    assert said(pipeline, 0.0) == [(m.GAVE_BACK, 1, (0, 1)), (m.ASK, 2), (m.HUNGRY,)]
 
 
 def test_a_partly_answered_ask_stays_open_for_the_rest(make: Make) -> None:
@@ -401,16 +401,16 @@ def test_an_item_withdrawn_while_loading_is_discarded_when_its_load_is_over(make
     granted(pipeline, 0.0, 1, 0, 4)
     said(pipeline, 0.0)
     pipeline.loaded(0, 0.0)
-    # 3 was not begun, 1 and 2 are loading, 0 is loaded: unloaded ones go first.
-    assert pipeline.answered([(m.RECALL, 1)], 1.0) == [
-        Discard(3, loaded=False),
+    # 3 was not begun, 1 and 2 are loading, 0 is loaded.
+    assert pipeline.answered([(m.WITHDRAW, 1)], 1.0) == [
         Discard(0, loaded=True),
+        Discard(3, loaded=False),
         S,
         W,
     ]
-    assert said(pipeline, 1.0) == [(m.GAVE_BACK, 1, (3, 1, 2, 0)), (m.ASK, 4)]
+    assert said(pipeline, 1.0) == [(m.GAVE_BACK, 1, (0, 1, 2, 3)), (m.ASK, 4), (m.HUNGRY,)]
     assert (pipeline.held, pipeline.asked) == (0, 4)
-    pipeline.answered([(m.RECALL, 1)], 1.5)  # said twice, it takes nothing twice
+    pipeline.answered([(m.WITHDRAW, 1)], 1.5)  # said twice, it takes nothing twice
     assert said(pipeline, 1.5) == []
     assert pipeline.loaded(1, 2.0) == [Discard(1, loaded=True), W]
     assert pipeline.load_failed(2, "error", 0.0, 2.0) == [Discard(2, loaded=False), W]
@@ -420,7 +420,7 @@ def test_an_item_that_comes_back_while_its_load_is_under_way_is_not_loaded_twice
     pipeline = settled(make(0, loads=True))
     assert granted(pipeline, 0.0, 1, 0, 1) == [Load(0), S, W]
     said(pipeline, 0.0)
-    pipeline.answered([(m.RECALL, 1)], 0.0)
+    pipeline.answered([(m.WITHDRAW, 1)], 0.0)
     said(pipeline, 0.0)
     assert granted(pipeline, 0.0, 2, 0, 1) == [S, W]
     said(pipeline, 0.0)
@@ -621,7 +621,7 @@ def test_a_recall_takes_what_is_unstarted_of_that_lease_only(make: Make) -> None
     pipeline.take(0.0)
     pipeline.tick(0.0)
     said(pipeline, 0.0)
-    assert pipeline.answered([(m.RECALL, 1), (m.RECALL, 99)], 0.5) == [Discard(1, loaded=False), S]
+    assert pipeline.answered([(m.WITHDRAW, 1), (m.WITHDRAW, 99)], 0.5) == [Discard(1, loaded=False), S]
     assert said(pipeline, 0.5) == [(m.GAVE_BACK, 1, (1,)), (m.ASK, 1)]
     compute(pipeline, 0.0, 1.0)
     assert pipeline.take(1.0) == (7,)

@@ -9,7 +9,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pullahead.core.ledger import Effect, Ended, Grant, Ledger, NothingLeft, Recall, RunEnded, Starved, State
+from pullahead.core.ledger import (
+    Effect,
+    Ended,
+    Grant,
+    Ledger,
+    NothingLeft,
+    Recall,
+    RunEnded,
+    Starved,
+    State,
+    Unasked,
+    Withdraw,
+)
 from pullahead.core.retry import Again, Bury
 
 READY, HELD, RUNNING, DELAYED = State.READY, State.HELD, State.RUNNING, State.DELAYED
@@ -49,6 +61,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.runs: dict[int, Run] = {}
         self.opened = 0
         self.credits: dict[int, int] = {}
+        self.hungry: set[int] = set()
+        self.recalled: dict[int, int] = {}  # worker -> how much it was asked for and has not answered
+        self.youngest = False  # the next grant may be of the youngest items, to a worker that is stuck
         self.stopping: set[int] = set()
         self.told: set[int] = set()  # that nothing is left, since their last grant
         self.joined = 0
@@ -79,8 +94,13 @@ class LedgerMachine(RuleBasedStateMachine):
                 starved.append(effect.run)
             elif isinstance(effect, NothingLeft):
                 told.append(effect.worker)
+            elif isinstance(effect, Recall):
+                assert self.hungry
+                assert effect.worker not in self.recalled, "one recall at a time"
+                assert 0 < effect.size < self.holds(effect.worker), "what runs stays"
+                self.recalled[effect.worker] = effect.size
             else:
-                assert isinstance(effect, Recall)
+                assert isinstance(effect, Withdraw)
                 assert any(one.lease == effect.lease for one in self.items if one.state in {HELD, RUNNING})
         assert seen == (ended or {})
         for run in starved:
@@ -90,33 +110,47 @@ class LedgerMachine(RuleBasedStateMachine):
         if starved or told:
             assert not self.of_state(READY)
             assert any(self.credits.values())
+        assert not (self.hungry and self.of_state(READY)), "nobody is hungry while something is ready"
         if told:
             assert len(set(told)) == len(told)
             assert not self.told & set(told), "it is told once"
             self.told |= set(told)
             assert all(self.credits[worker] for worker in told)
             assert not self.of_state(DELAYED)
-            over = [number for number, run in self.runs.items() if run.closed or run.cancelled]
-            unfinished = {number: bool(self.of_run(number)) for number in self.runs}
-            idle = not any(unfinished[number] for number in self.runs.keys() - over)
-            assert len(over) == len(self.runs) or (idle and any(unfinished[number] for number in over))
+            assert self.is_at_end()
 
     def _granted(self, grant: Grant) -> None:
         self.leases += 1
         assert grant.lease == self.leases, "lease numbers only grow"
         items = list(range(grant.first, grant.first + grant.size))
-        assert items == self.of_state(READY)[: grant.size], "the oldest goes first"
+        ready = self.of_state(READY)
         assert {self.items[item].run for item in items} == {grant.run}
-        assert 0 < grant.size <= self.credits[grant.worker]
+        assert grant.size > 0
         assert grant.waited >= 0.0
-        fewest = min(self.holds(worker) for worker, credits in self.credits.items() if credits)
-        assert self.holds(grant.worker) == fewest, "who holds the fewest is served first"
-        self.credits[grant.worker] -= grant.size
+        if items != ready[: grant.size]:
+            assert self.youngest, "the oldest goes first"
+            assert items == ready[-grant.size :]
+            assert 2 * grant.size <= len(ready) + 1
+            self.youngest = False
+        else:
+            assert grant.size <= self.credits[grant.worker]
+            assert grant.worker in self.hungry or not self.hungry, "who is hungry is served first"
+            if self.is_at_end():
+                assert grant.size <= -(-len(ready) // len(self.credits)), "a share, once the source has ended"
+            self.credits[grant.worker] -= grant.size
+            self.hungry.discard(grant.worker)
         self.told.discard(grant.worker)
         for item in items:
             one = self.items[item]
             one.state, one.worker, one.lease = HELD, grant.worker, grant.lease
             self.old.append((grant.worker, grant.lease, item))
+
+    def is_at_end(self) -> bool:
+        """Nothing more will come; a run that is open may be idle, while one that is closed is not done."""
+        over = [number for number, run in self.runs.items() if run.closed or run.cancelled]
+        unfinished = {number: bool(self.of_run(number)) for number in self.runs}
+        idle = not any(unfinished[number] for number in self.runs.keys() - over)
+        return len(over) == len(self.runs) or (idle and any(unfinished[number] for number in over))
 
     def of_state(self, *states: State) -> list[int]:
         return [item for item, one in enumerate(self.items) if one.state in states]
@@ -196,7 +230,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if run in self.runs:
             self.runs[run].cancelled = True
         effects = self.ledger.cancelled(run, self.now) if run <= self.opened else []
-        assert {effect.lease for effect in effects if isinstance(effect, Recall)} == leases
+        assert {effect.lease for effect in effects if isinstance(effect, Withdraw)} == leases
         self.expect(effects, unstarted)
 
     # The workers
@@ -215,6 +249,40 @@ class LedgerMachine(RuleBasedStateMachine):
         self.credits[worker] += credits if worker not in self.stopping else 0
         self.expect(self.ledger.asked(worker, credits, self.now))
 
+    @precondition(lambda self: any(self.credits.values()))
+    @rule(pick=st.integers(0, 5))
+    def starve(self, pick: int) -> None:
+        waiting = sorted(worker for worker, credits in self.credits.items() if credits)
+        worker = waiting[pick % len(waiting)]
+        self.hungry.add(worker)
+        self.expect(self.ledger.hungry(worker, self.now))
+
+    @precondition(lambda self: self.recalled)
+    @rule(pick=st.integers(0, 5), gives=st.integers(0, 9))
+    def answer_a_recall(self, pick: int, gives: int) -> None:
+        worker = sorted(self.recalled)[pick % len(self.recalled)]
+        held = [item for item in self.of_state(HELD) if self.items[item].worker == worker]
+        returned = held[len(held) - min(gives, len(held)) :]
+        for lease in sorted({self.items[item].lease for item in returned}):
+            some = [item for item in returned if self.items[item].lease == lease]
+            ended = self.returned(some)
+            self.expect(self.ledger.gave_back(worker, lease, tuple(some), self.now), ended)
+        del self.recalled[worker]
+        self.expect(self.ledger.recalled(worker, len(returned), self.now))
+
+    @precondition(lambda self: self.credits)
+    @rule(pick=st.integers(0, 5), size=st.integers(0, 5), above=st.integers(-1, 60))
+    def get_stuck(self, pick: int, size: int, above: int) -> None:
+        worker = sorted(self.credits)[pick % len(self.credits)]
+        before, self.credits[worker] = self.credits[worker], 0
+        self.hungry.discard(worker)
+        self.youngest = True
+        effects = self.ledger.stuck(worker, size, above, self.now)
+        unasked = [effect.credits for effect in effects if isinstance(effect, Unasked)]
+        assert unasked == [before] * (before > 0)
+        self.expect([effect for effect in effects if not isinstance(effect, Unasked)])
+        self.youngest = False
+
     @precondition(lambda self: self.of_state(HELD))
     @rule(pick=st.integers(0, 20), which=picks)
     def start(self, pick: int, which: list[int]) -> None:
@@ -229,7 +297,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def finish(self, pick: int, which: list[int]) -> None:
         worker, lease, items = self.lease(pick, HELD, RUNNING)
         some = tuple(dict.fromkeys(items[n % len(items)] for n in which))
-        accepted, effects = self.ledger.finished(worker, lease, some)
+        accepted, effects = self.ledger.finished(worker, lease, some, self.now)
         assert accepted == some
         self.expect(effects, dict.fromkeys(some, DONE))
 
@@ -262,7 +330,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if what == "started":
             self.expect(self.ledger.started(worker, lease, (item,)))
         elif what == "finished":
-            assert self.ledger.finished(worker, lease, (item,)) == ((), [])
+            assert self.ledger.finished(worker, lease, (item,), self.now) == ((), [])
         elif what == "failed":
             assert self.ledger.failed(worker, lease, item, Bury(), self.now) == (False, [])
         else:
@@ -282,6 +350,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for item in running:
             ended |= self.decided(item, decision)
         del self.credits[worker]
+        self.hungry.discard(worker)
+        self.recalled.pop(worker, None)
         self.expect(self.ledger.lost(worker, dict.fromkeys(running, decision), self.now), ended)
         assert self.ledger.lost(worker, {}, self.now) == []
 
@@ -290,11 +360,13 @@ class LedgerMachine(RuleBasedStateMachine):
     def stop(self, pick: int) -> None:
         worker = sorted(self.credits)[pick % len(self.credits)]
         self.credits[worker] = 0
+        self.hungry.discard(worker)
         self.stopping.add(worker)
         self.expect(self.ledger.stopping(worker))
         if not self.holds(worker):
             del self.credits[worker]
-            self.expect(self.ledger.said_goodbye(worker))
+            self.recalled.pop(worker, None)
+            self.expect(self.ledger.said_goodbye(worker, self.now))
 
     # Time
 
@@ -316,10 +388,14 @@ class LedgerMachine(RuleBasedStateMachine):
             assert getattr(statistics, state.value) == len(self.of_state(state)), state
         assert statistics.stale_reports == self.stale
         assert statistics.grants == self.leases
-        assert self.ledger.deadline == min((self.items[i].due for i in self.of_state(DELAYED)), default=None)
-        assert not (self.of_state(READY) and any(self.credits.values())), (
-            "somebody waits and something is ready"
-        )
+        due = min((self.items[i].due for i in self.of_state(DELAYED)), default=None)
+        deadline = self.ledger.deadline
+        if self.hungry and self.recalled and deadline is not None:
+            assert due is None or deadline <= due
+        else:
+            assert deadline == due
+        if self.of_state(READY) and any(self.credits.values()):
+            assert self.is_at_end(), "somebody waits and something is ready"
         waiting = {worker for worker, credits in self.credits.items() if credits}
         if not self.of_state(READY, DELAYED) and all(
             run.closed or run.cancelled for run in self.runs.values()
@@ -346,7 +422,9 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.expect(self.ledger.asked(self.joined, len(self.items), self.now))
             if self.of_state(HELD, RUNNING):
                 worker, lease, items = self.lease(0, HELD, RUNNING)
-                self.expect(self.ledger.finished(worker, lease, tuple(items))[1], dict.fromkeys(items, DONE))
+                self.expect(
+                    self.ledger.finished(worker, lease, tuple(items), self.now)[1], dict.fromkeys(items, DONE)
+                )
         assert not self.runs
 
 

@@ -110,7 +110,10 @@ def play(scenario: Scenario) -> World:
     """Play a scenario to its end: all runs closed, nothing more happening, all workers stopped."""
     chance = Chance(scenario)
     world = World(
-        costs=chance, faults=chance, retry=RetryPolicy(retries=scenario.retries, base=0.01, cap=1.0)
+        costs=chance,
+        faults=chance,
+        retry=RetryPolicy(retries=scenario.retries, base=0.01, cap=1.0),
+        unit=max(shape.batch_size or 1 for shape in scenario.shapes),
     )
     opened: list[int] = []
     closed: set[int] = set()

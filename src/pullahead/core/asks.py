@@ -41,6 +41,15 @@ class Asks:
         """There is nothing to come for now: how long that lasts says nothing about a fetch."""
         self._open = deque((None, credits) for _, credits in self._open)
 
+    def taken_back(self, credits: int) -> None:
+        """So many of the newest will not be answered."""
+        self.total -= credits
+        while credits:
+            asked, size = self._open.pop()
+            if size > credits:
+                self._open.append((asked, size - credits))
+            credits -= min(size, credits)
+
     def validate(self) -> None:
         """Check the sum; for tests."""
         assert sum(credits for _, credits in self._open) == self.total

@@ -13,6 +13,10 @@ Rules:
 3. Grow at once, shrink by an eighth at a time: too shallow costs compute time now, too deep costs a little
    fairness, and a quiet moment in a noisy measurement is no reason to forget.
 4. Every move carries its reason, with the numbers that made it.
+5. Little known, little trusted: with n computes measured, at most 32 n. The first of many sizes may be a
+   hundredth of the usual one.
+6. What has run for longer than four usual computes and two fetches is *much longer than usual*: by then,
+   who waits behind it would have been served elsewhere.
 
 A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
@@ -38,6 +42,10 @@ MAX_BUNDLE: Final = 1024
 _WINDOW: Final = 128  # recent measurements of each kind: some seconds of work, or some hundred tiny items
 _QUANTILE: Final = 0.95
 _SLOW_START_LIMIT: Final = 64  # doubling without a single measured fetch must end somewhere
+_TRUST: Final = 32
+_LONG_COMPUTES: Final = 4
+_LONG_FETCHES: Final = 2
+_LEAST_PATIENCE: Final = 0.005  # seconds; moving an item takes some of them
 _REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
 
 
@@ -104,6 +112,7 @@ class Lookahead:
 
     __slots__ = (
         "_computes",
+        "_fetch",
         "_fetches",
         "_fixed",
         "_loads",
@@ -127,6 +136,7 @@ class Lookahead:
         self._computes: deque[float] = deque(maxlen=_WINDOW)
         self._since_review = 0
         self._median = 0.0
+        self._fetch: float | None = None  # the 95th percentile, with load
         self.bundle = 1
         if fixed is None:
             self.depth = batch
@@ -139,6 +149,12 @@ class Lookahead:
     def median_compute(self) -> float:
         """The median compute time of one item in seconds at the last review, 0 when nothing is known."""
         return self._median
+
+    def patience(self, items: int) -> float | None:
+        """Return after how many seconds so many items last much longer than usual; None: nothing is known."""
+        if self._fetch is None:
+            return None
+        return max(_LEAST_PATIENCE, _LONG_COMPUTES * self._median * items + _LONG_FETCHES * self._fetch)
 
     def fetched(self, seconds: float) -> bool:
         """An ask was answered after so long, not counting the wait for work to exist. True if it moved."""
@@ -175,15 +191,18 @@ class Lookahead:
     def _review(self) -> bool:
         computes = list(self._computes)
         self._median = _percentile(sorted(computes), 0.5)
+        if self._fetches or self._loads:
+            both = (self._fetches, self._loads)
+            self._fetch = sum(_percentile(sorted(times), _QUANTILE) for times in both if times)
         if self._fixed is not None:
             return False
         self.bundle = max(1, min(MAX_BUNDLE, round(QUANTUM / max(self._median, 1e-9))))
-        if not self._fetches and not self._loads:
+        fetch = self._fetch
+        if fetch is None:
             return False
-        fetch = sum(_percentile(sorted(times), _QUANTILE) for times in (self._fetches, self._loads) if times)
         # `process` takes `unit` items at a time, so a depth below one batch would leave it half empty.
         batches = covering_depth([seconds * self._unit for seconds in computes], fetch)
-        wanted = max(1, min(MAX_LOOKAHEAD // self._unit, batches)) * self._unit
+        wanted = max(1, min(MAX_LOOKAHEAD // self._unit, batches, _TRUST * len(computes))) * self._unit
         if wanted < self.depth:
             step = max(1, self.depth // self._unit // 8) * self._unit
             wanted = max(wanted, self.depth - step)

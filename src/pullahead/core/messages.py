@@ -8,6 +8,10 @@ in one submission; a payload is bytes (or a reference) that the queue passes on 
 Worker to queue::
 
     (ASK, credits)                         send up to so many items more
+    (HUNGRY,)                              nothing is left to compute, and an ask is out
+    (RECALLED, returned)                   answers a RECALL, behind what it gave back: so many items
+    (STUCK, size, above)                   what runs takes long; it takes back its asks and would have `size`
+                                           of the youngest items instead of those up to `above` it gave back
     (STARTED, lease, items)                sent after idling only: a report implies that what follows started
     (DONE, lease, items, payloads)         results, in the order of the items
     (FAILED, lease, item, payload, kind, delay)   see `pullahead.core.retry`
@@ -19,7 +23,10 @@ Worker to queue::
 Queue to worker::
 
     (GRANT, lease, first, payloads, waited, cause)   consecutive items; the ask waited so long, for whom
-    (RECALL, lease)                        give back what is unstarted of it
+                                           (UNASKED_FOR: it answers no ask, but a STUCK)
+    (RECALL, size)                         give back up to so many items: another worker would run them now
+    (UNASKED, credits)                     answers STUCK: so many credits were left, and are taken back
+    (WITHDRAW, lease)                      give back what is unstarted of it: its run was cancelled
     (CLOSED, waited, cause)                nothing more is on its way for now: do not wait for it
     (STOP,)                                give back, finish what runs, report, say bye
 
@@ -59,8 +66,17 @@ TOTALS: Final = "totals"
 TRACE: Final = "trace"
 BYE: Final = "bye"
 
+#: The cause of a grant that answers no ask.
+UNASKED_FOR: Final = ""
+
+HUNGRY: Final = "hungry"
+RECALLED: Final = "recalled"
+STUCK: Final = "stuck"
+
 GRANT: Final = "grant"
 RECALL: Final = "recall"
+UNASKED: Final = "unasked"
+WITHDRAW: Final = "withdraw"
 CLOSED: Final = "closed"
 STOP: Final = "stop"
 

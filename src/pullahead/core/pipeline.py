@@ -7,10 +7,12 @@ Rules:
 2. First loaded, first processed.
 3. Whether an item has *started* is decided here alone, by `take`, at the moment when it leaves the buffer.
    A recall takes from what is still there. Whichever comes first wins, without a round trip.
-4. What has started is said with the first message that goes anyway, and at once after idling.
-5. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
+4. When what runs lasts much longer than usual, nobody waits behind it: give all back, ask for nothing, and
+   take the youngest items there are instead, if there are enough.
+5. What has started is said with the first message that goes anyway, and at once after idling.
+6. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
    shorter than that.
-6. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter`.
+7. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter`.
 
 One item's way: granted → (loading →) buffered → running → (storing →) reported. With `load`, an item is
 loaded as soon as there is a free place; without it, it is ready as it comes. `take` hands out the next items
@@ -99,6 +101,7 @@ class Pipeline:
         batch_wait: seconds that a batch may wait to become full.
         loads, stores: whether the work has a `load`, a `store`.
         load_concurrency: loads at a time, or None for as many as are held.
+        gives_back: whether to give back what waits behind an item that lasts much longer than usual.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class Pipeline:
         loads: bool = False,
         stores: bool = False,
         load_concurrency: int | None = None,
+        gives_back: bool = True,
     ) -> None:
         self.lookahead = lookahead
         self.meter = meter
@@ -121,6 +125,7 @@ class Pipeline:
         self._batch_wait = batch_wait
         self._loads = loads
         self._stores = stores
+        self._gives_back = gives_back
         self._load_limit = load_concurrency or 1 << 30
         self._outbox = Outbox(recorder)
         self._lease: dict[int, int] = {}  # of each item that is held, running or storing
@@ -134,6 +139,9 @@ class Pipeline:
         self._asks = Asks()
         self._idle_since: float | None = None
         self._nothing_left = False
+        self._said_hungry = False  # since the last grant
+        self._stuck_at: float | None = None  # when what runs has lasted much longer than usual
+        self._stuck_above = -1  # what was given back then, up to this item; -1: nothing
         self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
         self._batch_due: float | None = None  # when it has waited for long enough
         self._totals_at = 0.0
@@ -158,6 +166,11 @@ class Pipeline:
                 waited, cause = rest
                 self._told_nothing_left(waited, cause, now)
             elif kind == m.RECALL:
+                (size,) = rest
+                effects += self._recalled(size, now)
+            elif kind == m.UNASKED:
+                self._asks.taken_back(*rest)
+            elif kind == m.WITHDRAW:
                 (lease,) = rest
                 effects += self._return([item for item in self._held() if self._lease[item] == lease], now)
             elif kind == m.STOP:
@@ -174,7 +187,8 @@ class Pipeline:
         self._account_fetch(first, count, waited, cause, now)
         items = range(first, first + count)
         self._lease.update(dict.fromkeys(items, lease))
-        if self.phase is not Phase.WORKING:
+        self._said_hungry = False
+        if self.phase is not Phase.WORKING or first <= self._stuck_above:
             self._unloaded.extend(items)
             return self._return(list(items), now)
         if self._loads:
@@ -184,6 +198,15 @@ class Pipeline:
         else:
             self._arrived(items, now)
         return []
+
+    def _recalled(self, size: int, now: float) -> list[Effect]:
+        """Give back up to so many items, the youngest first; what is next to be computed stays."""
+        keep = 0 if self._running else self._batch_size or 1
+        held = self._held()
+        items = held[max(keep, len(held) - size) :]
+        effects = self._return(items, now)
+        self._outbox.say((m.RECALLED, len(items)), now, urgent=True)
+        return effects
 
     def _told_nothing_left(self, waited: float, cause: str, now: float) -> None:
         """Nothing unstarted is left in the world; before that, an ask had waited because of `cause`."""
@@ -231,6 +254,8 @@ class Pipeline:
         items = (buffer.popleft(),) if count == 1 else tuple([buffer.popleft() for _ in range(count)])
         self._batch_since = now  # what a full batch leaves behind begins to wait here
         self._running = items
+        patience = self.lookahead.patience(len(items)) if self._gives_back else None
+        self._stuck_at = None if patience is None else now + patience
         self._batch_due = None
         self.meter.computing(now)
         self._announced = False
@@ -264,6 +289,7 @@ class Pipeline:
         self, start: float, end: float, cpu: float, failures: dict[int, tuple[str, float]], now: float
     ) -> list[Effect]:
         items, self._running = self._running, ()
+        self._stuck_at, self._stuck_above = None, -1
         self.meter.computed(start, end, len(items), cpu)
         self.recorder.add(trace.PROCESS, start, end, items[0], len(items))
         if self.lookahead.computed(end - start, len(items)):
@@ -335,7 +361,8 @@ class Pipeline:
         if send_at is not None and self._running:
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
             send_at += QUANTUM
-        return min((at for at in (send_at, self._batch_due) if at is not None), default=None)
+        stuck_at = self._stuck_at if self.held else None
+        return min((at for at in (send_at, self._batch_due, stuck_at) if at is not None), default=None)
 
     @property
     def held(self) -> int:
@@ -363,9 +390,12 @@ class Pipeline:
         effects: list[Effect] = []
         if self.phase is Phase.GONE:
             return effects
+        if self._stuck_at is not None and now >= self._stuck_at and self.held:
+            effects += self._give_all_back(now)
         if self._unloaded:
             self._begin_loads(effects, now)
         self._ask(now)
+        self._say_hungry(now)
         send_at = self._send_at()
         if send_at is not None and now >= send_at:
             effects.append(Send())
@@ -386,9 +416,24 @@ class Pipeline:
             self._asks.made(wanted, now)
             self._outbox.ask(wanted, now)
 
+    def _say_hungry(self, now: float) -> None:
+        """Say, once, that there is nothing left to compute and that an ask is out."""
+        idle = self._idle_since is not None and not self._running and not self._is_full()
+        if idle and not self._said_hungry and self._asks.total and not self.held:
+            self._said_hungry = True
+            self._outbox.say((m.HUNGRY,), now, urgent=True)
+
+    def _give_all_back(self, now: float) -> list[Effect]:
+        """What runs takes long: let nobody wait behind it."""
+        items = self._held()
+        self._stuck_at, self._stuck_above = None, max(items)
+        effects = self._return(items, now)
+        self._outbox.say((m.STUCK, len(items), self._stuck_above), now, urgent=True)
+        return effects
+
     def _wanted(self) -> int:
         """How many items to ask for now: none, or at least a bundle."""
-        if self.phase is not Phase.WORKING:
+        if self.phase is not Phase.WORKING or self._stuck_above >= 0:
             return 0
         policy, unit = self.lookahead, self._batch_size or 1
         # Room is made by `take`. It comes next, so what it will take is asked for in the same call as the
@@ -424,9 +469,9 @@ class Pipeline:
     # How it is done: items
 
     def _held(self) -> list[int]:
-        """Items that have not started, first the ones that a recall should take first: the unloaded."""
+        """Items that have not started, in the order in which they are computed; the unloaded come last."""
         loading = [item for item in self._loading if item not in self._withdrawn]
-        return [*self._unloaded, *loading, *self._buffer]
+        return [*self._buffer, *loading, *self._unloaded]
 
     def _arrived(self, items: range | tuple[int, ...], now: float) -> None:
         if self._batch_size and not self._buffer:
@@ -494,7 +539,7 @@ class Pipeline:
     # How it is done: time
 
     def _account_fetch(self, first: int, count: int, waited: float, cause: str, now: float) -> None:
-        asked = self._asks.answered(count)
+        asked = None if cause == m.UNASKED_FOR else self._asks.answered(count)
         fetch = 0.0 if asked is None else max(0.0, now - asked - waited)
         preventable = self._account_wait(waited, cause, now)
         self._nothing_left = False

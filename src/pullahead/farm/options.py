@@ -93,6 +93,7 @@ class Options:
             batch_wait=float(self.batch_wait),
             load_concurrency=_number(self.load_concurrency),
             trace=bool(self.trace),
+            gives_back=self.worker_count > 1,  # else there is nobody who would run it sooner
         )
 
     def retry(self) -> RetryPolicy:

@@ -35,11 +35,13 @@ class Queue:
 
     Args:
         retry: what happens to an item that failed.
+        unit: how many items one call of `process` takes.
+        recall: whether held items may go to a worker that would run them sooner.
         seed: of the jitter of backoffs.
     """
 
-    def __init__(self, retry: RetryPolicy, seed: int = 0) -> None:
-        self._ledger = Ledger()
+    def __init__(self, retry: RetryPolicy, unit: int = 1, recall: bool = True, seed: int = 0) -> None:
+        self._ledger = Ledger(unit, recall=recall)
         self._retry = retry
         self._jitter = random.Random(seed).random
         self._payloads: dict[int, Any] = {}
@@ -164,13 +166,22 @@ class Queue:
     def _asked(self, worker: int, credits: int) -> list[led.Effect]:
         return self._ledger.asked(worker, credits, monotonic())
 
+    def _is_hungry(self, worker: int) -> list[led.Effect]:
+        return self._ledger.hungry(worker, monotonic())
+
+    def _recalled(self, worker: int, returned: int) -> list[led.Effect]:
+        return self._ledger.recalled(worker, returned, monotonic())
+
+    def _is_stuck(self, worker: int, size: int, above: int) -> list[led.Effect]:
+        return self._ledger.stuck(worker, size, above, monotonic())
+
     def _started(self, worker: int, lease: int, items: tuple[int, ...]) -> list[led.Effect]:
         return self._ledger.started(worker, lease, items)
 
     def _finished(
         self, worker: int, lease: int, items: tuple[int, ...], results: list[Any]
     ) -> list[led.Effect]:
-        accepted, effects = self._ledger.finished(worker, lease, items)
+        accepted, effects = self._ledger.finished(worker, lease, items, monotonic())
         results_of = dict(zip(items, results, strict=True))
         for item in accepted:
             self._payloads[item] = results_of[item]
@@ -197,7 +208,7 @@ class Queue:
         self._tell((m.BYE, worker))
         del self._mail[worker]
         self._gone.add(worker)
-        return self._ledger.said_goodbye(worker)
+        return self._ledger.said_goodbye(worker, monotonic())
 
     # Effects out
 
@@ -211,7 +222,11 @@ class Queue:
             elif isinstance(effect, led.Ended):
                 self._deliver(effect)
             elif isinstance(effect, led.Recall):
-                self._post(effect.worker, (m.RECALL, effect.lease))
+                self._post(effect.worker, (m.RECALL, effect.size))
+            elif isinstance(effect, led.Unasked):
+                self._post(effect.worker, (m.UNASKED, effect.credits))
+            elif isinstance(effect, led.Withdraw):
+                self._post(effect.worker, (m.WITHDRAW, effect.lease))
             elif isinstance(effect, led.NothingLeft):
                 self._post(effect.worker, (m.CLOSED, effect.waited, effect.cause))
             elif isinstance(effect, led.Starved):
@@ -244,6 +259,9 @@ _FROM_CALLER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
 }
 _FROM_WORKER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.ASK: Queue._asked,
+    m.HUNGRY: Queue._is_hungry,
+    m.RECALLED: Queue._recalled,
+    m.STUCK: Queue._is_stuck,
     m.STARTED: Queue._started,
     m.DONE: Queue._finished,
     m.FAILED: Queue._failed,

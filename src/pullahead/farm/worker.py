@@ -44,6 +44,7 @@ class WorkerOptions:
     batch_wait: float = 0.0
     load_concurrency: int | None = None
     trace: bool = False
+    gives_back: bool = True  # by itself, while an item lasts much longer than usual
 
 
 @final
@@ -71,6 +72,7 @@ class Worker:
             loads=self._work.load is not None,
             stores=self._work.store is not None,
             load_concurrency=options.load_concurrency,
+            gives_back=options.gives_back,
         )
         self._payloads: dict[int, Any] = {}  # of items that were granted and not unpickled yet
         self._items: dict[int, Any] = {}  # unpickled; kept until they are stored

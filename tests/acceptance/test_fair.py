@@ -1,0 +1,45 @@
+"""Work that has not begun is not kept from a worker that is idle."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.acceptance import works
+
+import pullahead as pa
+
+
+@pytest.mark.parametrize("spin", [False, True], ids=["sleeping", "computing"])
+@pytest.mark.parametrize("lookahead", ["auto", 16, 100])
+def test_nobody_waits_behind_a_long_item(tmp_path: Path, lookahead: Any, spin: bool) -> None:
+    """Whatever its worker had fetched ahead is done by the other one, before the long item ends."""
+    work = functools.partial(works.wait_on_zero, str(tmp_path), spin)
+    with pa.map(work, range(200), workers=2, lookahead=lookahead, ordered=False) as results:
+        done = [next(results) for _ in range(199)]
+        (tmp_path / "release").touch()
+        done += list(results)
+    assert done[-1] == 0
+    assert sorted(done) == list(range(200))
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 4}, {"store": works.keep}])
+def test_nor_with_store_and_batches(tmp_path: Path, options: dict[str, Any]) -> None:
+    work: Any = functools.partial(works.wait_on_zero, str(tmp_path), False)
+    if "batch_size" in options:
+        work = functools.partial(works.wait_on_zero_batch, str(tmp_path))
+    with pa.map(work, range(200), workers=2, lookahead=40, ordered=False, **options) as results:
+        done = [next(results) for _ in range(196)]
+        (tmp_path / "release").touch()
+        done += list(results)
+    assert 0 not in done[:196]
+    assert sorted(done) == list(range(200))
+
+
+def test_near_the_end_every_worker_gets_its_share() -> None:
+    """The first to ask does not take all that is left."""
+    results = list(pa.map(works.slow_pid, range(12), workers=3, lookahead=100))
+    assert len(set(results)) == 3
+    assert max(results.count(pid) for pid in set(results)) <= 6

@@ -1,0 +1,322 @@
+"""Giving back: a hungry worker says so, another one is asked, and what is stuck lets go by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pullahead.core import messages as m
+from pullahead.core.ledger import Grant, Ledger, NothingLeft, Recall, Starved
+from pullahead.core.lookahead import Lookahead
+from pullahead.core.messages import Message
+from pullahead.core.meter import Meter
+from pullahead.core.pipeline import Discard, Load, Pipeline, Send, Wake
+from pullahead.core.recalls import Recalls
+from pullahead.core.trace import Recorder
+
+S, W = Send(), Wake()
+MS = 1e-3
+SOURCE = "source"
+
+
+# The worker's side
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Pipeline]]:
+    """Builds pipelines at time 0 that are checked once the test is over."""
+    made: list[Pipeline] = []
+
+    def build(lookahead: int | None = 4, batch_size: int = 0, **options: Any) -> Pipeline:
+        policy = Lookahead(lookahead, batch=batch_size or 1)
+        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(False), batch_size=batch_size, **options))
+        return made[-1]
+
+    yield build
+    for pipeline in made:
+        pipeline.validate()
+
+
+def said(pipeline: Pipeline, now: float) -> list[Message]:
+    """Perform a `Send`: what goes out, less the running sums."""
+    return [one for one in pipeline.take_messages(now) if one[0] != m.TOTALS]
+
+
+def begun(pipeline: Pipeline, now: float = 0.0) -> Pipeline:
+    """Begin, with one call out: the queue may speak, and so may the worker."""
+    pipeline.began(now)
+    pipeline.take_messages(now)
+    return pipeline
+
+
+def granted(pipeline: Pipeline, now: float, first: int, size: int, lease: int = 1) -> list[Any]:
+    return pipeline.answered([(m.GRANT, lease, first, [None] * size, 0.0, SOURCE)], now)
+
+
+def experienced(pipeline: Pipeline, compute: float, fetch: float) -> Pipeline:
+    """Let the policy know what a compute and a fetch cost, as if it had seen many."""
+    for _ in range(40):
+        pipeline.lookahead.fetched(fetch)
+        pipeline.lookahead.computed(compute, 1)
+    return pipeline
+
+
+def test_a_worker_with_nothing_to_compute_says_once_that_it_is_hungry(make: Callable[..., Pipeline]) -> None:
+    pipeline = make(1)
+    pipeline.began(0.0)
+    assert said(pipeline, 0.0) == [(m.ASK, 2), (m.HUNGRY,)]
+    pipeline.answered([], 0.0)
+    assert said(pipeline, 0.0) == [], "the call that the queue may speak with"
+    granted(pipeline, 1.0, 0, 1)
+    said(pipeline, 1.0)
+    assert pipeline.take(1.0) == (0,)
+    assert pipeline.turn(1.0, 2.0, 1.0, {}, 2.0)[0] == ()
+    assert said(pipeline, 2.0) == [(m.STARTED, 1, (0,)), (m.ASK, 1), (m.DONE, 1, (0,)), (m.HUNGRY,)]
+
+
+def test_a_worker_that_loads_is_not_hungry(make: Callable[..., Pipeline]) -> None:
+    pipeline = begun(make(1, loads=True))
+    granted(pipeline, 1.0, 0, 1)
+    assert pipeline.take(1.0) == ()
+    pipeline.tick(1.0)
+    assert (m.HUNGRY,) not in said(pipeline, 1.0)
+
+
+def test_a_recall_takes_the_youngest_and_is_answered(make: Callable[..., Pipeline]) -> None:
+    pipeline = begun(make(5))
+    granted(pipeline, 0.0, 0, 6)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (0,)
+    effects = pipeline.answered([(m.RECALL, 2)], 1.0)
+    assert effects[:2] == [Discard(4, loaded=False), Discard(5, loaded=False)]
+    assert said(pipeline, 1.0)[-3:] == [(m.GAVE_BACK, 1, (4, 5)), (m.RECALLED, 2), (m.ASK, 2)]
+    assert pipeline.held == 3
+
+
+def test_a_recall_of_more_than_there_is_takes_all_that_has_not_begun(make: Callable[..., Pipeline]) -> None:
+    pipeline = begun(make(5))
+    granted(pipeline, 0.0, 0, 3)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    pipeline.answered([(m.RECALL, 9)], 1.0)
+    assert (m.GAVE_BACK, 1, (1, 2)) in said(pipeline, 1.0)
+    pipeline.answered([(m.RECALL, 9)], 2.0)
+    assert (m.RECALLED, 0) in said(pipeline, 2.0), "even an empty answer is one"
+
+
+@pytest.mark.parametrize(("batch", "kept"), [(0, (0,)), (4, (0, 1, 2, 3))])
+def test_what_a_worker_computes_next_is_not_recalled(
+    make: Callable[..., Pipeline], batch: int, kept: tuple[int, ...]
+) -> None:
+    pipeline = begun(make(8, batch))
+    pipeline.answered([(m.GRANT, 1, 0, [None] * 8, 0.0, SOURCE), (m.RECALL, 8)], 1.0)
+    assert pipeline.take(1.0) == kept
+
+
+def test_what_is_not_loaded_is_recalled_before_what_is(make: Callable[..., Pipeline]) -> None:
+    pipeline = begun(make(5, loads=True, load_concurrency=3))
+    assert granted(pipeline, 0.0, 0, 5)[:3] == [Load(0), Load(1), Load(2)]
+    pipeline.loaded(1, 1.0)  # 1 overtakes 0, and 3 begins
+    said(pipeline, 1.0)
+    effects = pipeline.answered([(m.RECALL, 2)], 2.0)
+    assert effects[0] == Discard(4, loaded=False)
+    assert (m.GAVE_BACK, 1, (3, 4)) in said(pipeline, 2.0)
+    assert pipeline.loaded(3, 3.0)[0] == Discard(3, loaded=True), "its load was under way"
+
+
+def test_nobody_waits_behind_an_item_that_lasts_much_longer_than_usual(make: Callable[..., Pipeline]) -> None:
+    pipeline = experienced(begun(make(4)), compute=10 * MS, fetch=5 * MS)
+    granted(pipeline, 0.0, 0, 4)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (0,)
+    assert pipeline.tick(0.0) == [S]
+    said(pipeline, 0.0)
+    pipeline.answered([], 0.0)
+    assert pipeline.deadline == pytest.approx(50 * MS), "four computes and two fetches"
+    assert pipeline.tick(49 * MS) == []
+    assert pipeline.tick(51 * MS) == [*(Discard(item, loaded=False) for item in (1, 2, 3)), S]
+    assert said(pipeline, 51 * MS) == [(m.GAVE_BACK, 1, (1, 2, 3)), (m.STUCK, 3, 3)]
+    assert pipeline.deadline is None
+    assert (pipeline.held, pipeline.asked) == (0, 1), "what it asked for before may be on its way"
+    # If it is, it goes back as well. Younger items may wait here; they answer no ask.
+    pipeline.answered([(m.UNASKED, 1)], 52 * MS)
+    assert pipeline.asked == 0
+    granted(pipeline, 52 * MS, 2, 1, lease=2)
+    assert (m.GAVE_BACK, 2, (2,)) in said(pipeline, 52 * MS)
+    pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR)], 53 * MS)
+    assert pipeline.held == 2
+    effects = pipeline.processed(0.0, 1.0, 1.0, {}, 1.0)
+    assert effects[-1] == W
+    assert pipeline.take(1.0) == (90,)
+    assert (m.ASK, 3) in said(pipeline, 1.0), "and now it asks again"
+
+
+def test_a_slice_of_small_items_may_last_as_long_as_all_of_them(make: Callable[..., Pipeline]) -> None:
+    pipeline = experienced(begun(make(200)), compute=MS / 4, fetch=5 * MS)
+    granted(pipeline, 0.0, 0, 200)
+    said(pipeline, 0.0)
+    assert len(pipeline.take(0.0)) == 8
+    assert pipeline._stuck_at == pytest.approx(4 * 8 * MS / 4 + 10 * MS)
+
+
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_nothing_is_given_back_by_itself_while_nothing_is_known_or_if_it_must_not(
+    make: Callable[..., Pipeline], gives_back: bool
+) -> None:
+    pipeline = begun(make(4, gives_back=gives_back))
+    if not gives_back:
+        experienced(pipeline, compute=10 * MS, fetch=5 * MS)
+    granted(pipeline, 0.0, 0, 4)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    assert pipeline._stuck_at is None
+    pipeline.tick(1e6)
+    assert pipeline.held == 3
+
+
+# The queue's side
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    """A ledger with run 1 open, ten items, and worker 0 holding all of them; worker 1 has asked for two."""
+    ledger = Ledger()
+    ledger.opened(1)
+    ledger.joined(0)
+    ledger.joined(1)
+    ledger.submitted(1, 0, 10, SOURCE, 0.0)
+    ledger.asked(0, 10, 0.0)
+    ledger.asked(1, 2, 0.0)
+    yield ledger
+    ledger.validate()
+
+
+def grant(worker: int, lease: int, first: int, size: int, waited: float = 0.0) -> Grant:
+    return Grant(worker, lease, 1, first, size, waited, SOURCE)
+
+
+def test_hunger_recalls_what_another_one_has_beyond_its_share(ledger: Ledger) -> None:
+    assert ledger.hungry(1, 1.0) == [Recall(0, 5)], "nine have not begun, and four of them are its share"
+    assert ledger.hungry(1, 1.0) == [], "once"
+    assert ledger.gave_back(0, 1, (5, 6, 7, 8, 9), 2.0) == [grant(1, 2, 5, 2, 2.0)], "the oldest of them"
+    assert ledger.recalled(0, 5, 2.0) == []
+    assert ledger.statistics().recalls == 1
+
+
+def test_near_the_end_what_came_back_is_shared(ledger: Ledger) -> None:
+    ledger.closed(1, 0.0)
+    ledger.asked(1, 20, 0.0)
+    ledger.hungry(1, 1.0)
+    assert ledger.gave_back(0, 1, (5, 6, 7, 8, 9), 2.0) == [grant(1, 2, 5, 3, 2.0)]
+    # Two are left: one for who holds the fewest, then one for the other.
+    assert ledger.asked(0, 5, 2.0)[:2] == [grant(1, 3, 8, 1), grant(0, 4, 9, 1)]
+    ledger.recalled(0, 5, 2.0)
+
+
+def test_a_worker_that_has_only_what_it_computes_is_not_asked() -> None:
+    ledger = Ledger()
+    ledger.opened(1)
+    for worker in (0, 1):
+        ledger.joined(worker)
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    assert ledger.asked(1, 1, 0.0) == [Starved(1)]
+    assert ledger.hungry(1, 0.0) == []
+
+
+def test_a_worker_is_asked_once_at_a_time_and_again_after_it_has_answered(ledger: Ledger) -> None:
+    ledger.joined(2)
+    assert ledger.hungry(1, 1.0) == [Recall(0, 6)]
+    ledger.asked(2, 1, 1.0)
+    assert ledger.hungry(2, 1.0) == [], "six are on their way, enough for both"
+    ledger.gave_back(0, 1, (9,), 1.5)  # it had begun more than was known
+    assert ledger.recalled(0, 1, 1.5) == [Recall(0, 6)], "one is still hungry"
+
+
+def test_who_had_nothing_to_give_is_not_asked_in_vain(ledger: Ledger) -> None:
+    ledger.hungry(1, 1.0)
+    assert ledger.recalled(0, 0, 1.5) == []
+    assert ledger.finished(0, 1, (0,), 2.0)[1][1:] == []
+    assert ledger.asked(0, 1, 2.0) == []
+    assert ledger.submitted(1, 10, 4, SOURCE, 3.0)[0] == grant(1, 2, 10, 2, 3.0), "the hungry one first"
+
+
+def test_a_worker_that_does_not_answer_is_not_waited_for(ledger: Ledger) -> None:
+    """Its process holds the interpreter in C code: the queue carries on and asks others."""
+    ledger.joined(2)
+    ledger.submitted(1, 10, 2, SOURCE, 0.0)  # for worker 1, which waits
+    ledger.submitted(1, 12, 3, SOURCE, 0.0)
+    ledger.asked(2, 3, 0.0)
+    ledger.finished(1, 2, (10, 11), 1.0)
+    ledger.asked(1, 1, 1.0)
+    assert ledger.hungry(1, 1.0) == [Recall(0, 6)]
+    deadline = ledger.deadline
+    assert deadline == 1.0 + 0.04
+    assert ledger.tick(deadline - 0.001) == []
+    assert ledger.tick(deadline) == [Recall(2, 1)]
+    assert ledger.deadline == deadline + 0.04
+
+
+def test_without_recall_nothing_moves() -> None:
+    ledger = Ledger(recall=False)
+    ledger.opened(1)
+    for worker in (0, 1):
+        ledger.joined(worker)
+    ledger.submitted(1, 0, 10, SOURCE, 0.0)
+    ledger.asked(0, 10, 0.0)
+    ledger.asked(1, 1, 0.0)
+    assert ledger.hungry(1, 1.0) == []
+    assert ledger.closed(1, 2.0) == [NothingLeft(1, 2.0, SOURCE)]
+
+
+def test_who_is_stuck_gets_the_youngest_for_the_oldest(ledger: Ledger) -> None:
+    ledger.submitted(1, 10, 20, SOURCE, 0.0)  # two of them go to worker 1, which waited
+    assert ledger.gave_back(0, 1, tuple(range(1, 10)), 1.0) == []
+    assert ledger.stuck(0, 9, 9, 1.0) == [grant(0, 3, 21, 9)._replace(cause=m.UNASKED_FOR)]
+    assert ledger.asked(1, 3, 2.0) == [grant(1, 4, 1, 3)], "age is served elsewhere"
+
+
+def test_who_is_stuck_gets_nothing_back_when_there_is_nothing_younger(ledger: Ledger) -> None:
+    effects = ledger.gave_back(0, 1, tuple(range(1, 10)), 1.0)
+    assert effects == [grant(1, 2, 1, 2, 1.0)]
+    assert ledger.stuck(0, 9, 9, 1.0) == []
+    assert ledger.asked(1, 7, 1.0) == [grant(1, 3, 3, 7)]
+
+
+# Whom to ask
+
+
+def test_it_is_asked_whose_items_would_wait_longest() -> None:
+    recalls = Recalls()
+    recalls.weigh(0, held=5, running=1, pace=1.0, reported=10.0)  # 4 s of work, and it has just reported
+    recalls.weigh(1, held=3, running=1, pace=3.0, reported=10.0)  # 6 s of work
+    recalls.weigh(2, held=2, running=1, pace=1.0, reported=2.0)  # 1 s of work, and late by eight
+    assert [recalls.choose(hungry, 4, 11.0) for hungry in (1, 2, 8)] == [[(2, 1)], [(1, 1)], [(0, 3)]]
+    recalls.validate()
+
+
+def test_shares_and_recalls_are_whole_batches() -> None:
+    recalls = Recalls(unit=4)
+    recalls.weigh(0, held=19, running=0, pace=1.0, reported=0.0)
+    assert recalls.total == 15
+    assert recalls.choose(1, 2, 0.0) == [(0, 8)]
+    recalls.weigh(1, held=6, running=0, pace=1.0, reported=0.0)
+    assert recalls.choose(3, 2, 0.0) == [(1, 2)], "less than a batch is better than nothing"
+
+
+def test_patience_follows_what_recalls_have_taken() -> None:
+    recalls = Recalls()
+    recalls.weigh(0, held=9, running=1, pace=0.0, reported=0.0)
+    recalls.choose(1, 1, 0.0)
+    assert recalls.deadline == 0.04
+    for _ in range(40):
+        recalls.answered(0, 1, 0.0)
+        recalls.weigh(0, held=9, running=1, pace=0.0, reported=0.0)
+        recalls.choose(1, 1, 0.0)
+    assert recalls.deadline == 0.002
+    recalls.lost(0, 0.0)
+    assert recalls.deadline is None
+    assert recalls.total == 0
+    recalls.validate()
