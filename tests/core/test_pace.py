@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pullahead.core.lookahead import QUANTUM
-from pullahead.core.pace import AT_ONCE, Pace
+from pullahead.core.outbox import AT_ONCE
+from pullahead.core.pace import Pace
 
 
 def test_nothing_to_tell_is_never_due() -> None:

@@ -15,9 +15,8 @@ from __future__ import annotations
 from typing import Final, final
 
 from pullahead.core.lookahead import QUANTUM
+from pullahead.core.outbox import AT_ONCE
 
-#: A moment that has always come.
-AT_ONCE: Final = float("-inf")
 _SHARE: Final = 8
 
 
