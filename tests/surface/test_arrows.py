@@ -1,4 +1,4 @@
-"""Arrows go one way: cli → pullahead → farm, overlap → actors, sources, observe, sim → core → errors."""
+"""Arrows go one way: cli → pullahead → farm, overlap, sim → actors, sources, observe → core → errors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ROOT = Path(str(pullahead.__file__)).parent
 ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("",),
-    ("farm", "overlap", "bench"),
-    ("actors", "sources", "observe", "sim"),
+    ("farm", "overlap", "sim"),
+    ("actors", "sources", "observe"),
     ("core",),
     ("errors", "_version"),
 )

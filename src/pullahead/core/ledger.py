@@ -432,6 +432,11 @@ class Ledger:
         return min((at for at in (retry, overdue) if at is not None), default=None)
 
     @property
+    def is_hungry(self) -> bool:
+        """Whether a worker has nothing to compute, asked, and could not be served."""
+        return self._hungry > 0
+
+    @property
     def open_items(self) -> int:
         """How many items were submitted and have not ended."""
         return sum(run.open for run in self._runs.values())

@@ -1,0 +1,126 @@
+"""What a simulated run measures while it goes on."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from itertools import accumulate
+from typing import final
+
+from pullahead.core import ledger as led
+from pullahead.core import messages as m
+from pullahead.core.ledger import Ledger, State
+from pullahead.core.meter import WorkerTotals
+from pullahead.core.trace import Span
+from pullahead.sim.worker import Worker
+from pullahead.sim.world import Costs, World
+
+
+@final
+class Gauges(World):
+    """A world that measures. Integrals over time are kept as running sums.
+
+    Args:
+        costs: how long things take.
+        ledger: the queue's machine.
+        workers: how many there will be.
+        items: how many there will be.
+        over: is called when the run has ended.
+
+    Attributes:
+        finished: when each item's computation ended, in seconds; 0 until then.
+        useful: seconds of computation so far, over all workers.
+        held_seconds: items that were granted and not begun × seconds.
+        hoard_seconds: the same, of items of workers that compute, while the queue has a hungry worker and
+            nothing ready for it.
+        totals, spans: what each worker told of itself.
+    """
+
+    def __init__(
+        self, costs: Costs, ledger: Ledger, workers: int, items: int, over: Callable[[], None]
+    ) -> None:
+        super().__init__(costs, ledger)
+        self.finished = array("d", bytes(8 * items))
+        self.useful = 0.0
+        self.held_seconds = 0.0
+        self.hoard_seconds = 0.0
+        self.ended = 0.0  # when the run was known to be over
+        self.totals: dict[int, WorkerTotals] = {}
+        self.spans: dict[int, list[Span]] = {}
+        self._over = over
+        self._held = array("q", bytes(8 * workers))  # of each worker: granted and not begun
+        self._computing = bytearray(workers)
+        self._all_held = 0
+        self._behind = 0  # those of workers that compute
+        self._is_hungry = False
+        self._since = 0.0
+
+    def _advance(self) -> None:
+        """Add what has lasted from the last change until now to the integrals."""
+        now = self.clock.now
+        lasted = now - self._since
+        if lasted:
+            self._since = now
+            self.held_seconds += self._all_held * lasted
+            if self._is_hungry:
+                self.hoard_seconds += self._behind * lasted
+
+    def _hold(self, worker: int, count: int) -> None:
+        self._advance()
+        self._held[worker] += count
+        self._all_held += count
+        if self._computing[worker]:
+            self._behind += count
+
+    def settled(self) -> None:
+        is_hungry = self.queue.ledger.is_hungry
+        if is_hungry != self._is_hungry:
+            self._advance()
+            self._is_hungry = is_hungry
+
+    def decided(self, effect: led.Effect) -> None:
+        if isinstance(effect, led.Grant):
+            self._hold(effect.worker, effect.size)
+        elif isinstance(effect, led.RunEnded):
+            self._advance()
+            self.ended = self.clock.now
+            self._over()
+        elif isinstance(effect, led.Ended):
+            assert effect.state is State.DONE, "nothing fails in a simulation"
+
+    def returned(self, worker: int, count: int) -> None:
+        self._hold(worker, -count)
+
+    def began(self, worker: Worker, items: tuple[int, ...]) -> None:
+        number = worker.number
+        self._hold(number, -len(items))
+        if not self._computing[number]:
+            self._computing[number] = True
+            self._behind += self._held[number]
+
+    def idles(self, worker: Worker) -> None:
+        number = worker.number
+        if self._computing[number]:
+            self._advance()
+            self._computing[number] = False
+            self._behind -= self._held[number]
+
+    def processed(self, worker: Worker, items: tuple[int, ...]) -> dict[int, tuple[str, float]]:
+        now = self.clock.now
+        if len(items) == 1:
+            self.useful += self.costs.compute(items[0])
+            self.finished[items[0]] = now
+        else:
+            sums = list(accumulate(map(self.costs.compute, items)))
+            self.useful += sums[-1]
+            began = now - sums[-1]
+            for item, done in zip(items, sums, strict=True):
+                self.finished[item] = began + done
+        return {}
+
+    def heard(self, worker: int, message: m.Message) -> None:
+        kind, what = message
+        if kind == m.TOTALS:
+            self.totals[worker] = what
+        else:
+            self.spans.setdefault(worker, []).extend(what)

@@ -1,0 +1,132 @@
+"""Ledger and pipelines, joined by wires, under virtual time.
+
+The machines are the very ones that run on real processes. Around them are shells that feed and perform, a
+heap of calls for a clock, and wires that keep the order of what one worker sends, and no other. What takes
+how long is asked of `Costs`. What a simulation measures, or a test checks, is a `World` that overrides some
+of the methods under "What it hears of"; each is called at the moment when it happens.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pullahead.core import ledger as led
+from pullahead.core import messages as m
+from pullahead.core.ledger import Ledger
+from pullahead.core.pipeline import Pipeline
+from pullahead.core.retry import RetryPolicy
+from pullahead.core.trace import CAUSE_SOURCE
+from pullahead.sim.clock import Clock
+from pullahead.sim.queue import Queue
+from pullahead.sim.worker import Worker
+
+
+class Costs(Protocol):
+    """Seconds that things take."""
+
+    def compute(self, item: int) -> float:
+        """The work's `process`."""
+        ...
+
+    def load(self, item: int) -> float:
+        """The work's `load`."""
+        ...
+
+    def store(self, item: int) -> float:
+        """The work's `store`."""
+        ...
+
+    def wire(self) -> float:
+        """One message, one way."""
+        ...
+
+    def wake(self) -> float:
+        """From waking the main thread to its running."""
+        ...
+
+
+class World:
+    """See the module.
+
+    Args:
+        costs: how long things take.
+        ledger: the queue's machine.
+        retry: what becomes of failures.
+    """
+
+    #: Whether a worker calls `tick` right after `take`, as the pipeline advises, or at its next event.
+    ticks_at_once = True
+
+    def __init__(self, costs: Costs, ledger: Ledger, retry: RetryPolicy | None = None) -> None:
+        self.costs = costs
+        self.clock = Clock()
+        self.queue = Queue(self, ledger, retry or RetryPolicy())
+        self.workers: list[Worker] = []
+        self.submitted = 0  # items so far: the next one's number
+
+    # What a caller does
+
+    def start(self, pipeline: Pipeline) -> Worker:
+        """Start one more worker."""
+        worker = Worker(self, len(self.workers), pipeline)
+        self.workers.append(worker)
+        worker.begin()
+        return worker
+
+    def open(self, run: int) -> None:
+        """Begin a run."""
+        self.queue.call(self.queue.ledger.opened(run))
+
+    def submit(self, run: int, count: int, cause: str = CAUSE_SOURCE) -> None:
+        """Submit the next so many items."""
+        first, self.submitted = self.submitted, self.submitted + count
+        self.queue.call(self.queue.ledger.submitted(run, first, count, cause, self.clock.now))
+
+    def close(self, run: int) -> None:
+        """No more items will come for a run."""
+        self.queue.call(self.queue.ledger.closed(run, self.clock.now))
+
+    def cancel(self, run: int) -> None:
+        """Forget what is unstarted of a run."""
+        self.queue.call(self.queue.ledger.cancelled(run, self.clock.now))
+
+    def stop(self) -> None:
+        """Tell every worker to stop."""
+        self.queue.stop()
+
+    # What it hears of
+
+    def decided(self, effect: led.Effect) -> None:
+        """The ledger has decided something; it is performed next."""
+
+    def settled(self) -> None:
+        """The queue has performed what followed from an event."""
+
+    def heard(self, worker: int, message: m.Message) -> None:
+        """A worker told the queue something that is not the ledger's: its sums, or its trace."""
+
+    def answered(self, worker: Worker, messages: list[m.Message]) -> None:
+        """A worker's call was answered."""
+
+    def said(self, worker: Worker, messages: list[m.Message]) -> None:
+        """A worker calls the queue."""
+
+    def returned(self, worker: int, count: int) -> None:
+        """So many items that a worker gave back are at the queue."""
+
+    def began(self, worker: Worker, items: tuple[int, ...]) -> None:
+        """A worker begins to compute."""
+
+    def processed(self, worker: Worker, items: tuple[int, ...]) -> dict[int, tuple[str, float]]:
+        """A worker has computed these items. Return the kind and delay of those that failed."""
+        return {}
+
+    def idles(self, worker: Worker) -> None:
+        """A worker finds nothing to compute."""
+
+    def stored(self, worker: Worker, item: int) -> None:
+        """A store is over, well or not."""
+
+    def failure(self, where: str, item: int) -> tuple[str, float] | None:
+        """Return the kind and delay of a failure in "load" or "store", or None."""
+        return None
