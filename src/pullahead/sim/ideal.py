@@ -9,6 +9,10 @@ from __future__ import annotations
 from array import array
 from heapq import heapify, heapreplace
 
+from pullahead.core.meter import WorkerTotals
+from pullahead.core.trace import CAUSE_SOURCE, CAUSE_TAIL, PROCESS, STALL, Span
+from pullahead.observe.report import Report
+
 
 def central_queue(
     workers: int, computes: array[float], arrivals: array[float] | None
@@ -34,3 +38,36 @@ def central_queue(
         heapreplace(free, (begin + seconds, worker))
         begins[item], ends[item], places[item] = begin, begin + seconds, worker
     return begins, ends, places
+
+
+def ideal_report(
+    workers: int, begins: array[float], ends: array[float], places: array[int], trace: bool
+) -> Report:
+    """Return what `central_queue` gave as the report of a run."""
+    totals = [WorkerTotals(worker=number) for number in range(workers)]
+    spans: dict[int, list[Span]] = {number: [] for number in range(workers)}
+
+    def idle(number: int, until: float, cause: str) -> None:
+        if until > totals[number].ended:
+            spans[number].append(Span(STALL, totals[number].ended, until, detail=cause))
+
+    for item, (begin, end, place) in enumerate(zip(begins, ends, places, strict=True)):
+        one = totals[place]
+        idle(place, begin, CAUSE_SOURCE)
+        one.stalls[CAUSE_SOURCE] = one.stalls.get(CAUSE_SOURCE, 0.0) + begin - one.ended
+        one.items += 1
+        one.useful += end - begin
+        one.ended = end
+        spans[place].append(Span(PROCESS, begin, end, item))
+    seconds = max(ends)
+    for number, one in enumerate(totals):
+        idle(number, seconds, CAUSE_TAIL)
+        one.tail, one.ended = seconds - one.ended, seconds
+    return Report(
+        workers=totals,
+        done=len(ends),
+        total=len(ends),
+        seconds=seconds,
+        trace=spans if trace else None,
+        title="ideal",
+    )
