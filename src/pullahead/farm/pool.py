@@ -175,6 +175,7 @@ class Pool:
             title=self._name,
             fixed_lookahead=_fixed(self._options),
             cores=usable_cores(),
+            batch_size=self._options.batch_size or 0,
         )
 
     def close(self) -> None:
@@ -262,6 +263,7 @@ class Results(Iterator[Any]):
             title=self._pool._name,
             fixed_lookahead=_fixed(self._options),
             cores=usable_cores(),
+            batch_size=self._options.batch_size or 0,
         )
 
     def _trace(self) -> dict[int, list[Span]]:

@@ -25,12 +25,15 @@ from dataclasses import asdict, dataclass, field, replace
 from math import isfinite, nan
 from os import PathLike
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 from pullahead.core.meter import WorkerTotals
 from pullahead.core.trace import Span
 from pullahead.observe import words
 from pullahead.observe.advice import advise
+
+if TYPE_CHECKING:
+    from pullahead.sim.result import Result
 
 #: `print(report)` is a glance, not a log: what happened, and at most so many things to do.
 _MOST_ADVICE = 3
@@ -57,6 +60,7 @@ class Report:
         title: what the run is called in prints and pictures.
         fixed_lookahead: the lookahead that the caller fixed, None for "auto".
         cores: how many cores this process may use, 0 if unknown.
+        batch_size: how many items one call of `process` took at most; 0: they were taken one by one.
     """
 
     workers: Sequence[WorkerTotals] = ()
@@ -71,6 +75,7 @@ class Report:
     title: str = ""
     fixed_lookahead: int | None = None
     cores: int = 0
+    batch_size: int = 0
 
     def __post_init__(self) -> None:
         # The sums go on growing while the run does: what is reported is copied.
@@ -184,6 +189,23 @@ class Report:
     def advice(self) -> tuple[str, ...]:
         """What to do about it, what would gain most first. Never empty."""
         return advise(self)
+
+    def replay(self, lookahead: int | Literal["auto"] = "auto", recall: bool | None = None) -> Result:
+        """Simulate this run once more under another policy, from its trace: what it would have cost.
+
+        Args:
+            lookahead: "auto", or a number: 0 asks when idle, 1 is the plain prefetch pattern.
+            recall: whether held items may move; by default only under "auto".
+
+        Returns:
+            The result of `pullahead.sim`; `pullahead.sim.replay` says what is assumed.
+
+        Raises:
+            ValueError: if the run recorded no trace, or for a negative lookahead.
+        """
+        from pullahead.sim.replay import replay  # the simulator stands on reports, and is rarely needed
+
+        return replay(self, lookahead, recall)
 
     def _useful_by_lane(self) -> dict[int, float]:
         useful: dict[int, float] = {}

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 from pullahead.sim.distributions import Distribution, bimodal, constant, empirical, lognormal
+from pullahead.sim.replay import replay
 from pullahead.sim.result import Result
 from pullahead.sim.scenario import Scenario
 
-__all__ = ["Distribution", "Result", "bimodal", "constant", "empirical", "lognormal", "simulate"]
+__all__ = ["Distribution", "Result", "bimodal", "constant", "empirical", "lognormal", "replay", "simulate"]
 
 
 def simulate(

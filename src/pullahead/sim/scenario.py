@@ -42,6 +42,9 @@ class Scenario:
             _expect_int(name, getattr(self, name), 1)
         for name in ("compute", "delay"):
             object.__setattr__(self, name, distribution(name, getattr(self, name)))
+        assert isinstance(self.compute, Distribution)
+        if not self.compute.mean > 0:
+            raise ValueError(f"compute: expected items that take time, got {self.compute}")
         if self.arrivals != BACKLOG:
             rate = self.arrivals
             if isinstance(rate, bool) or not isinstance(rate, int | float):

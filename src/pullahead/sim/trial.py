@@ -37,6 +37,7 @@ class Trial:
         recall: whether held items may move to a worker that would run them sooner.
         loads, stores: what `load` and `store` of each item take, or None where the work has none.
         batch_size: items per call of `process`; 0: one by one.
+        starts: when each worker is there; None: all are from the beginning.
         title: for prints and pictures.
     """
 
@@ -49,13 +50,15 @@ class Trial:
     loads: array[float] | None = None
     stores: array[float] | None = None
     batch_size: int = 0
+    starts: array[float] | None = None
     title: str = ""
 
     def run(self, *, trace: bool = False) -> Result:
         """Simulate it."""
         gauges = self._gauges()
         for number in range(self.workers):
-            gauges.start(self._pipeline(number, trace))
+            at = 0.0 if self.starts is None else self.starts[number]
+            gauges.start(self._pipeline(number, at, trace), at)
         gauges.open(_RUN)
         if self.arrivals is None:
             gauges.submit(_RUN, len(self.computes))
@@ -109,10 +112,10 @@ class Trial:
         gauges: Gauges = Gauges(costs, ledger, self.workers, len(self.computes), lambda: gauges.stop())
         return gauges
 
-    def _pipeline(self, number: int, trace: bool) -> Pipeline:
+    def _pipeline(self, number: int, at: float, trace: bool) -> Pipeline:
         return Pipeline(
             Lookahead(self.lookahead, batch=self.batch_size or 1),
-            Meter(number, 0.0),
+            Meter(number, at),
             Recorder(trace),
             batch_size=self.batch_size,
             loads=self.loads is not None,

@@ -66,11 +66,14 @@ class World:
 
     # What a caller does
 
-    def start(self, pipeline: Pipeline) -> Worker:
-        """Start one more worker."""
+    def start(self, pipeline: Pipeline, at: float = 0.0) -> Worker:
+        """Start one more worker, now or later."""
         worker = Worker(self, len(self.workers), pipeline)
         self.workers.append(worker)
-        worker.begin()
+        if at > self.clock.now:
+            self.clock.at(at, lambda _: worker.begin())
+        else:
+            worker.begin()
         return worker
 
     def open(self, run: int) -> None:
