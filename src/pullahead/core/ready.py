@@ -1,69 +1,111 @@
 """The items that are ready: ranges of numbers, the lowest first.
 
-Numbers are the order, so an item that comes back takes its old place by itself. A hundred thousand submitted
-items are one entry.
+Numbers are the order, so an item that comes back takes its old place by itself, and joins its neighbours: a
+hundred thousand submitted items are one entry, and what came back one by one is granted as one again.
 """
 
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
-from typing import final
+from typing import Final, final
+
+#: Old entries that may stand in a heap for each one that counts, before it is built anew.
+_SLACK: Final = 4
 
 
 @final
 class Ready:
-    """A heap of ranges [first, stop), each of one run."""
+    """Disjoint ranges [first, stop), each of one run. Every operation costs O(log ranges)."""
 
-    __slots__ = ("_heap", "count")
+    __slots__ = ("_high", "_low", "_ranges", "_starts", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self._heap: list[tuple[int, int, int]] = []  # (first, stop, run)
+        self._ranges: dict[int, tuple[int, int]] = {}  # first -> (stop, run)
+        self._starts: dict[int, int] = {}  # stop -> first
+        self._low: list[int] = []  # heaps of firsts, and of negative firsts; both forget lazily
+        self._high: list[int] = []
 
     def put(self, first: int, stop: int, run: int) -> None:
         """Items are ready."""
-        heappush(self._heap, (first, stop, run))
         self.count += stop - first
+        before = self._starts.get(first)
+        if before is not None and self._ranges[before][1] == run:
+            del self._starts[first]
+            first = before
+        after = self._ranges.get(stop)
+        if after is not None and after[1] == run:
+            del self._ranges[stop], self._starts[after[0]]
+            stop = after[0]
+        self._enter(first, stop, run)
 
     def take_oldest(self, most: int) -> tuple[int, int, int]:
         """Take up to so many consecutive items of one run. Returns (first, count, run)."""
-        first, stop, run = heappop(self._heap)
+        first = self._end(self._low, 1)
+        stop, run = self._ranges.pop(first)
         count = min(most, stop - first)
         if first + count < stop:
-            heappush(self._heap, (first + count, stop, run))
+            self._enter(first + count, stop, run)
+        else:
+            del self._starts[stop]
         self.count -= count
         return first, count, run
 
     def take_youngest(self, most: int, above: int) -> tuple[int, int, int]:
-        """The same, from the other end, and only items beyond `above`; the count may be 0.
-
-        It looks at every range: for rare occasions.
-        """
-        index = max(range(len(self._heap)), key=self._heap.__getitem__)
-        first, stop, run = self._heap[index]
+        """The same, from the other end, and only items beyond `above`; the count may be 0."""
+        first = self._end(self._high, -1)
+        stop, run = self._ranges[first]
         count = min(most, stop - max(first, above + 1))
         if count <= 0:
             return stop, 0, run
-        if count < stop - first:
-            self._heap[index] = (first, stop - count, run)  # its first is what the heap is ordered by
+        del self._starts[stop]
+        if first < stop - count:
+            self._ranges[first] = stop - count, run
+            self._starts[stop - count] = first
         else:
-            self._heap[index] = self._heap[-1]
-            self._heap.pop()
-            heapify(self._heap)
+            del self._ranges[first]
         self.count -= count
         return stop - count, count, run
 
     def take_run(self, run: int) -> list[tuple[int, int]]:
-        """Take everything of a run. Returns its ranges, in order."""
-        ranges = sorted((first, stop) for first, stop, owner in self._heap if owner == run)
-        self._heap = [entry for entry in self._heap if entry[2] != run]
-        heapify(self._heap)
-        self.count -= sum(stop - first for first, stop in ranges)
+        """Take everything of a run. Returns its ranges, in order. It looks at every range."""
+        ranges = sorted((first, stop) for first, (stop, owner) in self._ranges.items() if owner == run)
+        for first, stop in ranges:
+            del self._ranges[first], self._starts[stop]
+            self.count -= stop - first
         return ranges
 
     def ranges(self) -> list[tuple[int, int, int]]:
         """Return all entries, (first, stop, run), in any order."""
-        return list(self._heap)
+        return [(first, stop, run) for first, (stop, run) in self._ranges.items()]
+
+    def validate(self) -> None:
+        """Check every index against every other; for tests."""
+        assert self._starts == {stop: first for first, (stop, _) in self._ranges.items()}
+        assert self.count == sum(stop - first for first, (stop, _) in self._ranges.items())
+        assert set(self._ranges) <= set(self._low)
+        assert set(self._ranges) <= {-first for first in self._high}
+
+    def _enter(self, first: int, stop: int, run: int) -> None:
+        known = first in self._ranges
+        self._ranges[first] = stop, run
+        self._starts[stop] = first
+        if known:
+            return
+        heappush(self._low, first)
+        heappush(self._high, -first)
+        if len(self._low) > _SLACK * (len(self._ranges) + _SLACK):
+            self._low = list(self._ranges)
+            heapify(self._low)
+        if len(self._high) > _SLACK * (len(self._ranges) + _SLACK):
+            self._high = [-start for start in self._ranges]
+            heapify(self._high)
+
+    def _end(self, heap: list[int], sign: int) -> int:
+        """Return the lowest first of all ranges, or the highest."""
+        while sign * heap[0] not in self._ranges:
+            heappop(heap)
+        return sign * heap[0]
 
 
 def ranges_of(items: tuple[int, ...]) -> list[tuple[int, int]]:
