@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pullahead.core.lookahead import MAX_BUNDLE, MAX_LOOKAHEAD, Lookahead, covering_depth
+from pullahead.core.lookahead import MAX_BUNDLE, MAX_LOOKAHEAD, Lookahead, covering_depth, patience_of
 
 MS = 1e-3
 
@@ -105,6 +105,79 @@ def test_depths_are_whole_batches() -> None:
 def test_the_deepest_is_whole_batches_too() -> None:
     assert measured(fetch=1000.0, compute=1e-6, batch=3).depth == 1023
     assert measured(fetch=1000.0, compute=1e-6, batch=2000).depth == 2000  # one batch, however large
+
+
+def test_a_stall_shows_that_the_world_has_changed_before_the_window_does() -> None:
+    policy = measured(fetch=10 * MS, compute=10 * MS)
+    assert [policy.fetched(1.0), policy.stalled()] == [False, False]  # one long fetch is an accident
+    assert [policy.fetched(1.0), policy.stalled()] == [False, True]
+    assert (policy.depth, policy.reason) == (110, "1 → 110: a stall: lately fetch 1 s, work 10 ms")
+    assert not policy.stalled()
+
+
+def test_items_that_became_small_are_noticed_within_eight() -> None:
+    policy = measured(fetch=10 * MS, compute=100 * MS)
+    noticed = []
+    for _ in range(8):
+        policy.computed(1 * MS, 1)
+        noticed.append(policy.stalled())
+    assert noticed.index(True) < 4
+    assert policy.depth == 11
+    assert policy.reason.endswith("a stall: lately fetch 10 ms, work 1 ms")
+
+
+@pytest.mark.parametrize(
+    ("computes", "fetch", "patience"),
+    [
+        ([10 * MS] * 128, 5 * MS, 30 * MS),  # none was ever longer: two computes and two fetches
+        ([1 * MS] * 19 + [200 * MS], 1 * MS, 1 * MS),  # what is not small is large, and that lasts
+        ([1 * MS] * 19 + [200 * MS], 1000 * MS, 2 * (10.95 + 1000) * MS),  # nobody is served that soon
+        ([1 * MS, 2 * MS, 3 * MS, 4 * MS], 0.0, 5 * MS),
+    ],
+)
+def test_patience_ends_where_the_rest_is_likely_to_last(
+    computes: list[float], fetch: float, patience: float
+) -> None:
+    assert patience_of(sorted(computes), fetch) == pytest.approx(patience)
+
+
+def test_patience_before_anything_is_known_is_half_a_second() -> None:
+    policy = Lookahead()
+    assert policy.patience(1) == 0.5
+    policy.fetched(0.2)
+    policy.computed(1.0, 1)
+    assert policy.patience(1) == pytest.approx(2 * 1.2)
+
+
+def test_two_long_items_in_a_row_are_no_exception() -> None:
+    policy = measured(fetch=1 * MS, compute=10 * MS)
+    assert policy.patience(1) == pytest.approx(22 * MS)
+    assert policy.patience(3) == pytest.approx(42 * MS)
+    policy.computed(1.0, 1)
+    assert policy.patience(1) == pytest.approx(1.25)
+    policy.computed(1.0, 1)
+    assert policy.patience(1) == pytest.approx(1.25)
+    policy.computed(10 * MS, 1)
+    assert policy.patience(1) < 0.1
+
+
+def test_a_move_says_what_limits_it() -> None:
+    policy = measured(fetch=1.0, compute=1 * MS, times=1)
+    assert policy.reason == "1 → 32: p95 fetch 1 s > p50 work 1 ms, too little measured for more"
+    assert measured(fetch=9.0, compute=1 * MS).reason.endswith("p50 work 1 ms, the most there is")
+    policy = measured(fetch=32 * MS, compute=1 * MS)
+    while not policy.fetched(1 * MS):
+        pass
+    assert policy.reason == "32 → 28: p95 fetch 1 ms ≤ p50 work 1 ms, by an eighth at a time"
+
+
+def test_a_depth_for_the_sake_of_one_short_item_in_twenty_says_so() -> None:
+    policy = Lookahead()
+    for index in range(128):
+        policy.fetched(5 * MS)
+        policy.computed((1 if index % 10 == 0 else 10) * MS, 1)
+    assert policy.depth == 2
+    assert policy.reason.endswith("p95 fetch 5 ms > p5 work 1 ms")
 
 
 @pytest.mark.parametrize("depth", [0, 1, 7])

@@ -46,9 +46,7 @@ def test_a_run_is_taken_as_a_whole() -> None:
     assert ready.count == 2
 
 
-@pytest.mark.parametrize(
-    ("items", "ranges"), [((), []), ((4,), [(4, 5)]), ((3, 1, 2, 7), [(1, 4), (7, 8)])]
-)
+@pytest.mark.parametrize(("items", "ranges"), [((), []), ((4,), [(4, 5)]), ((3, 1, 2, 7), [(1, 4), (7, 8)])])
 def test_ranges_of(items: tuple[int, ...], ranges: list[tuple[int, int]]) -> None:
     assert ranges_of(items) == ranges
 

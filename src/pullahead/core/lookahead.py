@@ -10,13 +10,18 @@ Rules:
    is the 95th percentile of the recent ones, with the time that the work's own `load` takes. *Add up to*
    means in 95 % of the runs of k consecutive items that were seen lately. So k items in hand keep the worker
    computing until the answer to an ask is there, and the next ask is made in time.
-3. Grow at once, shrink by an eighth at a time: too shallow costs compute time now, too deep costs a little
+3. A stall that a deeper lookahead would have prevented is a reason to look at the latest measurements alone:
+   if the world has changed, the recent ones do not know it yet.
+4. Grow at once, shrink by an eighth at a time: too shallow costs compute time now, too deep costs a little
    fairness, and a quiet moment in a noisy measurement is no reason to forget.
-4. Every move carries its reason, with the numbers that made it.
-5. Little known, little trusted: with n computes measured, at most 32 n. The first of many sizes may be a
+5. Every move carries its reason, with the numbers that made it.
+6. Little known, little trusted: with n computes measured, at most 32 n. The first of many sizes may be a
    hundredth of the usual one.
-6. What has run for longer than four usual computes and two fetches is *much longer than usual*: by then,
-   who waits behind it would have been served elsewhere.
+7. What runs is *much longer than usual* once it is likely to go on for another two usual computes and two
+   fetches: by then, who waits behind it would have been served elsewhere. How long it is likely to go on is
+   the mean residual life, E[X - a | X > a], of the recent computes; of what has lasted longer than all of
+   them, as long again as it has.
+8. Two such items in a row are no exception: the second one may take as long as the first did.
 
 A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
@@ -43,9 +48,13 @@ _WINDOW: Final = 128  # recent measurements of each kind: some seconds of work, 
 _QUANTILE: Final = 0.95
 _SLOW_START_LIMIT: Final = 64  # doubling without a single measured fetch must end somewhere
 _TRUST: Final = 32
-_LONG_COMPUTES: Final = 4
-_LONG_FETCHES: Final = 2
+_LATEST_COMPUTES: Final = 8
+_LATEST_FETCHES: Final = 3
+_LONG: Final = 2  # usual computes and fetches
 _LEAST_PATIENCE: Final = 0.005  # seconds; moving an item takes some of them
+_BLIND_PATIENCE: Final = 0.5  # seconds, as long as no compute has ended
+_BLIND_FETCHES: Final = 10
+_AGAIN: Final = 1.25  # so much longer than the long one before it
 _REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
 
 
@@ -87,6 +96,23 @@ def covering_depth(computes: list[float], fetch: float) -> int:
     return high
 
 
+def patience_of(ordered: list[float], fetch: float) -> float:
+    """Return the age from which on what runs is likely to go on for another two computes and two fetches.
+
+    Args:
+        ordered: recent compute times in seconds, ascending, at least one.
+        fetch: seconds from an ask to the item in hand.
+    """
+    rest, above = sum(ordered), len(ordered)
+    mean = rest / above
+    long = _LONG * (mean + fetch)
+    for age in ordered:
+        rest, above = rest - age, above - 1
+        if above and rest / above - age >= long:
+            return age
+    return max(ordered[-1], long)
+
+
 def _say(seconds: float) -> str:
     """Write a duration the way a person would."""
     if seconds >= 99.95:  # from here, three digits would be written with an exponent
@@ -116,7 +142,10 @@ class Lookahead:
         "_fetches",
         "_fixed",
         "_loads",
+        "_long",
+        "_mean",
         "_median",
+        "_patience",
         "_since_review",
         "_unit",
         "bundle",
@@ -136,6 +165,9 @@ class Lookahead:
         self._computes: deque[float] = deque(maxlen=_WINDOW)
         self._since_review = 0
         self._median = 0.0
+        self._mean = 0.0
+        self._patience = 0.0
+        self._long = 0.0  # what the last call took, if that was much longer than usual
         self._fetch: float | None = None  # the 95th percentile, with load
         self.bundle = 1
         if fixed is None:
@@ -150,11 +182,13 @@ class Lookahead:
         """The median compute time of one item in seconds at the last review, 0 when nothing is known."""
         return self._median
 
-    def patience(self, items: int) -> float | None:
-        """Return after how many seconds so many items last much longer than usual; None: nothing is known."""
-        if self._fetch is None:
-            return None
-        return max(_LEAST_PATIENCE, _LONG_COMPUTES * self._median * items + _LONG_FETCHES * self._fetch)
+    def patience(self, items: int) -> float:
+        """Return after how many seconds so many items last much longer than usual."""
+        fetch = self._fetch or 0.0
+        if not self._computes:
+            return max(_BLIND_PATIENCE, _BLIND_FETCHES * fetch)
+        patience = self._patience + (items - 1) * self._mean
+        return max(_LEAST_PATIENCE, patience, _AGAIN * self._long)
 
     def fetched(self, seconds: float) -> bool:
         """An ask was answered after so long, not counting the wait for work to exist. True if it moved."""
@@ -168,13 +202,17 @@ class Lookahead:
 
     def computed(self, seconds: float, items: int) -> bool:
         """One call of `process` (or a slice of several) took so long for so many items. True if it moved."""
+        was_long = self._computes and seconds > self._patience + (items - 1) * self._mean
+        self._long = seconds if was_long else 0.0
         self._computes.append(seconds / items)
         return self._measured()
 
     def stalled(self) -> bool:
         """The worker waited for a fetch or a load: a deeper lookahead would have prevented it."""
-        if self._fixed is not None or (self._computes and (self._fetches or self._loads)):
+        if self._fixed is not None:
             return False
+        if self._computes and (self._fetches or self._loads):
+            return self._review_latest()
         if self.depth >= _SLOW_START_LIMIT:
             return False
         return self._move(self.depth * 2, "a stall, and too little measured to know better")
@@ -190,29 +228,58 @@ class Lookahead:
 
     def _review(self) -> bool:
         computes = list(self._computes)
-        self._median = _percentile(sorted(computes), 0.5)
+        ordered = sorted(computes)
+        self._median = _percentile(ordered, 0.5)
+        self._mean = sum(ordered) / len(ordered)
         if self._fetches or self._loads:
             both = (self._fetches, self._loads)
             self._fetch = sum(_percentile(sorted(times), _QUANTILE) for times in both if times)
+        fetch = self._fetch
+        self._patience = patience_of(ordered, fetch or 0.0)
         if self._fixed is not None:
             return False
         self.bundle = max(1, min(MAX_BUNDLE, round(QUANTUM / max(self._median, 1e-9))))
-        fetch = self._fetch
         if fetch is None:
             return False
-        # `process` takes `unit` items at a time, so a depth below one batch would leave it half empty.
-        batches = covering_depth([seconds * self._unit for seconds in computes], fetch)
-        wanted = max(1, min(MAX_LOOKAHEAD // self._unit, batches, _TRUST * len(computes))) * self._unit
+        wanted, limit = self._wanted(computes, fetch)
         if wanted < self.depth:
             step = max(1, self.depth // self._unit // 8) * self._unit
-            wanted = max(wanted, self.depth - step)
-        return self._move(wanted, self._because(fetch))
+            if wanted < self.depth - step:
+                wanted, limit = self.depth - step, ", by an eighth at a time"
+        return self._move(wanted, self._because(ordered, fetch) + limit)
 
-    def _because(self, fetch: float) -> str:
-        median, what = self._median * self._unit, "batch" if self._unit > 1 else "work"
-        sign = ">" if fetch > median else "≤"
+    def _review_latest(self) -> bool:
+        """Grow if the latest measurements alone ask for it."""
+        computes = list(self._computes)[-_LATEST_COMPUTES:]
+        fetch = sum(
+            _percentile(sorted(list(times)[-_LATEST_FETCHES:]), 0.5)
+            for times in (self._fetches, self._loads)
+            if times
+        )
+        wanted, limit = self._wanted(computes, fetch)
+        if wanted <= self.depth:
+            return False
+        usual = _percentile(sorted(computes), 0.5) * self._unit
+        return self._move(wanted, f"a stall: lately fetch {_say(fetch)}, work {_say(usual)}{limit}")
+
+    def _wanted(self, computes: list[float], fetch: float) -> tuple[int, str]:
+        """Return the depth that covers a fetch, in whole batches, and what has limited it."""
+        # `process` takes `unit` items at a time, so a depth below one batch would leave it half empty.
+        batches = covering_depth([seconds * self._unit for seconds in computes], fetch)
+        trusted, most = _TRUST * len(self._computes), max(1, MAX_LOOKAHEAD // self._unit)
+        wanted = min(batches, trusted, most)
+        limit = ", too little measured for more" if wanted < min(batches, most) else ""
+        limit = ", the most there is" if wanted == most > 1 else limit
+        return wanted * self._unit, limit
+
+    def _because(self, ordered: list[float], fetch: float) -> str:
+        """Say why the depth is what it is: one fetch beside one compute, the usual or a short one."""
+        what = "batch" if self._unit > 1 else "work"
         loads = " with load" if self._loads else ""
-        return f"p95 fetch{loads} {_say(fetch)} {sign} p50 {what} {_say(median)}"
+        p50, p5 = self._median * self._unit, _percentile(ordered, 1.0 - _QUANTILE) * self._unit
+        is_short = p5 < fetch <= p50  # a usual one covers a fetch, and one in twenty does not
+        work = f"p5 {what} {_say(p5)}" if is_short else f"p50 {what} {_say(p50)}"
+        return f"p95 fetch{loads} {_say(fetch)} {'>' if is_short or fetch > p50 else '≤'} {work}"
 
     def _move(self, depth: int, because: str) -> bool:
         if depth == self.depth:
