@@ -516,13 +516,13 @@ class World:
         in_one_state = statistics.ready + statistics.held + statistics.running + statistics.delayed
         assert in_one_state + ended == len(self.submitted)
         assert all(len(ends) == 1 for ends in self.ends.values()), "an item ended twice"
-        waiting = [name for name, one in ledger._workers.items() if one.credits]
-        hungry = [name for name in waiting if ledger._workers[name].hungry]
+        waiting, hungry = ledger.waiting, ledger.starving
+        assert waiting.keys() >= set(hungry)
         assert not (hungry and statistics.ready), (
             f"{statistics.ready} items are ready and {hungry} are hungry"
         )
         if waiting and statistics.ready:
-            assert ledger._is_at_end(), f"{statistics.ready} items are ready and {waiting} wait"
+            assert ledger.is_at_end, f"{statistics.ready} items are ready and {list(waiting)} wait"
         for worker in self.workers:
             if worker.alive and worker.pipeline.phase is not Phase.GONE:
                 self._check_worker(worker)
@@ -548,7 +548,7 @@ class World:
 
     def _credits_of(self, worker: WorkerShell) -> int:
         """Count what a worker will still get, wherever it is: asks and grants on their way, its credits."""
-        record = self.queue.ledger._workers.get(worker.number)
+        credits = self.queue.ledger.waiting.get(worker.number, 0)
         box = self.queue.mail.get(worker.number)
         up: list[m.Message] = [
             *worker.pipeline._outbox._messages,
@@ -561,13 +561,13 @@ class World:
         asked: int = sum(one[1] for one in up if one[0] == m.ASK)
         granted = sum(len(one[3]) for one in down if one[0] == m.GRANT and one[5] != m.UNASKED_FOR)
         unasked: int = sum(one[1] for one in down if one[0] == m.UNASKED)
-        return asked + granted + unasked + (record.credits if record else 0)
+        return asked + granted + unasked + credits
 
     def check_over(self) -> None:
         """Once nothing happens any more, all runs are closed, and the workers were told to stop."""
         try:
             assert {item: len(ends) for item, ends in self.ends.items()} == dict.fromkeys(self.submitted, 1)
-            assert not self.queue.ledger._runs, "a run has not ended"
+            assert not self.queue.ledger.open_runs, "a run has not ended"
             assert not self.running
             for worker in self.workers:
                 if worker.alive:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+import sys
+from collections.abc import Callable, Iterator
 from itertools import product
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from pullahead.core.items import TABLE, Event, State, after
 from pullahead.core.ledger import (
-    TABLE,
     Ended,
-    Event,
     Grant,
     Ledger,
     LedgerStatistics,
     NothingLeft,
     RunEnded,
     Starved,
-    State,
     Withdraw,
 )
 from pullahead.core.retry import Again, Bury
@@ -105,7 +106,7 @@ def test_each_entry_of_the_table_leads_where_it_says(entry: tuple[State, Event])
 def test_each_entry_that_is_missing_raises(entry: tuple[State, Event]) -> None:
     state, event = entry
     with pytest.raises(ProtocolError, match=f"is {state.value} cannot be {event.value}"):
-        Ledger._after(state, event)
+        after(state, event)
 
 
 def test_an_item_cannot_start_twice(ledger: Ledger) -> None:
@@ -494,14 +495,63 @@ def test_what_has_ended_is_forgotten(ledger: Ledger) -> None:
         ledger.finished(0, lease, tuple(range(first + 1, first + 100)), 0.0)
         first += 100
     assert counts(ledger) == {"done": 100_000}
-    workers = ledger._workers.values()
-    assert ledger._ready.ranges() == []
-    grown: tuple[Sized, ...] = (
-        ledger._askers,
-        ledger._delayed,
-        ledger._leases,
-        ledger._attempts,
-        *(w.leases for w in workers),
+    sizes = ledger.sizes()
+    assert sizes.pop("open runs") == 1
+    assert sizes == dict.fromkeys(
+        ("ready", "delayed", "leases", "leases by worker", "attempts", "askers", "untold"), 0
     )
-    assert [len(one) for one in grown] == [0] * len(grown)
-    assert [(w.held, w.credits) for w in workers] == [(0, 0), (0, 0)]
+    assert ledger.waiting == {}
+
+
+def lines_run(call: Callable[[], object]) -> int:
+    """Count the lines that a call runs, and each turn of a loop that stands in one line."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_event_costs_no_more_with_many_workers_and_runs(closed: bool) -> None:
+    """Most of them wait, hold something, or were told that nothing is left: no event looks at each."""
+
+    def costs(many: int) -> list[int]:
+        ledger = Ledger()
+        for run in range(1, many + 1):
+            ledger.opened(run)
+            ledger.submitted(run, 100 * run, 2, SOURCE, 0.0)
+        for worker in range(many):
+            ledger.joined(worker)
+            ledger.asked(worker, 1, 0.0)
+            if worker % 2:
+                ledger.asked(worker, 2, 0.0)
+        if closed:
+            for run in range(1, many + 1):
+                ledger.closed(run, 1.0)
+        ledger.joined(-1)
+        events: list[Callable[[], object]] = [
+            lambda: ledger.submitted(0, 0, 2, SOURCE, 2.0),
+            lambda: ledger.asked(-1, 1, 2.0),
+            lambda: ledger.hungry(-1, 2.0),
+            lambda: ledger.started(0, 1, (100,)),
+            lambda: ledger.finished(0, 1, (100,), 3.0),
+            lambda: ledger.asked(0, 1, 3.0),
+            lambda: (ledger.deadline, ledger.open_items),
+            lambda: ledger.tick(4.0),
+            lambda: ledger.closed(0, 5.0),
+        ]
+        ledger.opened(0)
+        return [lines_run(event) for event in events]
+
+    few, many = costs(20), costs(400)
+    assert [b - a < 100 for a, b in zip(few, many, strict=True)] == [True] * len(few), (few, many)

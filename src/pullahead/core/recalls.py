@@ -14,7 +14,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from typing import Final, final
 
 from pullahead.core.ranking import Ranking
@@ -36,7 +36,7 @@ class Recalls:
         unit: how many items one call of `process` takes.
     """
 
-    __slots__ = ("_barren", "_expected", "_order", "_out", "_ranking", "_spare", "_trip", "_unit", "total")
+    __slots__ = ("_awaited", "_barren", "_expected", "_out", "_ranking", "_spare", "_trip", "_unit", "total")
 
     def __init__(self, unit: int = 1) -> None:
         self.total = 0  # items that could be recalled, everywhere
@@ -44,7 +44,7 @@ class Recalls:
         self._spare: dict[int, int] = {}
         self._ranking = Ranking()  # of those that may be asked
         self._out: dict[int, tuple[float, int]] = {}  # since when, for how many
-        self._order: deque[tuple[float, int]] = deque()  # those of them that are not overdue, oldest first
+        self._awaited: OrderedDict[int, float] = OrderedDict()  # since when those that are not overdue
         self._expected = 0  # items that are on their way back, as far as nobody is overdue
         self._barren: set[int] = set()
         self._trip = _FIRST_TRIP
@@ -91,7 +91,7 @@ class Recalls:
             size = min(spare, size - size % self._unit)
             self._ranking.drop(worker)
             self._out[worker] = now, size
-            self._order.append((now, worker))
+            self._awaited[worker] = now
             self._expected += size
             chosen.append((worker, size))
         return chosen
@@ -99,8 +99,7 @@ class Recalls:
     def answered(self, worker: int, returned: int, now: float) -> None:
         """A worker has answered a recall and has returned so many items. The caller weighs it again."""
         since, size = self._out.pop(worker, (now, 0))
-        if (since, worker) in self._order:
-            self._order.remove((since, worker))
+        if self._awaited.pop(worker, None) is not None:
             self._expected -= size
         self._trip += _WEIGHT * (now - since - self._trip)
         if not returned:
@@ -117,19 +116,22 @@ class Recalls:
     @property
     def deadline(self) -> float | None:
         """When the oldest recall that is out is overdue."""
-        return self._order[0][0] + self._patience if self._order else None
+        return next(iter(self._awaited.values())) + self._patience if self._awaited else None
 
     @property
     def _patience(self) -> float:
         return max(_LEAST_PATIENCE, _TRIPS * self._trip)
 
     def _give_up(self, now: float) -> None:
-        while self._order and self._order[0][0] + self._patience <= now:
-            _, worker = self._order.popleft()
+        while self._awaited:
+            worker, since = next(iter(self._awaited.items()))
+            if since + self._patience > now:
+                break
+            del self._awaited[worker]
             self._expected -= self._out[worker][1]
 
     def validate(self) -> None:
         """Check the sums; for tests."""
         assert self.total == sum(self._spare.values())
-        assert self._expected == sum(self._out[worker][1] for _, worker in self._order)
-        assert {worker for _, worker in self._order} <= self._out.keys()
+        assert self._expected == sum(self._out[worker][1] for worker in self._awaited)
+        assert self._awaited.items() <= {worker: since for worker, (since, _) in self._out.items()}.items()

@@ -1,0 +1,71 @@
+"""What the ledger answers with: what its shell has to do, in this order."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pullahead.core.items import State
+
+
+class Grant(NamedTuple):
+    """Give `size` items from `first` on to a worker. Its ask waited `waited` seconds, because of `cause`."""
+
+    worker: int
+    lease: int
+    run: int
+    first: int
+    size: int
+    waited: float
+    cause: str
+
+
+class Ended(NamedTuple):
+    """These items of a run have ended, all in the same way: DONE, DEAD or LEFT."""
+
+    run: int
+    items: tuple[int, ...]
+    state: State
+
+
+class Withdraw(NamedTuple):
+    """Ask a worker to give back what is unstarted of a lease: its run was cancelled."""
+
+    worker: int
+    lease: int
+
+
+class Recall(NamedTuple):
+    """Ask a worker to give back up to so many unstarted items: another one would run them sooner."""
+
+    worker: int
+    size: int
+
+
+class Unasked(NamedTuple):
+    """Tell a worker that its last so many credits are taken back, as it wished."""
+
+    worker: int
+    credits: int
+
+
+class NothingLeft(NamedTuple):
+    """Tell a worker not to wait for more: nothing unstarted is left. Its ask had waited so long before."""
+
+    worker: int
+    waited: float
+    cause: str
+
+
+class Starved(NamedTuple):
+    """A run that is not closed has nothing ready, and a worker waits."""
+
+    run: int
+
+
+class RunEnded(NamedTuple):
+    """Every item that was submitted to a closed run has ended."""
+
+    run: int
+
+
+Effect = Grant | Ended | Withdraw | Recall | Unasked | NothingLeft | Starved | RunEnded

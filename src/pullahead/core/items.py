@@ -1,0 +1,294 @@
+"""The lives of items: where each one is, from its submission to its one recorded end.
+
+Rules:
+1. An item is in exactly one state. The table below says which event leads where; an entry that is missing
+   is an error in Pullahead and raises, it is never ignored.
+2. The only thing that ends an item is its own report under the lease that holds it, the retry policy, or
+   the cancellation of its run while it is unstarted.
+3. Lease numbers only grow. A report under a lease that no longer covers the item changes nothing and is
+   counted: the item went elsewhere meanwhile.
+4. An item that comes back takes its old place: numbers are the order, and the lowest ready one goes first.
+
+How it works. Items are numbers, consecutive in one submission. The ready ones are ranges; see `ready`. A
+*lease* is a range granted to one worker, with a small dict from item to state: made and emptied at the speed
+of C, split by nothing more than deleting keys. Items that have ended are forgotten; only sums remain. What an
+item *is* (its payload) is the business of the shell.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Set
+from dataclasses import dataclass
+from enum import Enum
+from heapq import heapify, heappop, heappush
+from typing import Final, final
+
+from pullahead.core.ready import Ready, ranges_of
+from pullahead.errors import ProtocolError
+
+
+class State(Enum):
+    """Where an item is. The last three are ends."""
+
+    READY = "ready"
+    HELD = "held"
+    RUNNING = "running"
+    DELAYED = "delayed"
+    DONE = "done"
+    DEAD = "dead"
+    LEFT = "left"
+
+
+class Event(Enum):
+    """What can happen to an item."""
+
+    GRANTED = "granted"
+    STARTED = "started"
+    FINISHED = "finished"
+    RETURNED = "returned"
+    SPARED = "spared"
+    RETRIED = "retried"
+    BURIED = "buried"
+    FELL_DUE = "fell due"
+    CANCELLED = "cancelled"
+
+
+TABLE: Final[dict[tuple[State, Event], State]] = {
+    (State.READY, Event.GRANTED): State.HELD,
+    (State.READY, Event.CANCELLED): State.LEFT,
+    (State.HELD, Event.STARTED): State.RUNNING,
+    # One message may carry both the start and the end of a short item: its report implies its start.
+    (State.HELD, Event.FINISHED): State.DONE,
+    # Given back, recalled, or its worker stopped or was lost before it began. Charged nothing.
+    (State.HELD, Event.RETURNED): State.READY,
+    # Its load failed, or it began and failed within one message.
+    (State.HELD, Event.RETRIED): State.DELAYED,
+    (State.HELD, Event.BURIED): State.DEAD,
+    (State.RUNNING, Event.FINISHED): State.DONE,
+    # It was said to run, as one of a slice, and the note of its lost worker says that it did not.
+    (State.RUNNING, Event.SPARED): State.READY,
+    (State.RUNNING, Event.RETRIED): State.DELAYED,
+    (State.RUNNING, Event.BURIED): State.DEAD,
+    (State.DELAYED, Event.FELL_DUE): State.READY,
+    (State.DELAYED, Event.CANCELLED): State.LEFT,
+}
+
+
+def after(state: State, event: Event) -> State:
+    """Return where an event leads."""
+    try:
+        return TABLE[state, event]
+    except KeyError:
+        raise ProtocolError(f"an item that is {state.value} cannot be {event.value}") from None
+
+
+@final
+@dataclass(slots=True)
+class Lease:
+    """What is left of a grant: items that are held or running, of one run, with one worker."""
+
+    worker: int
+    run: int
+    items: dict[int, State]
+
+
+@final
+class Items:
+    """Every item that was submitted and has not ended. See the module."""
+
+    __slots__ = ("_attempts", "_delayed", "_leases", "_leases_of", "_next_lease", "ready", "stale", "sums")
+
+    def __init__(self) -> None:
+        self.ready = Ready()
+        self.sums = dict.fromkeys((State.DONE, State.DEAD, State.LEFT), 0)
+        self.stale = 0  # reports about items that were elsewhere
+        self._delayed: list[tuple[float, int, int]] = []  # heap of (due, item, run)
+        self._leases: dict[int, Lease] = {}
+        self._leases_of: defaultdict[int, set[int]] = defaultdict(set)  # by worker
+        self._attempts: dict[int, int] = {}  # only of items that were charged
+        self._next_lease = 1
+
+    # With a worker
+
+    def granted(self, worker: int, first: int, count: int, run: int) -> int:
+        """Items that were taken from `ready` are a worker's now. Return the lease."""
+        lease, self._next_lease = self._next_lease, self._next_lease + 1
+        state = after(State.READY, Event.GRANTED)
+        self._leases[lease] = Lease(worker, run, dict.fromkeys(range(first, first + count), state))
+        self._leases_of[worker].add(lease)
+        return lease
+
+    def current(self, worker: int, lease: int, items: tuple[int, ...]) -> tuple[int, ...]:
+        """Return those of the items that this lease still covers, and count the others."""
+        record = self._leases.get(lease)
+        if record is None or record.worker != worker:
+            self.stale += len(items)
+            return ()
+        current = tuple(item for item in items if item in record.items)
+        self.stale += len(items) - len(current)
+        return current
+
+    def started(self, lease: int, items: tuple[int, ...]) -> None:
+        """Items of a lease run."""
+        states = self._leases[lease].items
+        for item in items:
+            states[item] = after(states[item], Event.STARTED)
+
+    def take_out(self, lease: int, items: tuple[int, ...], event: Event) -> tuple[int, int]:
+        """Items leave their lease, all by the same event. Return their run, and how many of them ran."""
+        record = self._leases[lease]
+        states = [record.items.pop(item) for item in items]
+        ran = states.count(State.RUNNING)
+        if ran:
+            after(State.RUNNING, event)
+        if ran < len(states):
+            after(State.HELD, event)
+        if not record.items:
+            del self._leases[lease]
+            self._leases_of[record.worker].discard(lease)
+        return record.run, ran
+
+    def left(self, worker: int) -> None:
+        """A worker left in order: it must hold nothing."""
+        leases = self.leases_of(worker)
+        if leases:
+            raise ProtocolError(f"worker {worker} said goodbye while it holds leases {leases}")
+        self._leases_of.pop(worker, None)
+
+    def lost(
+        self, worker: int, events: dict[int, Event]
+    ) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+        """A worker is gone, and with it its leases; these events happened to some of its items.
+
+        Returns (run, those to which nothing happened, the others) of each lease, the oldest first.
+        """
+        leases = [self._leases.pop(lease) for lease in sorted(self._leases_of.pop(worker, ()))]
+        for lease in leases:
+            for item, state in lease.items.items():
+                spared = Event.SPARED if state is State.RUNNING else Event.RETURNED
+                after(state, events.get(item, spared))
+        return [
+            (
+                lease.run,
+                tuple(item for item in lease.items if item not in events),
+                tuple(item for item in lease.items if item in events),
+            )
+            for lease in leases
+        ]
+
+    # Without one
+
+    def came_back(self, items: tuple[int, ...], run: int) -> None:
+        """Items are ready again."""
+        for first, stop in ranges_of(items):
+            self.ready.put(first, stop, run)
+
+    def charge(self, item: int) -> None:
+        """An item used up an attempt."""
+        self._attempts[item] = self._attempts.get(item, 0) + 1
+
+    def delay(self, item: int, run: int, due: float) -> None:
+        """An item is ready again when it is due."""
+        heappush(self._delayed, (due, item, run))
+
+    def fall_due(self, now: float) -> None:
+        """What is due is ready."""
+        while self._delayed and self._delayed[0][0] <= now:
+            _, item, run = heappop(self._delayed)
+            after(State.DELAYED, Event.FELL_DUE)
+            self.ready.put(item, item + 1, run)
+
+    def take_delayed(self, run: int) -> tuple[int, ...]:
+        """Take what is delayed of a run. Returns it in order."""
+        taken = tuple(sorted(item for _, item, owner in self._delayed if owner == run))
+        self._delayed = [entry for entry in self._delayed if entry[2] != run]
+        heapify(self._delayed)
+        return taken
+
+    def ended(self, items: tuple[int, ...], state: State) -> None:
+        """Items have ended, and were taken from where they were."""
+        self.sums[state] += len(items)
+        if self._attempts:
+            for item in items:
+                self._attempts.pop(item, None)
+
+    # What can be asked
+
+    @property
+    def due(self) -> float | None:
+        """When the next delayed item is ready again."""
+        return self._delayed[0][0] if self._delayed else None
+
+    @property
+    def delayed(self) -> int:
+        """How many items are delayed."""
+        return len(self._delayed)
+
+    @property
+    def grants(self) -> int:
+        """How many leases there have been."""
+        return self._next_lease - 1
+
+    def attempts(self, item: int) -> int:
+        """How often an item was charged so far."""
+        return self._attempts.get(item, 0)
+
+    def leases_of(self, worker: int) -> list[int]:
+        """Return the numbers of a worker's leases, the oldest first."""
+        return sorted(self._leases_of.get(worker, ()))
+
+    def leases_in(self, run: int) -> list[tuple[int, int]]:
+        """Return (worker, lease) for every lease in a run. It looks at every lease: for rare occasions."""
+        return [(record.worker, lease) for lease, record in self._leases.items() if record.run == run]
+
+    def running_of(self, worker: int) -> tuple[int, ...]:
+        """The items that a worker runs, as far as the queue knows: what it is charged for if it is lost.
+
+        Those that it said it has started. If it has said nothing since its last report, the first that it
+        holds: a report implies that the next one starts, and the worker says so only in its next message.
+        """
+        leases = [self._leases[lease].items for lease in self.leases_of(worker)]
+        running = [item for items in leases for item, state in items.items() if state is State.RUNNING]
+        return tuple(running or [next(iter(items)) for items in leases[:1]])
+
+    def held_by(self, worker: int) -> set[int]:
+        """Return all items of a worker's leases."""
+        return {item for lease in self.leases_of(worker) for item in self._leases[lease].items}
+
+    def leased(self, worker: int | None = None) -> list[State]:
+        """Return the states of all leased items, or of one worker's. It looks at each: for rare occasions."""
+        chosen = self._leases if worker is None else self.leases_of(worker)
+        return [state for lease in chosen for state in self._leases[lease].items.values()]
+
+    def open_by_run(self) -> Counter[int]:
+        """Count the items of each run; for tests."""
+        counts: Counter[int] = Counter(run for _, _, run in self._delayed)
+        for first, stop, run in self.ready.ranges():
+            counts[run] += stop - first
+        for lease in self._leases.values():
+            counts[lease.run] += len(lease.items)
+        return counts
+
+    def sizes(self) -> dict[str, int]:
+        """Count the entries of everything that grows with items; for tests."""
+        return {
+            "ready": len(self.ready.ranges()),
+            "delayed": len(self._delayed),
+            "leases": len(self._leases),
+            "leases by worker": sum(map(len, self._leases_of.values())),
+            "attempts": len(self._attempts),
+        }
+
+    def validate(self, workers: Set[int]) -> None:
+        """Check that every item is in one place, and every index against the others; for tests."""
+        ranges = self.ready.ranges()
+        assert self.ready.count == sum(stop - first for first, stop, _ in ranges)
+        places = [item for first, stop, _ in ranges for item in range(first, stop)]
+        places += [item for _, item, _ in self._delayed]
+        places += [item for lease in self._leases.values() for item in lease.items]
+        assert len(places) == len(set(places)), "an item is in two places"
+        assert all(lease.items for lease in self._leases.values()), "an empty lease is kept"
+        assert self._leases_of.keys() <= workers, "a worker that is not there is known here"
+        owners = {lease: worker for worker, leases in self._leases_of.items() for lease in leases}
+        assert owners == {number: lease.worker for number, lease in self._leases.items()}

@@ -1,0 +1,132 @@
+"""The runs: what of each is still open, whether more is to come, and who was told that workers wait.
+
+Rules:
+1. A run has ended when it is closed and every item that was submitted to it has ended.
+2. Nothing more is to come when every run is closed or cancelled; or when those that are not are idle, while
+   one that is waits for its last items (which may themselves wait for company in a batch).
+3. A run that could still bring items is told once that workers wait for it, until it brings some.
+
+All of this is kept as sums: no event looks at every run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from pullahead.errors import ProtocolError
+
+
+@dataclass(slots=True)
+class _Run:
+    open: int = 0  # submitted and not ended
+    closed: bool = False
+    cancelled: bool = False
+
+    @property
+    def awaited(self) -> bool:
+        """More may come that will be run."""
+        return not (self.closed or self.cancelled)
+
+
+@final
+class Runs:
+    """See the module."""
+
+    __slots__ = ("_awaited", "_awaited_items", "_runs", "_untold", "open_items")
+
+    def __init__(self) -> None:
+        self.open_items = 0  # submitted and not ended, in all runs
+        self._runs: dict[int, _Run] = {}
+        self._awaited = 0  # runs that are neither closed nor cancelled
+        self._awaited_items = 0  # what is open in them
+        self._untold: set[int] = set()  # those of them that were not told that workers wait
+
+    def opened(self, run: int) -> None:
+        """A run began. Its number must be new."""
+        if run in self._runs:
+            raise ProtocolError(f"run {run} was opened twice")
+        self._runs[run] = _Run()
+        self._awaited += 1
+        self._untold.add(run)
+
+    def submitted(self, run: int, first: int, count: int) -> None:
+        """Items came."""
+        record = self._runs[run]
+        if record.closed:
+            raise ProtocolError(f"run {run} is closed, but items {first} to {first + count - 1} came")
+        record.open += count
+        self.open_items += count
+        if count and not record.cancelled:
+            self._awaited_items += count
+            self._untold.add(run)
+
+    def closed(self, run: int) -> bool:
+        """No more items will come for this run. Return whether it has ended."""
+        record = self._runs[run]
+        self._dry_up(run, record)
+        record.closed = True
+        return self._is_over(run, record)
+
+    def cancelled(self, run: int) -> bool:
+        """What comes for this run will not be run. Return False if it has ended."""
+        record = self._runs.get(run)
+        if record is None:
+            return False
+        self._dry_up(run, record)
+        record.cancelled = True
+        return True
+
+    def ended(self, run: int, count: int) -> bool:
+        """So many items of a run have ended. Return whether it has ended with them."""
+        record = self._runs[run]
+        record.open -= count
+        self.open_items -= count
+        if not (record.closed or record.cancelled):
+            self._awaited_items -= count
+            return False
+        return self._is_over(run, record)
+
+    def starve(self) -> list[int]:
+        """Workers wait. Return the runs that are to be told so, by number."""
+        if not self._untold:
+            return []
+        told = sorted(self._untold)
+        self._untold.clear()
+        return told
+
+    def is_cancelled(self, run: int) -> bool:
+        """Say whether what comes back to this run will not be run again."""
+        return self._runs[run].cancelled
+
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing more is to come; see rule 2."""
+        return not self._awaited or (self.open_items > 0 and not self._awaited_items)
+
+    @property
+    def open_by_run(self) -> dict[int, int]:
+        """How many items of each run have not ended, for the runs that have not ended."""
+        return {number: run.open for number, run in self._runs.items()}
+
+    def _is_over(self, run: int, record: _Run) -> bool:
+        """Say whether a run has ended, and forget it if so."""
+        if record.open or not record.closed:
+            return False
+        del self._runs[run]
+        return True
+
+    def _dry_up(self, run: int, record: _Run) -> None:
+        """Nothing that comes for a run will be run any more."""
+        if record.awaited:
+            self._awaited -= 1
+            self._awaited_items -= record.open
+            self._untold.discard(run)
+
+    def validate(self) -> None:
+        """Check the sums; for tests."""
+        awaited = {number for number, run in self._runs.items() if run.awaited}
+        assert self._awaited == len(awaited)
+        assert self._awaited_items == sum(self._runs[number].open for number in awaited)
+        assert self.open_items == sum(run.open for run in self._runs.values())
+        assert self._untold <= awaited
