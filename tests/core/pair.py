@@ -279,9 +279,9 @@ class QueueShell:
             case (m.BYE,):
                 self.gone.add(worker)
                 del self.mail[worker]
-                return ledger.said_goodbye(worker, now)
-            case (m.HUNGRY,):
-                return ledger.hungry(worker, now)
+                return ledger.said_goodbye(worker)
+            case (m.HUNGRY, asked):
+                return ledger.hungry(worker, asked, now)
             case (m.RECALLED, returned):
                 return ledger.recalled(worker, returned, now)
             case (m.STUCK, size, above):

@@ -42,12 +42,12 @@ class Asks:
         self._open = deque((None, credits) for _, credits in self._open)
 
     def taken_back(self, credits: int) -> None:
-        """So many of the newest will not be answered."""
+        """So many of the oldest will not be answered: those that had come to the queue."""
         self.total -= credits
         while credits:
-            asked, size = self._open.pop()
+            asked, size = self._open.popleft()
             if size > credits:
-                self._open.append((asked, size - credits))
+                self._open.appendleft((asked, size - credits))
             credits -= min(size, credits)
 
     def validate(self) -> None:

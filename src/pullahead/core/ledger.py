@@ -81,6 +81,7 @@ class Ledger:
         self._items = Items()
         self._runs = Runs()
         self._service = Service(unit, recall)
+        self._unit = unit
         self._cause = CAUSE_SOURCE  # what the queue would be waiting for if it were empty now
 
     # What the caller does
@@ -130,9 +131,9 @@ class Ledger:
         """A worker wants up to so many items more."""
         return self._serve(now) if self._service.asked(worker, credits, now) else []
 
-    def hungry(self, worker: int, now: float) -> list[Effect]:
-        """A worker has nothing to compute, and an ask of it is out."""
-        return self._serve(now) if self._service.hungry(worker) else []
+    def hungry(self, worker: int, asked: int, now: float) -> list[Effect]:
+        """A worker has nothing to compute, and has not heard of an answer to asks for so many items."""
+        return self._serve(now) if self._service.hungry(worker, asked) else []
 
     def recalled(self, worker: int, returned: int, now: float) -> list[Effect]:
         """A worker has answered a recall; what it returned, so many items, it gave back just before."""
@@ -140,16 +141,17 @@ class Ledger:
         return self._serve(now)
 
     def stuck(self, worker: int, size: int, above: int, now: float) -> list[Effect]:
-        """What a worker runs takes long: it takes back its asks, and just before it gave back what it held.
+        """What a worker runs takes long: it takes back its asks, and next it gives back what it holds.
 
         In exchange it gets up to so many of the youngest ready items, all beyond `above`, the last one that
-        it gave back: now or never, and at most half of what is left when all who ask are served.
+        it gives back: now or never, and at most half of what is ready, in whole batches.
         """
         credits = self._service.unasked(worker)
         effects: list[Effect] = [Unasked(worker, credits)] if credits else []
         effects += self._serve(now)
         record, ready = self._service.workers[worker], self._items.ready
         size = min(size, ready.count // 2)
+        size -= size % self._unit
         if size and not record.stopping:
             first, count, run = ready.take_youngest(size, above)
             if count:
@@ -175,7 +177,7 @@ class Ledger:
             return (), []
         self._service.reported(worker, len(items), now)
         run = self._take_out(worker, lease, accepted, Event.FINISHED)
-        return accepted, self._end(run, accepted, State.DONE)
+        return accepted, self._end(run, accepted, State.DONE) + self._taper(now)
 
     def failed(
         self, worker: int, lease: int, item: int, decision: Again | Bury, now: float
@@ -184,7 +186,7 @@ class Ledger:
         if not self._items.current(worker, lease, (item,)):
             return False, []
         run = self._take_out(worker, lease, (item,), _event_of(decision))
-        return True, self._retry_or_bury(run, item, decision, now)
+        return True, self._retry_or_bury(run, item, decision, now) + self._taper(now)
 
     def gave_back(self, worker: int, lease: int, items: tuple[int, ...], now: float) -> list[Effect]:
         """Unstarted items came back; they are ready at their old place and are charged nothing."""
@@ -199,10 +201,10 @@ class Ledger:
         self._service.stopping(worker)
         return []
 
-    def said_goodbye(self, worker: int, now: float) -> list[Effect]:
+    def said_goodbye(self, worker: int) -> list[Effect]:
         """A worker left in order: it must hold nothing."""
         self._items.left(worker)
-        self._service.left(worker, now)
+        self._service.left(worker)
         return []
 
     def lost(self, worker: int, decide: dict[int, Again | Bury], now: float) -> list[Effect]:
@@ -216,7 +218,7 @@ class Ledger:
         effects: list[Effect] = []
         if worker not in self._service.workers:
             return effects
-        self._service.left(worker, now)
+        self._service.left(worker)
         events = {item: _event_of(decision) for item, decision in decide.items()}
         for run, spared, charged in self._items.lost(worker, events):
             effects += self._return(run, spared)
@@ -240,7 +242,7 @@ class Ledger:
     @property
     def is_hungry(self) -> bool:
         """Whether a worker has nothing to compute, asked, and could not be served."""
-        return self._hungry > 0
+        return self._service.someone_is_hungry
 
     @property
     def open_items(self) -> int:
@@ -354,6 +356,10 @@ class Ledger:
 
     # Service
 
+    def _taper(self, now: float) -> list[Effect]:
+        """Items have ended. At the end of it all, that makes room for somebody's share, or was the last."""
+        return self._serve(now) if self._runs.at_end and self._service.someone_waits else []
+
     def _serve(self, now: float) -> list[Effect]:
         """Grant what is ready to those who asked; recall for those who stay hungry."""
         effects: list[Effect] = []
@@ -374,25 +380,20 @@ class Ledger:
         """Grant what is ready to those who asked, in their order, as far as their shares go."""
         ready, service = self._items.ready, self._service
         at_end = self._runs.at_end
-        shares: dict[int, int] = {}  # at the end: what each may still get at this event
         aside: list[Worker] = []  # those who had their share
         while ready.count:
             worker = service.first()
             if worker is None:
                 break
-            number, most = worker.number, worker.credits
-            if at_end:
-                most = min(most, shares.setdefault(number, service.share(ready.count)))
+            most = min(worker.credits, service.share(worker, ready.count)) if at_end else worker.credits
+            if not most:
+                aside.append(worker)
+                service.step_aside(worker)
+                continue
             first, count, run = ready.take_oldest(most)
-            lease = self._items.granted(number, first, count, run)
+            lease = self._items.granted(worker.number, first, count, run)
             waited = service.granted(worker, count, now)
-            effects.append(Grant(number, lease, run, first, count, waited, self._cause))
-            if at_end:
-                shares[number] -= count
-                if not shares[number] and ready.count:
-                    aside.append(worker)
-                    service.step_aside(worker)
-                    continue
+            effects.append(Grant(worker.number, lease, run, first, count, waited, self._cause))
             service.queue_up(worker)
         for worker in aside:
             service.queue_up(worker)

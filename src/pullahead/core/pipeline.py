@@ -170,6 +170,7 @@ class Pipeline:
                 effects += self._recalled(size, now)
             elif kind == m.UNASKED:
                 self._asks.taken_back(*rest)
+                self._said_hungry = False
             elif kind == m.WITHDRAW:
                 (lease,) = rest
                 effects += self._return([item for item in self._held() if self._lease[item] == lease], now)
@@ -421,15 +422,15 @@ class Pipeline:
         idle = self._idle_since is not None and not self._running and not self._is_full()
         if idle and not self._said_hungry and self._asks.total and not self.held:
             self._said_hungry = True
-            self._outbox.say((m.HUNGRY,), now, urgent=True)
+            self._outbox.say((m.HUNGRY, self._asks.total), now, urgent=True)
 
     def _give_all_back(self, now: float) -> list[Effect]:
         """What runs takes long: let nobody wait behind it."""
         items = self._held()
         self._stuck_at, self._stuck_above = None, max(items)
-        effects = self._return(items, now)
+        # Said first, so that what comes back is not granted to an ask of this very worker.
         self._outbox.say((m.STUCK, len(items), self._stuck_above), now, urgent=True)
-        return effects
+        return self._return(items, now)
 
     def _wanted(self) -> int:
         """How many items to ask for now: none, or at least a bundle."""
@@ -554,11 +555,11 @@ class Pipeline:
             self._note_lookahead(now)
 
     def _account_wait(self, waited: float, cause: str, now: float) -> bool:
-        """An ask waited at the queue because of `cause`. Return whether idleness was longer than that."""
+        """An ask waited at the queue because of `cause`. Return whether asking earlier would have helped."""
         if self._idle_since is None or self._obstacle() != trace.CAUSE_FETCH:
             return False
         self._stall(min(now, self._idle_since + waited), cause)
-        return now > self._idle_since
+        return waited <= 0.0 and now > self._idle_since
 
     def _account_load(self, item: int, now: float) -> None:
         stalled = self._idle_since is not None and self._obstacle() in {trace.CAUSE_LOAD, trace.CAUSE_BATCH}

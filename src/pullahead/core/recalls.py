@@ -1,20 +1,28 @@
 """Whom to ask to give something back, how much, and which of these recalls are out.
 
 Rules:
-1. Recalled is from the worker whose held items would wait longest: those that it holds × its seconds per
-   item, plus what has passed since it last reported. (The order by this does not change with time.)
-2. So much that it keeps its share of everything that is held: one recall then serves many hungry workers, and
-   none is needed again soon.
-3. What runs, or is about to, is nobody's to recall: the first item (or batch) of each worker, and with it
+1. A held item is worth moving if it would wait where it is for longer than the move takes: a recall there and
+   back and a grant, one and a half usual trips.
+2. How long it would wait: what runs there goes on for r, and what is before it takes the worker's usual
+   seconds per item each. Of what has run for a, with p usual, r = max(p - a, a): what is young ends on time,
+   and what is old lasts as long again as it has. (The truth depends on the distribution: with constant times
+   it is p - a, with many sizes even more than a.)
+3. Recalled is from the worker whose last item would wait longest, as soon as that is worth it.
+4. Taken is what is worth moving, beyond the worker's share of everything that is held, and no more than the
+   hungry asked for. So one recall serves many, and none is needed again soon.
+5. What runs, or is about to, is nobody's to recall: the first item (or batch) of each worker, and with it
    what was just granted to a hungry one.
-4. A worker has one recall at a time. One that does not answer (its interpreter is held by C code) is not
-   waited for: after four usual trips others are asked, and it is asked again once it has answered.
-5. A worker that had nothing to give is asked again when it has been granted something.
+6. A worker has one recall at a time. One that does not answer (its interpreter is held by C code) is not
+   waited for: after four usual trips others are asked, and it is asked again once it has answered. Such a
+   late answer says nothing about the usual trip.
+7. A worker that had nothing to give is asked again when it has been granted something.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
+from math import floor
 from typing import Final, final
 
 from pullahead.core.ranking import Ranking
@@ -24,8 +32,32 @@ _FIRST_TRIP: Final = 0.01
 #: Seconds. No patience is shorter: the answer of a busy worker waits for its interpreter.
 _LEAST_PATIENCE: Final = 0.002
 _TRIPS: Final = 4
+#: Trips that a move takes: the recall, its answer, the grant.
+_MOVE: Final = 1.5
+#: Seconds by which a moment that was computed in two ways may differ.
+_ROUNDING: Final = 1e-9
 #: The weight of the latest trip in the usual one.
 _WEIGHT: Final = 0.2
+
+
+@final
+@dataclass(slots=True)
+class _Holder:
+    """What is known of a worker that could give something back."""
+
+    spare: int = 0
+    pace: float = 0.0
+    reported: float = 0.0
+
+
+@final
+@dataclass(slots=True)
+class _Out:
+    """A recall that was not answered."""
+
+    since: float
+    size: int
+    granted: bool = False  # something was granted meanwhile, which the answer may not know of
 
 
 @final
@@ -36,14 +68,28 @@ class Recalls:
         unit: how many items one call of `process` takes.
     """
 
-    __slots__ = ("_awaited", "_barren", "_expected", "_out", "_ranking", "_spare", "_trip", "_unit", "total")
+    __slots__ = (
+        "_awaited",
+        "_barren",
+        "_expected",
+        "_holders",
+        "_old",
+        "_out",
+        "_trip",
+        "_unit",
+        "_young",
+        "total",
+    )
 
     def __init__(self, unit: int = 1) -> None:
         self.total = 0  # items that could be recalled, everywhere
         self._unit = unit
-        self._spare: dict[int, int] = {}
-        self._ranking = Ranking()  # of those that may be asked
-        self._out: dict[int, tuple[float, int]] = {}  # since when, for how many
+        self._holders: dict[int, _Holder] = {}  # those that have something to spare
+        # Those of them that may be asked, by how long their last item waits, for each of the two terms of r.
+        # Neither order changes with time.
+        self._young = Ranking()
+        self._old = Ranking()
+        self._out: dict[int, _Out] = {}
         self._awaited: OrderedDict[int, float] = OrderedDict()  # since when those that are not overdue
         self._expected = 0  # items that are on their way back, as far as nobody is overdue
         self._barren: set[int] = set()
@@ -59,38 +105,68 @@ class Recalls:
             pace: its seconds per item.
             reported: when it last reported.
         """
-        spare = max(0, held - max(running, self._unit))
-        self.total += spare - self._spare.get(worker, 0)
-        if spare:
-            self._spare[worker] = spare
+        spare = max(0, held - (running or self._unit))
+        holder = self._holders.get(worker)
+        if holder is not None:
+            self.total -= holder.spare
+        if not spare:
+            if holder is not None:
+                del self._holders[worker]
+                self._young.drop(worker)
+                self._old.drop(worker)
+            return
+        self.total += spare
+        self._holders[worker] = _Holder(spare, pace, reported)
+        if worker in self._out or worker in self._barren:
+            self._young.drop(worker)
+            self._old.drop(worker)
         else:
-            self._spare.pop(worker, None)
-        if spare and worker not in self._out and worker not in self._barren:
-            self._ranking.put(worker, reported - spare * pace)
-        else:
-            self._ranking.drop(worker)
+            self._young.put(worker, -(reported + spare * pace))
+            self._old.put(worker, reported - (spare - 1) * pace)
 
     def granted(self, worker: int) -> None:
         """A worker got something: it is worth asking again."""
         self._barren.discard(worker)
+        if worker in self._out:
+            self._out[worker].granted = True
 
     def spare_of(self, worker: int) -> int:
         """Return how much could be recalled from a worker."""
-        return self._spare.get(worker, 0)
+        holder = self._holders.get(worker)
+        return 0 if holder is None else holder.spare
 
-    def choose(self, hungry: int, workers: int, now: float) -> list[tuple[int, int]]:
-        """Recall for so many hungry workers, out of so many. Returns whom to ask, for how many items."""
+    @property
+    def are_awaited(self) -> bool:
+        """Whether something may be on its way back."""
+        return self._expected > 0
+
+    def choose(self, hungry: int, credits: int, workers: int, now: float) -> list[tuple[int, int]]:
+        """Recall for hungry workers.
+
+        Args:
+            hungry: how many there are.
+            credits: how many items they asked for.
+            workers: how many workers there are in all.
+            now: the moment.
+
+        Returns:
+            Whom to ask, and for how many items.
+        """
         self._give_up(now)
         chosen: list[tuple[int, int]] = []
         while self._expected < hungry * self._unit:
-            worker = self._ranking.first()
+            worker = self._longest(now)
             if worker is None:
                 break
-            spare = self._spare[worker]
-            size = max(self._unit, spare - self.total // workers)
-            size = min(spare, size - size % self._unit)
-            self._ranking.drop(worker)
-            self._out[worker] = now, size
+            size = self._worth(self._holders[worker], now)
+            if not size:
+                break
+            spare = self._holders[worker].spare
+            size = min(size, max(self._unit, spare - self.total // workers), credits - self._expected)
+            size = min(spare, size + -size % self._unit)
+            self._young.drop(worker)
+            self._old.drop(worker)
+            self._out[worker] = _Out(now, size)
             self._awaited[worker] = now
             self._expected += size
             chosen.append((worker, size))
@@ -98,29 +174,59 @@ class Recalls:
 
     def answered(self, worker: int, returned: int, now: float) -> None:
         """A worker has answered a recall and has returned so many items. The caller weighs it again."""
-        since, size = self._out.pop(worker, (now, 0))
+        out = self._out.pop(worker, None)
+        if out is None:
+            return
         if self._awaited.pop(worker, None) is not None:
-            self._expected -= size
-        self._trip += _WEIGHT * (now - since - self._trip)
-        if not returned:
+            self._expected -= out.size
+            self._trip += _WEIGHT * (now - out.since - self._trip)
+        if not (returned or out.granted):
             self._barren.add(worker)
 
-    def lost(self, worker: int, now: float) -> None:
+    def lost(self, worker: int) -> None:
         """A worker has left."""
-        if worker in self._out:
-            self.answered(worker, 0, now)
+        out = self._out.pop(worker, None)
+        if out is not None and self._awaited.pop(worker, None) is not None:
+            self._expected -= out.size
         self._barren.discard(worker)
-        self.total -= self._spare.pop(worker, 0)
-        self._ranking.drop(worker)
+        self.weigh(worker, 0, 0, 0.0, 0.0)
 
-    @property
-    def deadline(self) -> float | None:
-        """When the oldest recall that is out is overdue."""
-        return next(iter(self._awaited.values())) + self._patience if self._awaited else None
+    def deadline(self, hungry: int) -> float | None:
+        """Return when, for so many hungry workers, a recall is overdue, or becomes worth it."""
+        if not hungry:
+            return None
+        overdue = next(iter(self._awaited.values())) + self._patience if self._awaited else None
+        oldest = self._old.first()
+        if oldest is None or self._expected >= hungry * self._unit:
+            return overdue
+        holder = self._holders[oldest]
+        worth = holder.reported - (holder.spare - 1) * holder.pace + _MOVE * self._trip
+        return worth if overdue is None else min(overdue, worth)
 
     @property
     def _patience(self) -> float:
         return max(_LEAST_PATIENCE, _TRIPS * self._trip)
+
+    def _longest(self, now: float) -> int | None:
+        """Return the worker whose last item waits longest."""
+        young, old = self._young.first(), self._old.first()
+        if young is None or old is None or young == old:
+            return young
+        return max(young, old, key=lambda worker: self._wait(self._holders[worker], now))
+
+    def _wait(self, holder: _Holder, now: float) -> float:
+        """Return how long the last item of a worker waits; see the module."""
+        age = now - holder.reported
+        return (holder.spare - 1) * holder.pace + max(holder.pace - age, age)
+
+    def _worth(self, holder: _Holder, now: float) -> int:
+        """Return how many items of a worker are worth moving."""
+        excess = self._wait(holder, now) - _MOVE * self._trip
+        if excess < -_ROUNDING:
+            return 0
+        if holder.pace <= 0.0:
+            return holder.spare
+        return min(holder.spare, 1 + floor(max(0.0, excess) / holder.pace))
 
     def _give_up(self, now: float) -> None:
         while self._awaited:
@@ -128,10 +234,13 @@ class Recalls:
             if since + self._patience > now:
                 break
             del self._awaited[worker]
-            self._expected -= self._out[worker][1]
+            self._expected -= self._out[worker].size
 
     def validate(self) -> None:
         """Check the sums; for tests."""
-        assert self.total == sum(self._spare.values())
-        assert self._expected == sum(self._out[worker][1] for worker in self._awaited)
-        assert self._awaited.items() <= {worker: since for worker, (since, _) in self._out.items()}.items()
+        assert self.total == sum(holder.spare for holder in self._holders.values())
+        assert self._expected == sum(self._out[worker].size for worker in self._awaited)
+        assert self._awaited.items() <= {worker: out.since for worker, out in self._out.items()}.items()
+        may_be_asked = self._holders.keys() - self._out.keys() - self._barren
+        assert all((name in self._young) == (name in may_be_asked) for name in self._holders)
+        assert all((name in self._old) == (name in may_be_asked) for name in self._holders)

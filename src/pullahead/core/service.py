@@ -3,13 +3,14 @@
 Rules:
 1. Workers that are hungry (they have nothing to compute) are served first; then those that hold the fewest;
    then those that wait the longest.
-2. Once nothing more is to come, no grant is more than a worker's share of what is ready, which leaves
-   something for everybody (the taper of guided self-scheduling). What is left over is granted at the next
-   event.
+2. Once nothing more is to come, nobody is granted more than its share of all that is unstarted, less what it
+   holds of it. That leaves something for everybody (the taper of guided self-scheduling); what is left over
+   is granted at the next event.
 3. A hungry worker with nothing ready gets what another one holds and has not begun; see `recalls`.
 4. A worker that is stuck in a long item gives its held items back and gets the youngest ready ones instead:
    age is served elsewhere, and when the long item ends, there is something to compute.
-5. Who waits while nothing unstarted is left anywhere is told so, once until its next grant.
+5. Who waits while nothing more is to come, and nothing is on its way back, is told so, once until its next
+   grant.
 6. A worker that was told to stop gets nothing more.
 
 It knows how many items a worker holds, not which; see `items`. No event looks at every worker.
@@ -17,7 +18,8 @@ It knows how many items a worker holds, not which; see `items`. No event looks a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Final, final
 
 from pullahead.core.ranking import Ranking
@@ -35,7 +37,7 @@ class Worker:
 
     number: int
     credits: int = 0  # items that it asked for and did not get
-    asked: float = 0.0  # when the oldest unanswered ask came
+    asks: deque[tuple[float, int]] = field(default_factory=deque)  # when, and for how many: their sum
     held: int = 0  # items of its leases, held or running
     running: int = 0  # those that are known to run
     hungry: bool = False  # it has nothing to compute
@@ -43,6 +45,11 @@ class Worker:
     pace: float = 0.0  # seconds per item, lately
     told: bool = False  # that nothing is left
     stopping: bool = False  # it was told to
+
+    @property
+    def asked(self) -> float:
+        """When the oldest unanswered ask came."""
+        return self.asks[0][0] if self.asks else 0.0
 
 
 @final
@@ -54,7 +61,17 @@ class Service:
         recall: whether items that a worker holds may go to another one before it is lost.
     """
 
-    __slots__ = ("_askers", "_hungry", "_recall", "_recalls", "_unit", "_untold", "recalled", "workers")
+    __slots__ = (
+        "_askers",
+        "_hungry",
+        "_hungry_credits",
+        "_recall",
+        "_recalls",
+        "_unit",
+        "_untold",
+        "recalled",
+        "workers",
+    )
 
     def __init__(self, unit: int, recall: bool) -> None:
         self.workers: dict[int, Worker] = {}
@@ -63,6 +80,7 @@ class Service:
         self._recall = recall
         self._askers = Ranking()  # workers with credits
         self._hungry = 0  # how many of them are hungry
+        self._hungry_credits = 0  # what those asked for
         self._untold: dict[int, None] = {}  # those of them that were not told that nothing is left
         self._recalls = Recalls(unit)
 
@@ -80,10 +98,10 @@ class Service:
         worker.stopping = True
         self._settle(worker)
 
-    def left(self, number: int, now: float) -> None:
+    def left(self, number: int) -> None:
         """A worker is no longer there."""
         self._settle(self.workers.pop(number))
-        self._recalls.lost(number, now)
+        self._recalls.lost(number)
 
     # Who waits
 
@@ -92,19 +110,22 @@ class Service:
         worker = self.workers[number]
         if worker.stopping:
             return False
-        if worker.credits == 0:
-            worker.asked = now
+        worker.asks.append((now, credits))
         worker.credits += credits
+        if worker.hungry:
+            self._hungry_credits += credits
         self.queue_up(worker)
         return True
 
-    def hungry(self, number: int) -> bool:
-        """A worker has nothing to compute, and an ask of it is out. Return whether this is news."""
+    def hungry(self, number: int, asked: int) -> bool:
+        """A worker has nothing to compute, and has not heard of an answer to asks for so many items. Return
+        whether this is news."""
         worker = self.workers[number]
-        if worker.hungry or not worker.credits:
-            return False  # what it asked for is on its way to it
+        if worker.hungry or worker.credits < asked or not asked:
+            return False  # something is on its way to it, or it has taken its asks back
         worker.hungry = True
         self._hungry += 1
+        self._hungry_credits += worker.credits
         self.queue_up(worker)
         return True
 
@@ -127,6 +148,11 @@ class Service:
         self._askers.drop(worker.number)
 
     @property
+    def someone_is_hungry(self) -> bool:
+        """Whether any worker has nothing to compute, asked, and could not be served."""
+        return self._hungry > 0
+
+    @property
     def someone_waits(self) -> bool:
         """Whether any worker has credits."""
         return bool(self._askers)
@@ -138,20 +164,31 @@ class Service:
         number = self._askers.first()
         return None if number is None else self.workers[number]
 
-    def share(self, ready: int) -> int:
-        """Return how many of so many ready items one worker may get, once nothing more is to come."""
-        share = -(-ready // len(self.workers))
-        return share + -share % self._unit
+    def share(self, worker: Worker, ready: int) -> int:
+        """Return how many of so many ready items a worker may get, once nothing more is to come."""
+        share = -(-(ready + self._recalls.total) // len(self.workers))
+        share += -share % self._unit
+        if worker.hungry:
+            return share  # whatever it held is over, even if it has not said so yet
+        return max(0, share - self._recalls.spare_of(worker.number))
 
     def granted(self, worker: Worker, count: int, now: float) -> float:
         """A worker gets so many of the items that it asked for. Return how long its ask has waited.
 
         It has to queue up for the others.
         """
-        since, worker.asked = worker.asked, now
+        since = worker.asked
         worker.credits -= count
-        self._hungry -= worker.hungry
-        worker.hungry = False
+        if worker.hungry:
+            self._hungry -= 1
+            self._hungry_credits -= worker.credits + count
+            worker.hungry = False
+        rest = count
+        while rest:
+            at, size = worker.asks.popleft()
+            if size > rest:
+                worker.asks.appendleft((at, size - rest))
+            rest -= min(size, rest)
         if not worker.credits:
             self._settle(worker)
         self.given(worker, count, now)
@@ -192,7 +229,7 @@ class Service:
         """Nothing is ready. Return who is to give back how much for those who are hungry."""
         if not self._hungry or not self._recall:
             return []
-        chosen = self._recalls.choose(self._hungry, len(self.workers), now)
+        chosen = self._recalls.choose(self._hungry, self._hungry_credits, len(self.workers), now)
         self.recalled += len(chosen)
         return chosen
 
@@ -203,19 +240,21 @@ class Service:
 
     @property
     def deadline(self) -> float | None:
-        """When somebody else is to be asked, because a recall was waited for long enough."""
-        return self._recalls.deadline if self._hungry else None
+        """When one more is to be asked to give back: see `recalls`."""
+        return self._recalls.deadline(self._hungry) if self._recall else None
 
     # Who waits in vain
 
     def dismiss(self, now: float) -> list[tuple[int, float]]:
-        """Nothing unstarted is left. Return the workers that are to be told so, and how long each waited."""
+        """Nothing more is to come. Return the workers that are to be told so, and how long each waited."""
         dismissed: list[tuple[int, float]] = []
+        if self._recalls.are_awaited:
+            return dismissed
         for number in self._untold:
             worker = self.workers[number]
             worker.told = True
             dismissed.append((number, now - worker.asked))
-            worker.asked = now
+            worker.asks = deque([(now, worker.credits)])
         self._untold.clear()
         return dismissed
 
@@ -223,9 +262,12 @@ class Service:
 
     def _settle(self, worker: Worker) -> None:
         """A worker waits for nothing any more."""
+        if worker.hungry:
+            self._hungry -= 1
+            self._hungry_credits -= worker.credits
+            worker.hungry = False
         worker.credits = 0
-        self._hungry -= worker.hungry
-        worker.hungry = False
+        worker.asks.clear()
         self._askers.drop(worker.number)
         self._untold.pop(worker.number, None)
 
@@ -243,9 +285,12 @@ class Service:
             assert (number in self._askers) == bool(worker.credits)
             assert worker.credits or not worker.hungry
             assert (number in self._untold) == (bool(worker.credits) and not worker.told)
-            assert self._recalls.spare_of(number) == max(0, worker.held - max(worker.running, self._unit))
+            assert worker.credits == sum(credits for _, credits in worker.asks)
+            assert self._recalls.spare_of(number) == max(0, worker.held - (worker.running or self._unit))
         waiting = sum(bool(worker.credits) for worker in self.workers.values())
         assert len(self._askers) == waiting, "somebody waits who is not there"
         assert self._untold.keys() <= self.workers.keys()
-        assert self._hungry == sum(worker.hungry for worker in self.workers.values())
+        hungry = [worker for worker in self.workers.values() if worker.hungry]
+        assert self._hungry == len(hungry)
+        assert self._hungry_credits == sum(worker.credits for worker in hungry)
         self._recalls.validate()

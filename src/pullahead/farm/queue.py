@@ -166,8 +166,8 @@ class Queue:
     def _asked(self, worker: int, credits: int) -> list[led.Effect]:
         return self._ledger.asked(worker, credits, monotonic())
 
-    def _is_hungry(self, worker: int) -> list[led.Effect]:
-        return self._ledger.hungry(worker, monotonic())
+    def _is_hungry(self, worker: int, asked: int) -> list[led.Effect]:
+        return self._ledger.hungry(worker, asked, monotonic())
 
     def _recalled(self, worker: int, returned: int) -> list[led.Effect]:
         return self._ledger.recalled(worker, returned, monotonic())
@@ -208,7 +208,7 @@ class Queue:
         self._tell((m.BYE, worker))
         del self._mail[worker]
         self._gone.add(worker)
-        return self._ledger.said_goodbye(worker, monotonic())
+        return self._ledger.said_goodbye(worker)
 
     # Effects out
 

@@ -131,8 +131,8 @@ class Queue:
                 return ledger.asked(worker, credits, now)
             case (m.STARTED, lease, items):
                 return ledger.started(worker, lease, items)
-            case (m.HUNGRY,):
-                return ledger.hungry(worker, now)
+            case (m.HUNGRY, asked):
+                return ledger.hungry(worker, asked, now)
             case (m.RECALLED, returned):
                 return ledger.recalled(worker, returned, now)
             case (m.GAVE_BACK, lease, items):
@@ -145,6 +145,6 @@ class Queue:
             case (m.BYE,):
                 self.gone.add(worker)
                 del self.mail[worker]
-                return ledger.said_goodbye(worker, now)
+                return ledger.said_goodbye(worker)
         self._world.heard(worker, message)
         return []
