@@ -25,7 +25,37 @@ def test_nobody_waits_behind_a_long_item(tmp_path: Path, lookahead: Any, spin: b
     assert sorted(done) == list(range(200))
 
 
-@pytest.mark.parametrize("options", [{"batch_size": 4}, {"store": works.keep}])
+@pytest.mark.parametrize(
+    "options", [{}, {"store": works.keep}, {"load": works.echo}], ids=["plain", "store", "load"]
+)
+@pytest.mark.parametrize("spin", [False, True], ids=["sleeping", "computing"])
+def test_nobody_waits_behind_a_long_item_among_small_ones(
+    tmp_path: Path, spin: bool, options: dict[str, Any]
+) -> None:
+    """What was taken together with it is done by the other worker, and what came before it is reported."""
+    work = functools.partial(works.small_until, str(tmp_path), spin, False, 1000)
+    with pa.map(work, range(1500), workers=2, ordered=False, **options) as results:
+        done = [next(results) for _ in range(1499)]
+        (tmp_path / "release").touch()
+        done += list(results)
+    assert done[-1] == 1000
+    assert sorted(done) == list(range(1500))
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_long_item_that_kills_its_worker_is_charged_alone(tmp_path: Path, retries: int) -> None:
+    """Whatever was taken together with it has gone elsewhere, or was reported."""
+    work = functools.partial(works.small_until, str(tmp_path), False, True, 1000)
+    with pa.map(work, range(1500), workers=2, ordered=False, retries=retries, on_error="collect") as results:
+        done = [next(results) for _ in range(1499)]
+        (tmp_path / "release").touch()
+        (failure,) = results
+    assert isinstance(failure, pa.Failure)
+    assert (failure.item, failure.attempts) == (1000, 1 + retries)
+    assert sorted(done) == [x for x in range(1500) if x != 1000]
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 4}, {"store": works.keep}, {"load": works.echo}])
 def test_nor_with_store_and_batches(tmp_path: Path, options: dict[str, Any]) -> None:
     work: Any = functools.partial(works.wait_on_zero, str(tmp_path), False)
     if "batch_size" in options:

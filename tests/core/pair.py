@@ -26,6 +26,7 @@ from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Phase, Pipeline
 from pullahead.core.retry import ERROR, RetryPolicy
+from pullahead.core.slices import Slice
 from pullahead.core.trace import CAUSE_SOURCE, Recorder
 
 #: Timer calls at one moment without any other event: a machine that asks for more is spinning.
@@ -299,6 +300,7 @@ class WorkerShell:
         self.alive = True
         self.computing: tuple[int, ...] = ()
         self.most_ahead = 0  # held and asked for beyond what is computed, at any moment
+        self.most_cut = 0  # items of one slice that were taken back from the main thread
         self.most_unasked_for = 0  # granted at once because it was stuck
         self.up = Wire(world, lambda messages: world.queue.exchange(number, messages))
         self.down = Wire(world, self._answered)
@@ -359,25 +361,36 @@ class WorkerShell:
             self.timer.set(self.pipeline.deadline)
             return
         self.world.note(self, "takes %s", items)
-        self.computing = items
-        self.world.began(self, items)
-        seconds = sum(self.world.costs.compute(item) for item in items)
-        self.world.clock.after(seconds, lambda: self._computed(now))
+        ran = self.pipeline.running
+        assert ran is not None
+        self._begin(ran, items if self.shape.batch_size else items[:1], now)
         if self.shape.tick_after_take:
             self._perform(self.pipeline.tick(now))
 
-    def _computed(self, start: float) -> None:
+    def _begin(self, ran: Slice, items: tuple[int, ...], start: float) -> None:
+        """Call `process`: for a batch, or for the next item of a slice whose first one began at `start`."""
+        ran.since = self.world.clock.now
+        self.computing = items
+        self.world.began(self, items)
+        seconds = sum(self.world.costs.compute(item) for item in items)
+        self.world.clock.after(seconds, lambda: self._computed(ran, items, start))
+
+    def _computed(self, ran: Slice, items: tuple[int, ...], start: float) -> None:
         if not self.alive:
             return
-        items, self.computing = self.computing, ()
-        failures = {}
+        self.computing = ()
         for item in items:
             fault = self.world.faults.at("process", item)
             if fault is not None:
-                failures[item] = fault
+                ran.failures[item] = fault
             if fault is not None or not self.shape.stores:
                 self.world.stopped_running(self, item)
-        self._feed(lambda now: self.pipeline.processed(start, now, now - start, failures, now))
+        if ran.waiting:
+            self._begin(ran, (ran.waiting.popleft(),), start)
+            return
+        if len(ran.items) > ran.size:
+            self.world.note(self, "was cut to %s", ran.items[: ran.size])
+        self._feed(lambda now: self.pipeline.processed(start, now, now - start, now))
         self._take()
 
     def _load_ended(self, item: int) -> None:
@@ -532,17 +545,20 @@ class World:
         pipeline.validate()
         unit = shape.batch_size or 1
         policy = pipeline.lookahead
+        if pipeline.running is not None:
+            # What was cut from it is held again, and what took its place was asked for before.
+            worker.most_cut = max(worker.most_cut, len(pipeline.running.items) - pipeline.running.size)
         ahead = pipeline.held + pipeline.asked
         if shape.lookahead is not None and not shape.batch_size:
-            next_up = 0 if worker.computing else pipeline._slice()
-            assert ahead <= shape.lookahead + next_up + worker.most_unasked_for, (
+            next_up = 0 if worker.computing else pipeline._next_slice()
+            assert ahead <= shape.lookahead + next_up + worker.most_cut + worker.most_unasked_for, (
                 "more is held than the rule allows"
             )
         # A lookahead that shrinks does not take its asks back: compare with the most that it ever allowed.
-        next_up = unit if shape.batch_size else pipeline._slice()
+        next_up = unit if shape.batch_size else pipeline._next_slice()
         worker.most_ahead = max(worker.most_ahead, policy.depth + policy.bundle - 1 + next_up)
         # What it got for being stuck may cross with an ask that was made when it no longer was.
-        assert ahead <= worker.most_ahead + worker.most_unasked_for
+        assert ahead <= worker.most_ahead + worker.most_cut + worker.most_unasked_for
         if worker.number not in self.queue.gone and not self.queue.stopping:
             assert pipeline.asked == self._credits_of(worker), "what was asked for is not what will come"
 

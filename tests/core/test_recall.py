@@ -72,7 +72,7 @@ def test_a_worker_with_nothing_to_compute_says_once_that_it_is_hungry(make: Call
     granted(pipeline, 1.0, 0, 1)
     said(pipeline, 1.0)
     assert pipeline.take(1.0) == (0,)
-    assert pipeline.turn(1.0, 2.0, 1.0, {}, 2.0)[0] == ()
+    assert pipeline.turn(1.0, 2.0, 1.0, 2.0)[0] == ()
     assert said(pipeline, 2.0) == [(m.STARTED, 1, (0,)), (m.ASK, 1), (m.DONE, 1, (0,)), (m.HUNGRY,)]
 
 
@@ -147,7 +147,7 @@ def test_nobody_waits_behind_an_item_that_lasts_much_longer_than_usual(make: Cal
     assert (m.GAVE_BACK, 2, (2,)) in said(pipeline, 52 * MS)
     pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR)], 53 * MS)
     assert pipeline.held == 2
-    effects = pipeline.processed(0.0, 1.0, 1.0, {}, 1.0)
+    effects = pipeline.processed(0.0, 1.0, 1.0, 1.0)
     assert effects[-1] == W
     assert pipeline.take(1.0) == (90,)
     assert (m.ASK, 3) in said(pipeline, 1.0), "and now it asks again"

@@ -66,7 +66,7 @@ TABLE: Final[dict[tuple[State, Event], State]] = {
     (State.HELD, Event.RETRIED): State.DELAYED,
     (State.HELD, Event.BURIED): State.DEAD,
     (State.RUNNING, Event.FINISHED): State.DONE,
-    # It was said to run, as one of a slice, and the note of its lost worker says that it did not.
+    # It was said to run, one of a slice, and the note of its lost worker says that by then another one did.
     (State.RUNNING, Event.SPARED): State.READY,
     (State.RUNNING, Event.RETRIED): State.DELAYED,
     (State.RUNNING, Event.BURIED): State.DEAD,

@@ -5,10 +5,12 @@ Rules:
    whole bundle is wanted. When nothing is computed, what comes next (an item, a slice, a batch) is wanted
    too: with a lookahead of 0 that is all, so asking on demand needs no rule of its own.
 2. First loaded, first processed.
-3. Whether an item has *started* is decided here alone, by `take`, at the moment when it leaves the buffer.
-   A recall takes from what is still there. Whichever comes first wins, without a round trip.
-4. When what runs lasts much longer than usual, nobody waits behind it: give all back, ask for nothing, and
-   take the youngest items there are instead, if there are enough.
+3. Whether an item has *started* is decided here alone: when it leaves the buffer, and within a slice when the
+   main thread comes to it. A recall takes from what is still in the buffer, and then from the slice.
+   Whichever comes first wins, without a round trip.
+4. When an item lasts much longer than usual, nobody waits behind it: give all back, ask for nothing, and take
+   the youngest items there are instead, if there are enough. A slice that lasts much longer than usual is
+   cut: what it has finished is reported, and what has not begun is in the buffer again.
 5. What has started is said with the first message that goes anyway, and at once after idling.
 6. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
    shorter than that.
@@ -17,11 +19,12 @@ Rules:
 One item's way: granted → (loading →) buffered → running → (storing →) reported. With `load`, an item is
 loaded as soon as there is a free place; without it, it is ready as it comes. `take` hands out the next items
 for one call of `process`: a batch, or a *slice* of consecutive items that together take about two
-milliseconds, so that small items do not pay for a lock and a look at the clock each.
+milliseconds, so that small items do not pay for a lock each. The main thread begins the items of a slice one
+after another, and says so in `running` (see `slices`).
 
 The shell calls one method per event and performs the effects that it returns. `Send` takes the messages that
-are collected in `take_messages`. There is one deadline, for
-collected results and for a batch that waits to become full.
+are collected in `take_messages`. There is one deadline, for collected results, for a batch that waits to
+become full, and for what lasts long.
 """
 
 from __future__ import annotations
@@ -36,11 +39,9 @@ from pullahead.core.asks import Asks
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.outbox import AT_ONCE, Outbox
+from pullahead.core.slices import MAX_SLICE, Slice, slice_size
 from pullahead.errors import ProtocolError
 
-#: Seconds of work that `take` hands out at once. A slice has started: it can no longer be recalled.
-SLICE: Final = 0.002
-_MAX_SLICE: Final = 512
 #: Stores that may be under way before `take` waits for them: results must not pile up without bound.
 MAX_STORING: Final = 64
 #: Seconds between two reports of the running sums, so that a live report is never older than this.
@@ -120,6 +121,7 @@ class Pipeline:
         self.lookahead = lookahead
         self.meter = meter
         self.recorder = recorder
+        self.running: Slice | None = None  # what `take` handed out, until it was processed
         self.phase = Phase.WORKING
         self._batch_size = batch_size
         self._batch_wait = batch_wait
@@ -133,14 +135,13 @@ class Pipeline:
         self._loading: dict[int, float] = {}  # since when
         self._withdrawn: set[int] = set()  # given back while loading: discard when the load is over
         self._buffer: deque[int] = deque()
-        self._running: tuple[int, ...] = ()
-        self._announced = True  # whether the queue was told that they run
+        self._announced = True  # whether the queue was told what runs
         self._storing: dict[int, float] = {}
         self._asks = Asks()
         self._idle_since: float | None = None
         self._nothing_left = False
         self._said_hungry = False  # since the last grant
-        self._stuck_at: float | None = None  # when what runs has lasted much longer than usual
+        self._stuck_at: float | None = None  # when what runs will have lasted much longer than usual
         self._stuck_above = -1  # what was given back then, up to this item; -1: nothing
         self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
         self._batch_due: float | None = None  # when it has waited for long enough
@@ -173,10 +174,12 @@ class Pipeline:
                 self._said_hungry = False
             elif kind == m.WITHDRAW:
                 (lease,) = rest
+                if self.running and any(self._lease[item] == lease for item in self.running.open):
+                    effects += self._cut(now)
                 effects += self._return([item for item in self._held() if self._lease[item] == lease], now)
             elif kind == m.STOP:
                 self.phase = Phase.STOPPING
-                effects += self._return(self._held(), now)
+                effects += self._cut(now) + self._return(self._held(), now)
             else:
                 raise ProtocolError(f"a worker got a message of kind {kind!r}")
         return effects + self._after(now)
@@ -202,10 +205,11 @@ class Pipeline:
 
     def _recalled(self, size: int, now: float) -> list[Effect]:
         """Give back up to so many items, the youngest first; what is next to be computed stays."""
-        keep = 0 if self._running else self._batch_size or 1
+        keep = 0 if self.running else self._batch_size or 1
+        effects = self._cut(now, size - self.held)
         held = self._held()
         items = held[max(keep, len(held) - size) :]
-        effects = self._return(items, now)
+        effects += self._return(items, now)
         self._outbox.say((m.RECALLED, len(items)), now, urgent=True)
         return effects
 
@@ -238,15 +242,16 @@ class Pipeline:
         return self._after(now)
 
     def take(self, now: float) -> tuple[int, ...]:
-        """Hand out the items for the next call of `process`; () when there are none yet.
+        """Hand out a batch, or a slice of items for one call of `process` each; () when there is none yet.
 
-        From here on they run: they can no longer be recalled. The caller waits for `Wake` after (). After
-        items, `deadline` has often come already (there is room for the next ask): call `tick` at once, so
-        that the answer travels while these items are computed.
+        From here on the batch runs, or the first item of the slice, and `running` is where the main thread
+        finds the next one. The caller waits for `Wake` after (). After items, `deadline` has often come
+        already (there is room for the next ask): call `tick` at once, so that the answer travels while these
+        items are computed.
         """
-        count = 0 if self._running or self._is_full() else self._takeable(now)
+        count = 0 if self.running or self._is_full() else self._takeable(now)
         if not count:
-            if self._idle_since is None and not self._running:
+            if self._idle_since is None and not self.running:
                 self._idle_since = now
             return ()
         if self._idle_since is not None:
@@ -254,7 +259,7 @@ class Pipeline:
         buffer = self._buffer
         items = (buffer.popleft(),) if count == 1 else tuple([buffer.popleft() for _ in range(count)])
         self._batch_since = now  # what a full batch leaves behind begins to wait here
-        self._running = items
+        self.running = Slice(items, now, whole=bool(self._batch_size))
         patience = self.lookahead.patience(len(items)) if self._gives_back else None
         self._stuck_at = None if patience is None else now + patience
         self._batch_due = None
@@ -265,46 +270,32 @@ class Pipeline:
             self._announce(now)
         return items
 
-    def turn(
-        self, start: float, end: float, cpu: float, failures: dict[int, tuple[str, float]], now: float
-    ) -> tuple[tuple[int, ...], list[Effect]]:
+    def turn(self, start: float, end: float, cpu: float, now: float) -> tuple[tuple[int, ...], list[Effect]]:
         """`processed` and `take` in one step, so that one message says what has ended and what has begun."""
-        effects = self._ended(start, end, cpu, failures, now)
+        effects = self._ended(start, end, cpu, now)
         items = self.take(now)
         return items, effects + self._after(now)
 
-    def processed(
-        self, start: float, end: float, cpu: float, failures: dict[int, tuple[str, float]], now: float
-    ) -> list[Effect]:
-        """`process` has ended for the items that were taken.
+    def processed(self, start: float, end: float, cpu: float, now: float) -> list[Effect]:
+        """`process` has ended for what was taken, less what was cut from it.
 
         Args:
             start, end: when, on the clock of `now`.
             cpu: seconds of CPU time of the thread that ran it.
-            failures: of those items that failed, the kind and the delay (see `retry`).
             now: the moment.
         """
-        return self._ended(start, end, cpu, failures, now) + self._after(now)
+        return self._ended(start, end, cpu, now) + self._after(now)
 
-    def _ended(
-        self, start: float, end: float, cpu: float, failures: dict[int, tuple[str, float]], now: float
-    ) -> list[Effect]:
-        items, self._running = self._running, ()
+    def _ended(self, start: float, end: float, cpu: float, now: float) -> list[Effect]:
+        ran = self.running
+        assert ran is not None
         self._stuck_at, self._stuck_above = None, -1
-        self.meter.computed(start, end, len(items), cpu)
-        self.recorder.add(trace.PROCESS, start, end, items[0], len(items))
-        if self.lookahead.computed(end - start, len(items)):
+        self.meter.computed(start, end, ran.size, cpu)
+        self.recorder.add(trace.PROCESS, start, end, ran.items[0], ran.size)
+        if self.lookahead.computed(end - start, ran.size):
             self._note_lookahead(now)
-        effects: list[Effect] = []
-        for item in items:
-            if failures and item in failures:
-                self._fail(item, *failures[item], now)
-            elif self._stores:
-                self._storing[item] = now
-                effects.append(Store(item))
-            else:
-                self._finish(item, now)
-        return effects
+        self.running = None
+        return self._computed(ran.open, ran.failures, now)
 
     def stored(self, item: int, now: float) -> list[Effect]:
         """`store` has returned for this item."""
@@ -329,7 +320,7 @@ class Pipeline:
         over = self._is_over()
         if over and self._idle_since is not None:
             self._stall(now, trace.CAUSE_TAIL)
-        news = self._news(now, complete=over or not (self._running or self._buffer))
+        news = self._news(now, complete=over or not (self.running or self._buffer))
         if over:
             self.phase = Phase.GONE
             self._outbox.say((m.BYE,), now)
@@ -359,10 +350,10 @@ class Pipeline:
             return None
         may_send = self._outbox.caller.may_send
         send_at = AT_ONCE if may_send and self._wanted() else self._send_at()
-        if send_at is not None and self._running:
+        if send_at is not None and self.running:
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
             send_at += QUANTUM
-        stuck_at = self._stuck_at if self.held else None
+        stuck_at = self._stuck_at if self._keeps_something else None
         return min((at for at in (send_at, self._batch_due, stuck_at) if at is not None), default=None)
 
     @property
@@ -377,7 +368,7 @@ class Pipeline:
 
     def validate(self) -> None:
         """Check every index against every other; for tests."""
-        places = [*self._held(), *self._running, *self._storing]
+        places = [*self._held(), *(self.running.open if self.running else ()), *self._storing]
         assert len(places) == len(set(places)), "an item is in two places"
         assert set(self._lease) == set(places), "an item has no place, or no lease"
         self._asks.validate()
@@ -391,8 +382,8 @@ class Pipeline:
         effects: list[Effect] = []
         if self.phase is Phase.GONE:
             return effects
-        if self._stuck_at is not None and now >= self._stuck_at and self.held:
-            effects += self._give_all_back(now)
+        if self._stuck_at is not None and now >= self._stuck_at and self._keeps_something:
+            effects += self._let_go(now)
         if self._unloaded:
             self._begin_loads(effects, now)
         self._ask(now)
@@ -400,7 +391,7 @@ class Pipeline:
         send_at = self._send_at()
         if send_at is not None and now >= send_at:
             effects.append(Send())
-        if not self._running:
+        if not self.running:
             effects.append(Wake())
         self._await_batch(now)
         return effects
@@ -419,13 +410,30 @@ class Pipeline:
 
     def _say_hungry(self, now: float) -> None:
         """Say, once, that there is nothing left to compute and that an ask is out."""
-        idle = self._idle_since is not None and not self._running and not self._is_full()
+        idle = self._idle_since is not None and not self.running and not self._is_full()
         if idle and not self._said_hungry and self._asks.total and not self.held:
             self._said_hungry = True
             self._outbox.say((m.HUNGRY, self._asks.total), now, urgent=True)
 
+    @property
+    def _keeps_something(self) -> bool:
+        """Whether anything waits behind the item that runs."""
+        return bool(self.held or (self.running and self.running.divisible))
+
+    def _let_go(self, now: float) -> list[Effect]:
+        """What runs takes long: cut it, if it is a slice. If one item is to blame, nobody waits behind it."""
+        ran = self.running
+        assert ran is not None
+        sliced = ran.divisible
+        effects = self._cut(now)
+        patient_until = ran.since + (self.lookahead.patience(1) or 0.0)
+        if sliced and now < patient_until:
+            self._stuck_at = patient_until
+        elif self.held:
+            effects += self._give_all_back(now)
+        return effects
+
     def _give_all_back(self, now: float) -> list[Effect]:
-        """What runs takes long: let nobody wait behind it."""
         items = self._held()
         self._stuck_at, self._stuck_above = None, max(items)
         # Said first, so that what comes back is not granted to an ask of this very worker.
@@ -439,7 +447,7 @@ class Pipeline:
         policy, unit = self.lookahead, self._batch_size or 1
         # Room is made by `take`. It comes next, so what it will take is asked for in the same call as the
         # report before it: a moment later that call would be in the way.
-        next_up = 0 if self._running else self._batch_size or self._slice()
+        next_up = 0 if self.running else self._batch_size or self._next_slice()
         target = policy.depth + policy.bundle - 1 + next_up
         # What is here and on its way adds up to whole batches.
         wanted = target - target % unit - self.held - self._asks.total
@@ -449,16 +457,16 @@ class Pipeline:
         """When to call the queue with what there is to say; None: there is nothing, or no call is free."""
         if self._outbox.caller.may_send and self._is_over():
             return AT_ONCE
-        return self._outbox.due(idle=not self._running and not self._buffer, bundle=self.lookahead.bundle)
+        return self._outbox.due(idle=not self.running and not self._buffer, bundle=self.lookahead.bundle)
 
     def _await_batch(self, now: float) -> None:
         """Arm the deadline for a batch that waits to become full."""
-        waits = self._batch_size and self._buffer and not self._running
+        waits = self._batch_size and self._buffer and not self.running
         due = self._batch_since + self._batch_wait
         self._batch_due = due if waits and now < due and not self._takeable(now) else None
 
     def _is_over(self) -> bool:
-        busy = self._running or self._storing or self._loading
+        busy = self.running or self._storing or self._loading
         return self.phase is Phase.STOPPING and not busy and not self._lease
 
     def _totals(self) -> m.Message:
@@ -486,12 +494,33 @@ class Pipeline:
         if self._batch_size:
             whole = ready >= self._batch_size or now >= self._batch_since + self._batch_wait
             return min(ready, self._batch_size) if whole or self._no_fuller_batch else 0
-        return self._slice()
+        return self._next_slice()
 
-    def _slice(self) -> int:
+    def _next_slice(self) -> int:
         """How many items `take` hands out at once, where there are no batches."""
-        median = self.lookahead.median_compute
-        return 1 if median <= 0.0 else max(1, min(len(self._buffer), _MAX_SLICE, int(SLICE / median)))
+        return max(1, min(len(self._buffer), slice_size(self.lookahead.median_compute)))
+
+    def _cut(self, now: float, most: int = MAX_SLICE) -> list[Effect]:
+        """Put up to so many items that have not begun back into the buffer; end those that have finished."""
+        if self.running is None or most <= 0:
+            return []
+        self._buffer.extendleft(self.running.cut(most))
+        return self._computed(self.running.finished(), self.running.failures, now)
+
+    def _computed(
+        self, items: tuple[int, ...], failures: dict[int, tuple[str, float]], now: float
+    ) -> list[Effect]:
+        """`process` has returned for these items, or failed."""
+        effects: list[Effect] = []
+        for item in items:
+            if failures and item in failures:
+                self._fail(item, *failures[item], now)
+            elif self._stores:
+                self._storing[item] = now
+                effects.append(Store(item))
+            else:
+                self._finish(item, now)
+        return effects
 
     @property
     def _no_fuller_batch(self) -> bool:
@@ -507,7 +536,7 @@ class Pipeline:
     def _announce(self, now: float) -> None:
         """Say what runs: if the worker is lost, that is what it is charged for."""
         self._announced = True
-        for lease, some in self._by_lease(self._running):
+        for lease, some in self._by_lease(self.running.begun if self.running else ()):
             self._outbox.say((m.STARTED, lease, some), now)
 
     def _fail(self, item: int, kind: str, delay: float, now: float) -> None:

@@ -29,11 +29,6 @@ class RunningNote:
         self._items: tuple[int, ...] = ()
         self.storing(())
 
-    @property
-    def items(self) -> tuple[int, ...]:
-        """What the last call of `process` is about."""
-        return self._items
-
     def running(self, items: tuple[int, ...], storing: Collection[int]) -> None:
         """These items are about to run; of several that run one by one, the first."""
         self._items = items
@@ -41,7 +36,7 @@ class RunningNote:
         self.storing(storing)
 
     def item(self, index: int) -> None:
-        """Of the items that run one by one, this one is about to. Beyond the last one: none."""
+        """Of the items that run one by one, this one is about to."""
         if self._pad is not None:
             self._pad.mark(self._number << _INDEX_BITS | index)
 

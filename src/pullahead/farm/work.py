@@ -92,28 +92,13 @@ class Work:
     close: Verb | None = None
     batch_size: int = 0
 
-    def run(self, loaded: list[Any], begin: Callable[[int], None]) -> list[Any]:
-        """Compute. Returns one result per loaded item; an exception stands in for the result it prevented.
+    def process_batch(self, loaded: list[Any]) -> list[Any]:
+        """Process a batch. Returns one result per loaded item; a `Raised` stands in for each it prevented.
 
         A batch that fails fails as a whole: which of its items is to blame, `process` alone knows.
-
-        Args:
-            loaded: what `process` gets.
-            begin: called with an index before its item runs, and with the number of items at the end; not
-                called for a batch.
         """
-        if self.batch_size:
-            return self._run_batch(loaded) if loaded else []
-        results: list[Any] = []
-        for index, one in enumerate(loaded):
-            begin(index)
-            try:
-                results.append(self.process(one))
-            except Exception as error:  # noqa: BLE001  the user's error is an outcome, not ours
-                results.append(Raised(error))
-        return results
-
-    def _run_batch(self, loaded: list[Any]) -> list[Any]:
+        if not loaded:
+            return []
         try:
             results = self.process(list(loaded))
             is_sequence = _is_sequence(results)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Condition, RLock
@@ -22,6 +21,7 @@ from pullahead.core import pipeline as pipe
 from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Phase, Pipeline
+from pullahead.core.slices import Slice
 from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
@@ -93,7 +93,7 @@ class Worker:
         try:
             items = self._take()
             while items:
-                items = self._compute(items) or self._take()
+                items = self._compute() or self._take()
             self._background.settle()
             if self._work.close is not None:
                 self._background.result(self._work.close)
@@ -119,34 +119,71 @@ class Worker:
 
     # Computing, on the main thread
 
-    def _compute(self, items: tuple[int, ...]) -> tuple[int, ...]:
-        """Process items. Returns the next ones, if they are there already."""
-        inputs = self._inputs(items)
-        ready = [index for index, one in enumerate(inputs) if not isinstance(one, Raised)]
-        start, cpu = monotonic(), thread_time()
-        outputs = iter(self._work.run([inputs[index] for index in ready], self._begin(ready)))
-        end, cpu = monotonic(), thread_time() - cpu
-        failures: dict[int, tuple[str, float]] = {}
-        for item, one in zip(items, inputs, strict=True):
-            output = one if isinstance(one, Raised) else next(outputs)
-            error = output.error if isinstance(output, Raised) else self._keep(item, output)
-            if error is not None:
-                self._results[item] = dumps_error(error)
-                failures[item] = kind_of(error)
+    def _compute(self) -> tuple[int, ...]:
+        """Process what was taken. Returns the next items, if they are there already."""
+        taken = self._pipeline.running
+        assert taken is not None
+        start, end, cpu = self._process_batch(taken) if self._work.batch_size else self._process_slice(taken)
         with self._lock:
             if self._broken is not None:
                 raise self._broken
             self._choose_switch_interval()
-            items, effects = self._pipeline.turn(start, end, cpu, failures, monotonic())
+            items, effects = self._pipeline.turn(start, end, cpu, monotonic())
             self._note.running(items, self._storing)
             self._perform(effects)
         return items
 
-    def _begin(self, ready: list[int]) -> Callable[[int], None]:
-        """Return what notes, before each call of `process`, the item that it is for."""
-        if len(ready) == len(self._note.items):
-            return self._note.item
-        return lambda index: self._note.item(ready[index])
+    def _process_slice(self, taken: Slice) -> tuple[float, float, float]:
+        """Process items one after another, until none is left in the slice.
+
+        All that an item needs is done in its turn: until then it can go to another worker, and once the next
+        one begins, its result can be sent. Returns the seconds in `process` as if they had been one interval,
+        and those of them on a CPU, as their share of all that was done.
+        """
+        process, begin_next, mark = self._work.process, taken.waiting.popleft, self._note.item
+        began = end = monotonic()
+        cpu, seconds, index, item = thread_time(), 0.0, 0, taken.items[0]
+        while True:
+            try:
+                loaded = self._input(item)
+                taken.since = since = monotonic()
+                try:
+                    result = process(loaded)
+                finally:
+                    end = monotonic()
+                    seconds += end - since
+                self._keep(item, result)
+            except Exception as error:  # noqa: BLE001  the user's error is an outcome, not ours
+                taken.failures[item] = self._failed(item, error)
+            try:
+                item = begin_next()
+            except IndexError:
+                break
+            index += 1
+            mark(index)
+        cpu = (thread_time() - cpu) * seconds / (monotonic() - began)
+        return end - seconds, end, cpu
+
+    def _process_batch(self, taken: Slice) -> tuple[float, float, float]:
+        """Process items in one call. Returns when, and the seconds on a CPU."""
+        ready: dict[int, Any] = {}
+        for item in taken.items:
+            try:
+                ready[item] = self._input(item)
+            except Exception as error:  # noqa: BLE001  its class cannot be imported here, say
+                taken.failures[item] = self._failed(item, error)
+        start, cpu = monotonic(), thread_time()
+        results = self._work.process_batch(list(ready.values()))
+        end, cpu = monotonic(), thread_time() - cpu
+        for item, result in zip(ready, results, strict=True):
+            if isinstance(result, Raised):
+                taken.failures[item] = self._failed(item, result.error)
+                continue
+            try:
+                self._keep(item, result)
+            except Exception as error:  # noqa: BLE001  an unpicklable result is the item's failure
+                taken.failures[item] = self._failed(item, error)
+        return start, end, cpu
 
     def _choose_switch_interval(self) -> None:
         """Let tiny items compute undisturbed, and a recall interrupt long ones soon.
@@ -159,32 +196,31 @@ class Worker:
             self._switch_interval = interval
             sys.setswitchinterval(interval)
 
-    def _inputs(self, items: tuple[int, ...]) -> list[Any]:
-        """Return what `process` gets for each item, or a `Raised` where it cannot be unpickled."""
+    def _input(self, item: int) -> Any:
+        """Return what `process` gets. Raises what unpickling it raises."""
         if self._work.load is not None:
-            return [self._loaded.pop(item) for item in items]
-        inputs: list[Any] = []
-        for index, item in enumerate(items):
-            self._note.item(index)  # what unpickling runs may end the process, too
-            try:
-                inputs.append(unpack(self._payloads.pop(item)))
-            except Exception as error:  # noqa: BLE001  its class cannot be imported here, say
-                inputs.append(Raised(error))
+            return self._loaded.pop(item)
+        value = unpack(self._payloads.pop(item))
         if self._work.store is not None:
-            self._items.update(zip(items, inputs, strict=True))
-        return inputs
+            self._items[item] = value
+        return value
 
-    def _keep(self, item: int, result: Any) -> Exception | None:
-        """Keep a result for `store` or for the queue. Return what packing it raised."""
+    def _keep(self, item: int, result: Any) -> None:
+        """Keep a result for `store` or for the queue. Raises what packing it raises."""
         if self._work.store is not None:
             self._results[item] = result
-            return None
+            return
         try:
             self._results[item] = pack(result)
-        except Exception as error:  # noqa: BLE001  an unpicklable result is the item's failure
+        except Exception as error:
             error.add_note(f"the result of `process`, a {type(result).__qualname__}, could not be pickled")
-            return error
-        return None
+            raise
+
+    def _failed(self, item: int, error: BaseException) -> tuple[str, float]:
+        """Keep an error for the queue. Returns its kind and delay."""
+        self._items.pop(item, None)
+        self._results[item] = dumps_error(error)
+        return kind_of(error)
 
     # Effects
 
@@ -254,8 +290,7 @@ class Worker:
             self._items.pop(item, None)
         with self._lock:
             if isinstance(outcome, Raised):
-                self._results[item] = dumps_error(outcome.error)
-                kind, delay = kind_of(outcome.error)
+                kind, delay = self._failed(item, outcome.error)
                 self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
             else:
                 self._loaded[item] = outcome
@@ -286,8 +321,7 @@ class Worker:
                 self._results[item] = packed
                 self._perform(self._pipeline.stored(item, monotonic()))
             else:
-                self._results[item] = dumps_error(error)
-                kind, delay = kind_of(error)
+                kind, delay = self._failed(item, error)
                 self._perform(self._pipeline.store_failed(item, kind, delay, monotonic()))
 
     def _discard(self, effect: pipe.Discard) -> None:

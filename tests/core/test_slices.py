@@ -1,0 +1,340 @@
+"""Slices: small items are taken together, begin one after another, and can be cut between two of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from pullahead.core import messages as m
+from pullahead.core.lookahead import Lookahead
+from pullahead.core.messages import Message
+from pullahead.core.meter import Meter
+from pullahead.core.pipeline import Discard, Effect, Phase, Pipeline, Send, Store, Wake
+from pullahead.core.slices import MAX_SLICE, Slice, slice_size
+from pullahead.core.trace import PROCESS, Recorder, Span
+
+S, W = Send(), Wake()
+MS = 2.0**-10
+ITEM = MS / 4  # 8 in a slice of 2 ms
+
+Make = Callable[..., Pipeline]
+
+
+# What two threads share
+
+
+def state(taken: Slice) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    return taken.size, taken.open, taken.begun
+
+
+def test_the_main_thread_begins_from_the_left_and_a_cut_takes_from_the_right() -> None:
+    taken = Slice((3, 4, 5, 6), 0.0, whole=False)
+    assert state(taken) == (4, (3, 4, 5, 6), (3,)), "the first one begins at once"
+    assert taken.waiting.popleft() == 4
+    assert taken.cut(1) == [6]
+    assert state(taken) == (3, (3, 4, 5), (3, 4))
+    assert taken.cut(9) == [5]
+    assert not taken.waiting
+    assert state(taken) == (2, (3, 4), (3, 4))
+
+
+def test_a_cut_that_comes_too_late_gets_nothing() -> None:
+    taken = Slice((3, 4), 0.0, whole=False)
+    taken.waiting.popleft()
+    assert taken.cut(9) == []
+    assert taken.open == (3, 4)
+
+
+def test_finished_is_what_began_before_the_last_one_that_began() -> None:
+    taken = Slice((3, 4, 5, 6), 0.0, whole=False)
+    assert taken.finished() == ()
+    taken.waiting.popleft()
+    taken.waiting.popleft()
+    assert [taken.finished(), taken.finished()] == [(3, 4), ()], "once"
+    assert state(taken) == (4, (5, 6), (5,))
+    taken.cut(9)
+    assert state(taken) == (3, (5,), (5,))
+
+
+def test_a_slice_is_divisible_as_long_as_there_is_something_to_report_or_to_cut() -> None:
+    taken = Slice((3, 4, 5), 0.0, whole=False)
+    divisible = [taken.divisible]
+    taken.cut(1)
+    divisible.append(taken.divisible)
+    taken.waiting.popleft()
+    divisible.append(taken.divisible)
+    taken.finished()
+    divisible.append(taken.divisible)
+    assert divisible == [True, True, True, False]
+
+
+def test_a_batch_is_one_call() -> None:
+    taken = Slice((3, 4), 0.0, whole=True)
+    assert not taken.divisible
+    assert (taken.cut(9), taken.finished(), taken.open, taken.begun) == ([], (), (3, 4), (3, 4))
+
+
+def test_a_slice_is_two_milliseconds_of_items() -> None:
+    assert [slice_size(seconds) for seconds in (0.0, 3.0, 0.0005, 1e-9)] == [1, 1, 4, MAX_SLICE]
+
+
+@pytest.mark.parametrize("most", [1, 7, MAX_SLICE])
+def test_two_threads_never_get_the_same_item(most: int) -> None:
+    for _ in range(50):
+        items = tuple(range(MAX_SLICE))
+        taken = Slice(items, 0.0, whole=False)
+        begun, cut = [0], list[int]()
+
+        def work_off(waiting: Any = taken.waiting, begun: list[int] = begun) -> None:
+            while waiting:
+                try:
+                    begun.append(waiting.popleft())
+                except IndexError:
+                    return
+
+        thread = threading.Thread(target=work_off)
+        thread.start()
+        while len(taken.begun) < taken.size:
+            cut += taken.cut(most)
+        thread.join()
+        assert (*begun, *reversed(cut)) == items
+        assert taken.open == tuple(begun)
+
+
+# The worker's machine
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Builds pipelines with a slice of eight items (0 to 7) in hand and two more (8 and 9) in the buffer."""
+    made: list[Pipeline] = []
+
+    def build(batch_size: int = 0, lookahead: int = 40, **options: Any) -> Pipeline:
+        pipeline = Pipeline(
+            Lookahead(lookahead, batch=batch_size or 1),
+            Meter(0, 0.0),
+            Recorder(),
+            batch_size=batch_size,
+            **options,
+        )
+        made.append(pipeline)
+        for _ in range(40):
+            pipeline.lookahead.fetched(MS)
+            pipeline.lookahead.computed(ITEM, 1)
+        pipeline.began(0.0)
+        pipeline.take_messages(0.0)
+        pipeline.answered([(m.GRANT, 1, 0, [None] * 6, 0.0, ""), (m.GRANT, 2, 6, [None] * 4, 0.0, "")], 0.0)
+        for item in range(10) if options.get("loads") else ():
+            pipeline.loaded(item, 0.0)
+        said(pipeline, 0.0)
+        assert pipeline.take(0.0) == tuple(range(batch_size or 8))
+        pipeline.tick(0.0)
+        said(pipeline, 0.0)
+        pipeline.answered([], 0.0)
+        return pipeline
+
+    yield build
+    for pipeline in made:
+        pipeline.validate()
+
+
+def said(pipeline: Pipeline, now: float) -> list[Message]:
+    """Perform a `Send`: what goes out, less the running sums and the trace."""
+    if not pipeline._outbox.caller.may_send:
+        return []
+    return [one for one in pipeline.take_messages(now) if one[0] not in {m.TOTALS, m.TRACE}]
+
+
+def running(pipeline: Pipeline) -> Slice:
+    assert pipeline.running is not None
+    return pipeline.running
+
+
+def begin(pipeline: Pipeline, item: int, now: float) -> None:
+    """The main thread begins the items up to this one."""
+    while running(pipeline).waiting.popleft() != item:
+        pass
+    running(pipeline).since = now
+
+
+def discarded(*items: int, loaded: bool = False) -> list[Effect]:
+    return [Discard(item, loaded) for item in items]
+
+
+def test_a_recall_takes_from_the_buffer_first(make: Make) -> None:
+    pipeline = make()
+    assert pipeline.answered([(m.RECALL, 2)], MS) == [*discarded(8, 9), S]
+    assert running(pipeline).size == 8
+    assert said(pipeline, MS) == [(m.GAVE_BACK, 2, (8, 9)), (m.RECALLED, 2)]
+
+
+def test_then_it_cuts_the_slice(make: Make) -> None:
+    pipeline = make()
+    begin(pipeline, 2, MS)
+    assert pipeline.answered([(m.RECALL, 5)], MS) == [*discarded(5, 6, 7, 8, 9), S]
+    assert list(running(pipeline).waiting) == [3, 4]
+    assert said(pipeline, MS) == [
+        (m.DONE, 1, (0, 1)),
+        (m.GAVE_BACK, 1, (5,)),
+        (m.GAVE_BACK, 2, (6, 7, 8, 9)),
+        (m.RECALLED, 5),
+    ]
+
+
+def test_what_has_begun_is_nobody_s_to_recall(make: Make) -> None:
+    pipeline = make()
+    begin(pipeline, 7, MS)
+    assert pipeline.answered([(m.RECALL, 9)], MS) == [*discarded(8, 9), S]
+    said(pipeline, MS)
+    assert pipeline.answered([(m.RECALL, 9)], MS) == [S]
+    assert said(pipeline, MS)[-1] == (m.RECALLED, 0)
+    assert running(pipeline).open == (7,)
+
+
+def test_what_was_cut_counts_neither_as_computed_nor_in_its_seconds(make: Make) -> None:
+    pipeline = make()
+    begin(pipeline, 1, MS)
+    pipeline.answered([(m.RECALL, 7)], MS)
+    pipeline.processed(0.0, 3 * MS, MS, 3 * MS)
+    assert (pipeline.meter.totals.items, pipeline.meter.totals.useful) == (3, 3 * MS)
+    assert pipeline.lookahead._computes[-1] == MS, "three items ran"
+    assert Span(PROCESS, 0.0, 3 * MS, 0, 3) in pipeline.recorder._spans
+    assert running_and_held(pipeline) == ((), 0)
+
+
+def running_and_held(pipeline: Pipeline) -> tuple[tuple[int, ...], int]:
+    return pipeline.running.open if pipeline.running else (), pipeline.held
+
+
+def test_a_slice_that_lasts_long_is_cut_and_what_it_has_finished_is_reported(make: Make) -> None:
+    """No item of it has lasted long by itself: nothing is given back."""
+    pipeline = make()
+    patience = 4 * 8 * ITEM + 2 * MS
+    assert pipeline.deadline == patience
+    begin(pipeline, 4, patience - MS)
+    running(pipeline).failures[2] = "error", 0.0
+    assert pipeline.tick(patience - MS / 8) == []
+    assert pipeline.tick(patience) == [S]
+    assert said(pipeline, patience) == [
+        (m.DONE, 1, (0, 1)),
+        (m.FAILED, 1, 2, "error", 0.0),
+        (m.DONE, 1, (3,)),
+    ]
+    assert running_and_held(pipeline) == ((4,), 5)
+    pipeline.processed(0.0, 16 * MS, MS, 16 * MS)
+    assert pipeline.meter.totals.items == 5
+    assert pipeline.take(16 * MS) == (5, 6, 7, 8, 9), "they have kept their place"
+
+
+def test_nobody_waits_behind_an_item_of_a_slice_that_lasts_long(make: Make) -> None:
+    pipeline = make()
+    began, patience = 9 * MS, 0.005
+    begin(pipeline, 4, began)
+    assert pipeline.tick(10 * MS) == [S], "the slice has lasted long"
+    said(pipeline, 10 * MS)
+    pipeline.answered([], 10 * MS)
+    assert pipeline.deadline == began + patience, "and this is when its item will have lasted long"
+    assert pipeline.tick(began + patience) == [*discarded(5, 6, 7, 8, 9), S]
+    assert said(pipeline, began + patience) == [
+        (m.GAVE_BACK, 1, (5,)),
+        (m.GAVE_BACK, 2, (6, 7, 8, 9)),
+        (m.STUCK, 5, 9),
+    ]
+    assert running_and_held(pipeline) == ((4,), 0)
+
+
+def test_both_at_once_when_the_item_has_lasted_long_before_the_slice(make: Make) -> None:
+    pipeline = make()
+    assert pipeline.tick(10 * MS) == [*discarded(1, 2, 3, 4, 5, 6, 7, 8, 9), S]
+    assert said(pipeline, 10 * MS) == [
+        (m.GAVE_BACK, 1, (1, 2, 3, 4, 5)),
+        (m.GAVE_BACK, 2, (6, 7, 8, 9)),
+        (m.STUCK, 9, 9),
+    ]
+
+
+def test_results_do_not_wait_for_the_last_item_of_a_slice_even_if_nothing_else_does(make: Make) -> None:
+    pipeline = make()
+    pipeline.answered([(m.RECALL, 2)], 0.0)
+    said(pipeline, 0.0)
+    pipeline.answered([], 0.0)
+    begin(pipeline, 7, MS)
+    assert pipeline.tick(10 * MS) == [S]
+    assert said(pipeline, 10 * MS) == [(m.DONE, 1, (0, 1, 2, 3, 4, 5)), (m.DONE, 2, (6,))]
+    assert pipeline.deadline is None
+    assert pipeline.tick(20 * MS) == []
+
+
+def test_results_that_a_cut_slice_has_finished_are_stored(make: Make) -> None:
+    pipeline = make(stores=True)
+    begin(pipeline, 2, MS)
+    running(pipeline).failures[0] = "reject", 0.0
+    assert pipeline.answered([(m.RECALL, 3)], MS) == [Store(1), *discarded(7, 8, 9), S]
+    assert (m.FAILED, 1, 0, "reject", 0.0) in said(pipeline, MS)
+    begin(pipeline, 6, MS)
+    stores = [Store(item) for item in (2, 3, 4, 5, 6)]
+    assert pipeline.processed(0.0, MS, MS, MS)[: len(stores)] == stores
+
+
+def test_what_was_loaded_for_a_slice_is_discarded_when_it_is_cut(make: Make) -> None:
+    pipeline = make(loads=True)
+    assert pipeline.answered([(m.RECALL, 3)], MS)[:3] == discarded(7, 8, 9, loaded=True)
+
+
+def test_of_a_cancelled_run_a_slice_keeps_what_has_begun_and_the_buffer_what_is_another_run_s(
+    make: Make,
+) -> None:
+    pipeline = make()
+    begin(pipeline, 2, MS)
+    assert pipeline.answered([(m.WITHDRAW, 1)], MS) == [*discarded(3, 4, 5), S]
+    assert said(pipeline, MS) == [(m.DONE, 1, (0, 1)), (m.GAVE_BACK, 1, (3, 4, 5))]
+    pipeline.processed(0.0, MS, MS, MS)
+    assert pipeline.take(MS) == (6, 7, 8, 9)
+
+
+def test_a_slice_with_nothing_of_the_cancelled_run_is_left_alone(make: Make) -> None:
+    pipeline = make()
+    pipeline.answered([(m.GRANT, 3, 90, [None], 0.0, ""), (m.WITHDRAW, 3)], MS)
+    assert running(pipeline).size == 8
+    assert (m.GAVE_BACK, 3, (90,)) in said(pipeline, MS)
+
+
+def test_stop_cuts(make: Make) -> None:
+    pipeline = make()
+    begin(pipeline, 2, MS)
+    assert pipeline.answered([(m.STOP,)], MS) == [*discarded(3, 4, 5, 6, 7, 8, 9), S]
+    assert said(pipeline, MS) == [
+        (m.DONE, 1, (0, 1)),
+        (m.GAVE_BACK, 1, (3, 4, 5)),
+        (m.GAVE_BACK, 2, (6, 7, 8, 9)),
+    ]
+    pipeline.answered([], MS)
+    assert pipeline.processed(0.0, MS, MS, MS) == [S, W]
+    assert said(pipeline, MS) == [(m.DONE, 1, (2,)), (m.BYE,)]
+    assert pipeline.phase is Phase.GONE
+
+
+def test_what_waits_in_a_slice_has_not_started(make: Make) -> None:
+    """A worker that is lost is charged for what was said to have started."""
+    pipeline = make()
+    assert [one for one in pipeline._outbox._messages if one[0] == m.STARTED] == []
+    pipeline.processed(0.0, MS, MS, MS)
+
+
+@pytest.mark.parametrize("message", [(m.RECALL, 9), (m.WITHDRAW, 1), (m.STOP,)])
+def test_a_batch_is_not_cut(make: Make, message: Message) -> None:
+    pipeline = make(batch_size=4)
+    pipeline.answered([message], MS)
+    assert running(pipeline).open == (0, 1, 2, 3)
+    pipeline.tick(1.0)
+    assert running(pipeline).open == (0, 1, 2, 3)
+
+
+def test_who_works_alone_keeps_his_slice(make: Make) -> None:
+    pipeline = make(gives_back=False)
+    begin(pipeline, 4, MS)
+    assert pipeline.tick(1e6) == []
+    assert running_and_held(pipeline) == ((0, 1, 2, 3, 4, 5, 6, 7), 2)
