@@ -285,8 +285,8 @@ class QueueShell:
                 return ledger.hungry(worker, asked, now)
             case (m.RECALLED, returned):
                 return ledger.recalled(worker, returned, now)
-            case (m.STUCK, size, above):
-                return ledger.stuck(worker, size, above, now)
+            case (m.STUCK, size, rest):
+                return ledger.stuck(worker, size, rest, now)
         assert message[0] in {m.TOTALS, m.TRACE}
         return []
 

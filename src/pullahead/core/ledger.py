@@ -140,24 +140,23 @@ class Ledger:
         self._service.answered(worker, returned, now)
         return self._serve(now)
 
-    def stuck(self, worker: int, size: int, above: int, now: float) -> list[Effect]:
+    def stuck(self, worker: int, size: int, rest: float, now: float) -> list[Effect]:
         """What a worker runs takes long: it takes back its asks, and next it gives back what it holds.
 
-        In exchange it gets up to so many of the youngest ready items, all beyond `above`, the last one that
-        it gives back: now or never, and at most half of what is ready, in whole batches.
+        In exchange it gets up to so many of the youngest ready items, in whole batches: now or never, and
+        only if these would wait in the queue for longer than the `rest`, the seconds that it will go on.
         """
         credits = self._service.unasked(worker)
         effects: list[Effect] = [Unasked(worker, credits)] if credits else []
         effects += self._serve(now)
         record, ready = self._service.workers[worker], self._items.ready
-        size = min(size, ready.count // 2)
+        size = min(size, self._service.beyond(ready.count, rest))
         size -= size % self._unit
         if size and not record.stopping:
-            first, count, run = ready.take_youngest(size, above)
-            if count:
-                self._service.given(record, count, now)
-                lease = self._items.granted(worker, first, count, run)
-                effects.append(Grant(worker, lease, run, first, count, 0.0, UNASKED_FOR))
+            first, count, run = ready.take_youngest(size)
+            self._service.given(record, count, now)
+            lease = self._items.granted(worker, first, count, run)
+            effects.append(Grant(worker, lease, run, first, count, 0.0, UNASKED_FOR))
         return effects
 
     def started(self, worker: int, lease: int, items: tuple[int, ...]) -> list[Effect]:

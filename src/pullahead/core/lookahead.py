@@ -96,8 +96,9 @@ def covering_depth(computes: list[float], fetch: float) -> int:
     return high
 
 
-def patience_of(ordered: list[float], fetch: float) -> float:
-    """Return the age from which on what runs is likely to go on for another two computes and two fetches.
+def patience_of(ordered: list[float], fetch: float) -> tuple[float, float]:
+    """Return the age from which on what runs is likely to go on for another two computes and two fetches,
+    and for how long it is likely to go on then.
 
     Args:
         ordered: recent compute times in seconds, ascending, at least one.
@@ -109,8 +110,9 @@ def patience_of(ordered: list[float], fetch: float) -> float:
     for age in ordered:
         rest, above = rest - age, above - 1
         if above and rest / above - age >= long:
-            return age
-    return max(ordered[-1], long)
+            return age, rest / above - age
+    age = max(ordered[-1], long)
+    return age, age
 
 
 def _say(seconds: float) -> str:
@@ -146,6 +148,7 @@ class Lookahead:
         "_mean",
         "_median",
         "_patience",
+        "_rest",
         "_since_review",
         "_unit",
         "bundle",
@@ -167,6 +170,7 @@ class Lookahead:
         self._median = 0.0
         self._mean = 0.0
         self._patience = 0.0
+        self._rest = 0.0
         self._long = 0.0  # what the last call took, if that was much longer than usual
         self._fetch: float | None = None  # the 95th percentile, with load
         self.bundle = 1
@@ -189,6 +193,10 @@ class Lookahead:
             return max(_BLIND_PATIENCE, _BLIND_FETCHES * fetch)
         patience = self._patience + (items - 1) * self._mean
         return max(_LEAST_PATIENCE, patience, _AGAIN * self._long)
+
+    def rest(self, age: float) -> float:
+        """Return for how many seconds what has run for `age`, longer than usual, is likely to go on."""
+        return max(age, self._rest) if age > self._patience else self._rest
 
     def fetched(self, seconds: float) -> bool:
         """An ask was answered after so long, not counting the wait for work to exist. True if it moved."""
@@ -235,10 +243,10 @@ class Lookahead:
             both = (self._fetches, self._loads)
             self._fetch = sum(_percentile(sorted(times), _QUANTILE) for times in both if times)
         fetch = self._fetch
-        self._patience = patience_of(ordered, fetch or 0.0)
+        self._patience, self._rest = patience_of(ordered, fetch or 0.0)
         if self._fixed is not None:
             return False
-        self.bundle = max(1, min(MAX_BUNDLE, round(QUANTUM / max(self._median, 1e-9))))
+        self.bundle = max(1, min(MAX_BUNDLE, round(QUANTUM / max(self._mean, 1e-9))))
         if fetch is None:
             return False
         wanted, limit = self._wanted(computes, fetch)

@@ -8,11 +8,11 @@ in one submission; a payload is bytes (or a reference) that the queue passes on 
 Worker to queue::
 
     (ASK, credits)                         send up to so many items more
-    (HUNGRY, asked)                        nothing is left to compute, and so many items that it asked for have
-                                           not come: if fewer wait at the queue, some are on their way
+    (HUNGRY, asked)                        nothing is left to compute, and so many items that it asked for
+                                           have not come: if the queue knows of fewer, some are on their way
     (RECALLED, returned)                   answers a RECALL, behind what it gave back: so many items
-    (STUCK, size, above)                   what runs takes long; it takes back its asks and would have `size`
-                                           of the youngest items instead of those up to `above` it gives back
+    (STUCK, size, rest)                    what runs takes long, another `rest` seconds; it takes back its
+                                           asks, gives back `size` items next, and would have the youngest
     (STARTED, lease, items)                sent after idling only: a report implies that what follows started
     (DONE, lease, items, payloads)         results, in the order of the items
     (FAILED, lease, item, payload, kind, delay)   see `pullahead.core.retry`

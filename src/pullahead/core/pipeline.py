@@ -142,7 +142,7 @@ class Pipeline:
         self._nothing_left = False
         self._said_hungry = False  # since the last grant
         self._stuck_at: float | None = None  # when what runs will have lasted much longer than usual
-        self._stuck_above = -1  # what was given back then, up to this item; -1: nothing
+        self._is_stuck = False  # it has
         self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
         self._batch_due: float | None = None  # when it has waited for long enough
         self._totals_at = 0.0
@@ -192,7 +192,7 @@ class Pipeline:
         items = range(first, first + count)
         self._lease.update(dict.fromkeys(items, lease))
         self._said_hungry = False
-        if self.phase is not Phase.WORKING or first <= self._stuck_above:
+        if self.phase is not Phase.WORKING or (self._is_stuck and cause != m.UNASKED_FOR):
             self._unloaded.extend(items)
             return self._return(list(items), now)
         if self._loads:
@@ -289,7 +289,7 @@ class Pipeline:
     def _ended(self, start: float, end: float, cpu: float, now: float) -> list[Effect]:
         ran = self.running
         assert ran is not None
-        self._stuck_at, self._stuck_above = None, -1
+        self._stuck_at, self._is_stuck = None, False
         self.meter.computed(start, end, ran.size, cpu)
         self.recorder.add(trace.PROCESS, start, end, ran.items[0], ran.size)
         if self.lookahead.computed(end - start, ran.size):
@@ -353,8 +353,7 @@ class Pipeline:
         if send_at is not None and self.running:
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
             send_at += QUANTUM
-        stuck_at = self._stuck_at if self._keeps_something else None
-        return min((at for at in (send_at, self._batch_due, stuck_at) if at is not None), default=None)
+        return min((at for at in (send_at, self._batch_due, self._stuck_at) if at is not None), default=None)
 
     @property
     def held(self) -> int:
@@ -382,7 +381,7 @@ class Pipeline:
         effects: list[Effect] = []
         if self.phase is Phase.GONE:
             return effects
-        if self._stuck_at is not None and now >= self._stuck_at and self._keeps_something:
+        if self._stuck_at is not None and now >= self._stuck_at:
             effects += self._let_go(now)
         if self._unloaded:
             self._begin_loads(effects, now)
@@ -415,34 +414,29 @@ class Pipeline:
             self._said_hungry = True
             self._outbox.say((m.HUNGRY, self._asks.total), now, urgent=True)
 
-    @property
-    def _keeps_something(self) -> bool:
-        """Whether anything waits behind the item that runs."""
-        return bool(self.held or (self.running and self.running.divisible))
-
     def _let_go(self, now: float) -> list[Effect]:
         """What runs takes long: cut it, if it is a slice. If one item is to blame, nobody waits behind it."""
         ran = self.running
         assert ran is not None
         sliced = ran.divisible
         effects = self._cut(now)
-        patient_until = ran.since + (self.lookahead.patience(1) or 0.0)
+        patient_until = ran.since + self.lookahead.patience(1)
         if sliced and now < patient_until:
             self._stuck_at = patient_until
-        elif self.held:
-            effects += self._give_all_back(now)
-        return effects
-
-    def _give_all_back(self, now: float) -> list[Effect]:
+            return effects
+        self._stuck_at = None
         items = self._held()
-        self._stuck_at, self._stuck_above = None, max(items)
-        # Said first, so that what comes back is not granted to an ask of this very worker.
-        self._outbox.say((m.STUCK, len(items), self._stuck_above), now, urgent=True)
-        return self._return(items, now)
+        if items or self._asks.total:
+            self._is_stuck = True
+            # Said first, so that what comes back is not granted to an ask of this very worker.
+            rest = self.lookahead.rest(now - ran.since)
+            self._outbox.say((m.STUCK, len(items), rest), now, urgent=True)
+            effects += self._return(items, now)
+        return effects
 
     def _wanted(self) -> int:
         """How many items to ask for now: none, or at least a bundle."""
-        if self.phase is not Phase.WORKING or self._stuck_above >= 0:
+        if self.phase is not Phase.WORKING or self._is_stuck:
             return 0
         policy, unit = self.lookahead, self._batch_size or 1
         # Room is made by `take`. It comes next, so what it will take is asked for in the same call as the

@@ -51,13 +51,11 @@ class Ready:
         self.count -= count
         return first, count, run
 
-    def take_youngest(self, most: int, above: int) -> tuple[int, int, int]:
-        """The same, from the other end, and only items beyond `above`; the count may be 0."""
+    def take_youngest(self, most: int) -> tuple[int, int, int]:
+        """The same, from the other end."""
         first = self._end(self._high, -1)
         stop, run = self._ranges[first]
-        count = min(most, stop - max(first, above + 1))
-        if count <= 0:
-            return stop, 0, run
+        count = min(most, stop - first)
         del self._starts[stop]
         if first < stop - count:
             self._ranges[first] = stop - count, run

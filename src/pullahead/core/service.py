@@ -7,8 +7,9 @@ Rules:
    holds of it. That leaves something for everybody (the taper of guided self-scheduling); what is left over
    is granted at the next event.
 3. A hungry worker with nothing ready gets what another one holds and has not begun; see `recalls`.
-4. A worker that is stuck in a long item gives its held items back and gets the youngest ready ones instead:
-   age is served elsewhere, and when the long item ends, there is something to compute.
+4. A worker that is stuck in a long item takes its asks back and gives back what it holds. With a backlog it
+   gets the youngest ready items instead: age is served elsewhere, and when the long item ends, there is
+   something to compute. Without one, the youngest would only have to wait for it.
 5. Who waits while nothing more is to come, and nothing is on its way back, is told so, once until its next
    grant.
 6. A worker that was told to stop gets nothing more.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final, final
 
 from pullahead.core.ranking import Ranking
@@ -28,6 +30,8 @@ from pullahead.errors import ProtocolError
 
 #: The weight of the latest report in a worker's pace.
 _WEIGHT: Final = 0.2
+#: And in the pace of all.
+_WEIGHT_OF_ALL: Final = 0.02
 
 
 @final
@@ -65,6 +69,7 @@ class Service:
         "_askers",
         "_hungry",
         "_hungry_credits",
+        "_pace",
         "_recall",
         "_recalls",
         "_unit",
@@ -83,6 +88,7 @@ class Service:
         self._hungry_credits = 0  # what those asked for
         self._untold: dict[int, None] = {}  # those of them that were not told that nothing is left
         self._recalls = Recalls(unit)
+        self._pace = 0.0  # seconds per item of the usual worker
 
     # Who is there
 
@@ -212,8 +218,15 @@ class Service:
     def reported(self, number: int, count: int, now: float) -> None:
         """A worker has finished so many items since its last report."""
         worker = self.workers[number]
-        worker.pace += _WEIGHT * ((now - worker.reported) / count - worker.pace)
+        pace = (now - worker.reported) / count
+        worker.pace += _WEIGHT * (pace - worker.pace)
         worker.reported = now
+        self._pace += _WEIGHT_OF_ALL * (pace - self._pace)
+
+    def beyond(self, ready: int, seconds: float) -> int:
+        """Return how many of so many ready items will still be ready after so many seconds."""
+        begun = ceil(seconds * len(self.workers) / self._pace) if self._pace > 0.0 else ready
+        return max(0, ready - begun)
 
     def let_go(self, number: int, count: int, ran: int) -> None:
         """A worker has so many items less, of which so many ran."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from itertools import accumulate
 from typing import final
 
 from pullahead.core import ledger as led
@@ -105,17 +104,15 @@ class Gauges(World):
             self._computing[number] = False
             self._behind -= self._held[number]
 
-    def processed(self, worker: Worker, items: tuple[int, ...]) -> dict[int, tuple[str, float]]:
-        now = self.clock.now
-        if len(items) == 1:
-            self.useful += self.costs.compute(items[0])
-            self.finished[items[0]] = now
-        else:
-            sums = list(accumulate(map(self.costs.compute, items)))
-            self.useful += sums[-1]
-            began = now - sums[-1]
-            for item, done in zip(items, sums, strict=True):
-                self.finished[item] = began + done
+    def cut(self, worker: Worker, items: tuple[int, ...]) -> None:
+        self._hold(worker.number, len(items))
+
+    def processed(
+        self, worker: Worker, items: tuple[int, ...], ends: list[float]
+    ) -> dict[int, tuple[str, float]]:
+        for item, end in zip(items, ends, strict=True):
+            self.useful += self.costs.compute(item)
+            self.finished[item] = end
         return {}
 
     def heard(self, worker: int, message: m.Message) -> None:

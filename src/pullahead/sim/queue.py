@@ -138,8 +138,8 @@ class Queue:
             case (m.GAVE_BACK, lease, items):
                 self._world.returned(worker, len(items))
                 return ledger.gave_back(worker, lease, items, now)
-            case (m.STUCK, size, above):
-                return ledger.stuck(worker, size, above, now)
+            case (m.STUCK, size, rest):
+                return ledger.stuck(worker, size, rest, now)
             case (m.FAILED, lease, item, kind, delay):
                 return ledger.failed(worker, lease, item, self._decide(item, kind, delay), now)[1]
             case (m.BYE,):

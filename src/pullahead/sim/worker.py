@@ -6,6 +6,7 @@ while an answer waits is not modelled here: it is part of what the wire takes.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, final
 
 from pullahead.core import messages as m
@@ -34,6 +35,7 @@ class Worker:
         self.computing: tuple[int, ...] = ()
         self._world, self._clock, self._costs = world, world.clock, world.costs
         self._since = 0.0  # when what is computed began
+        self._ends: list[float] = []  # when each of it ends
         self._woken = False
         costs = world.costs
         self.up = Wire(world.clock, costs.wire, lambda messages: world.queue.exchange(number, messages))
@@ -49,14 +51,18 @@ class Worker:
         if self.alive:
             self._world.answered(self, messages)
             self._timer.quiet()
+            self._catch_up()
             self._perform(self.pipeline.answered(messages, self._clock.now))
 
     def _ring(self) -> None:
         if self.alive:
+            self._catch_up()
             self._perform(self.pipeline.tick(self._clock.now))
 
     def _perform(self, effects: list[pipe.Effect]) -> None:
         clock, costs = self._clock, self._costs
+        if len(self.computing) > 1:
+            self._was_cut()
         for effect in effects:
             if isinstance(effect, pipe.Send):
                 messages = self.pipeline.take_messages(clock.now)
@@ -89,20 +95,43 @@ class Worker:
             self._timer.set(self.pipeline.deadline)
 
     def _compute(self, items: tuple[int, ...]) -> None:
+        """Compute a batch, or the items of a slice one after another."""
         self.computing, self._since = items, self._clock.now
         self._world.began(self, items)
         compute = self._costs.compute
-        seconds = compute(items[0]) if len(items) == 1 else sum([compute(item) for item in items])
-        self._clock.at(self._since + seconds, self._computed)
+        if len(items) == 1:
+            self._ends = [self._since + compute(items[0])]
+        else:
+            self._ends = list(accumulate(map(compute, items), initial=self._since))[1:]
+        self._clock.at(self._ends[-1], self._computed, self._ends)
 
-    def _computed(self, _: None) -> None:
-        if not self.alive:
+    def _catch_up(self) -> None:
+        """Begin what the main thread has begun until now: the machine is about to look at it."""
+        ran, now = self.pipeline.running, self._clock.now
+        while ran and ran.waiting and self._ends[len(ran.items) - len(ran.waiting) - 1] <= now:
+            ran.since = self._ends[len(ran.items) - len(ran.waiting) - 1]
+            ran.waiting.popleft()
+
+    def _was_cut(self) -> None:
+        """The machine may have taken items from the main thread: it ends earlier then."""
+        ran = self.pipeline.running
+        if ran and ran.size < len(self.computing):
+            self._world.cut(self, self.computing[ran.size :])
+            self.computing = self.computing[: ran.size]
+            self._ends = self._ends[: ran.size]
+            self._clock.at(self._ends[-1], self._computed, self._ends)
+
+    def _computed(self, ends: list[float]) -> None:
+        if not self.alive or ends is not self._ends:
             return
         self._timer.quiet()
         since, now = self._since, self._clock.now
-        items, self.computing = self.computing, ()
-        failures = self._world.processed(self, items)
-        items, effects = self.pipeline.turn(since, now, now - since, failures, now)
+        ran, items = self.pipeline.running, self.computing
+        assert ran is not None
+        ran.waiting.clear()
+        ran.failures.update(self._world.processed(self, items, ends))
+        self.computing = ()
+        items, effects = self.pipeline.turn(since, now, now - since, now)
         if items:
             self._compute(items)
         else:
@@ -114,6 +143,7 @@ class Worker:
     def _load_ended(self, item: int) -> None:
         if self.alive:
             self._timer.quiet()
+            self._catch_up()
             fault, now = self._world.failure("load", item), self._clock.now
             if fault is None:
                 self._perform(self.pipeline.loaded(item, now))
@@ -123,6 +153,7 @@ class Worker:
     def _store_ended(self, item: int) -> None:
         if self.alive:
             self._timer.quiet()
+            self._catch_up()
             fault, now = self._world.failure("store", item), self._clock.now
             self._world.stored(self, item)
             if fault is None:

@@ -120,8 +120,14 @@ class World:
     def began(self, worker: Worker, items: tuple[int, ...]) -> None:
         """A worker begins to compute."""
 
-    def processed(self, worker: Worker, items: tuple[int, ...]) -> dict[int, tuple[str, float]]:
-        """A worker has computed these items. Return the kind and delay of those that failed."""
+    def cut(self, worker: Worker, items: tuple[int, ...]) -> None:
+        """These items of those that a worker computes one after another have not begun, and will not now."""
+
+    def processed(
+        self, worker: Worker, items: tuple[int, ...], ends: list[float]
+    ) -> dict[int, tuple[str, float]]:
+        """A worker has computed these items; each ended at its moment. Return the kind and delay of those
+        that failed."""
         return {}
 
     def idles(self, worker: Worker) -> None:
