@@ -108,8 +108,8 @@ class Worker:
     def _catch_up(self) -> None:
         """Begin what the main thread has begun until now: the machine is about to look at it."""
         ran, now = self.pipeline.running, self._clock.now
-        while ran and ran.waiting and self._ends[len(ran.items) - len(ran.waiting) - 1] <= now:
-            ran.since = self._ends[len(ran.items) - len(ran.waiting) - 1]
+        while ran and ran.waiting and (since := self._ends[ran.size - len(ran.waiting) - 1]) <= now:
+            ran.since = since
             ran.waiting.popleft()
 
     def _was_cut(self) -> None:
