@@ -225,6 +225,50 @@ def test_a_callback_may_call_but_not_block() -> None:
     assert value == 2  # the call of the refused get had been sent
 
 
+def test_callbacks_run_in_the_order_of_the_replies_and_on_one_thread() -> None:
+    counter = Counter.remote()
+    heard: list[int] = []
+    threads: set[int] = set()
+    over = threading.Event()
+
+    def hear(future: concurrent.futures.Future[int]) -> None:
+        heard.append(future.result())
+        threads.add(threading.get_ident())
+        if len(heard) == 500:
+            over.set()
+
+    for n in range(500):
+        ref = counter.add.remote()
+        if n % 5 == 0:
+            actors.wait([ref])  # there before its callback is
+        ref.future().add_done_callback(hear)
+    assert over.wait(10)
+    assert heard == list(range(1, 501))
+    assert len(threads - {threading.get_ident()}) == len(threads) == 1
+
+
+def test_a_callback_does_not_run_where_it_is_added() -> None:
+    where: concurrent.futures.Future[int] = concurrent.futures.Future()
+    actors.put(1).future().add_done_callback(lambda _: where.set_result(threading.get_ident()))
+    assert where.result(timeout=10) != threading.get_ident()
+
+
+def test_calls_without_replies_fail_in_the_order_of_the_calls() -> None:
+    box = Mailbox.remote()
+    heard: list[int] = []
+    over = threading.Event()
+
+    def take(n: int) -> None:
+        box.take.remote().future().add_done_callback(lambda _: heard.append(n))
+
+    for n in range(10):
+        take(n)
+    box.take.remote().future().add_done_callback(lambda _: over.set())
+    actors.kill(box)
+    assert over.wait(10)
+    assert heard == list(range(10))
+
+
 def test_refs_can_be_awaited() -> None:
     counter, box = Counter.remote(), Mailbox.remote()
 

@@ -35,8 +35,10 @@ class ObjectRef:
     def future(self) -> Future[Any]:
         """Return a `concurrent.futures.Future` of the value.
 
-        Its callbacks run on the thread that reads from the other process: keep them short, and do not
-        block in them (a blocking `get` there raises RuntimeError instead of waiting for itself).
+        Its callbacks run on the thread that reads from the other process, one at a time, and never inside
+        `add_done_callback`: keep them short, and do not block in them (a blocking `get` there raises
+        RuntimeError instead of waiting for itself). Those of calls on one actor run in the order of its
+        replies, if they were added in that order as well. The result may be there before its callback's turn.
         """
         raise NotImplementedError
 

@@ -4,7 +4,8 @@ Rules
 -----
 1. Whoever polls, dispatches; all dispatching happens under `lock`, so that what a frame changes needs no
    lock of its own and the frames of a channel are handled in order.
-2. Nothing that users wrote runs under `lock`. Their callbacks wait in `_callbacks` until it is free.
+2. Nothing that users wrote runs under `lock`. Their callbacks wait in `_callbacks` until it is free, and run
+   one at a time: two threads at it would change their order.
 3. Finalizers may run anywhere, even while `lock` is held by the thread they interrupt: all they do is
    append to a deque and write to an eventfd.
 
@@ -51,6 +52,9 @@ class Loop:
         self.lock = threading.RLock()  # a finalizer of a user may run while it is held
         self.ident = 0
         self._dispatcher = 0  # the thread that runs handlers now; they run under the lock
+        self._runner = 0  # the thread that runs callbacks now
+        self._turn = threading.Lock()  # its; nobody waits for it
+        self._deaf = False  # nobody reads any more: callbacks run where they come up
         self.closed = False
         self.idle_queue: deque[Any] | None = None  # the queue of a main thread that waits here; see `_woken`
         self.on_crash: Callable[[], None] = lambda: os._exit(1)
@@ -84,6 +88,7 @@ class Loop:
         except Exception:  # noqa: BLE001  a bug of ours: a process that cannot hear must say so, and not hang
             traceback.print_exc()
             self.on_crash()
+            self._go_deaf()
 
     def cover(self) -> None:
         """Make sure that somebody reads while this thread waits for what was received."""
@@ -125,21 +130,23 @@ class Loop:
                 self._jobs.popleft()()
 
     def _run_callbacks(self) -> None:
-        ident = threading.get_ident()
-        self.readers.add(ident)
-        try:
-            while self._callbacks:
-                try:
+        ident, turn = threading.get_ident(), self._turn
+        # Who does not get the turn leaves: the one who has it looks again after giving it back.
+        while self._callbacks and turn.acquire(blocking=False):
+            self.readers.add(ident)
+            self._runner = ident
+            try:
+                while self._callbacks:
                     callback = self._callbacks.popleft()
-                except IndexError:  # the other polling thread was faster
-                    return
-                try:
-                    callback()
-                except BaseException:  # noqa: BLE001  a user's callback must not end the thread that reads
-                    traceback.print_exc()
-        finally:
-            if ident != self.ident:
-                self.readers.discard(ident)
+                    try:
+                        callback()
+                    except BaseException:  # noqa: BLE001  a user's callback must not end the thread that reads
+                        traceback.print_exc()
+            finally:
+                self._runner = 0
+                if ident != self.ident:
+                    self.readers.discard(ident)
+                turn.release()
 
     def call(self, job: Callable[[], None]) -> None:
         """Run a job soon, under the lock. Safe from anywhere, a finalizer included."""
@@ -147,10 +154,20 @@ class Loop:
         self.poke()
 
     def after(self, callback: Callable[[], None]) -> None:
-        """Run a user's callback soon, without the lock."""
+        """Run a user's callback soon, without the lock, after those that came before it."""
         self._callbacks.append(callback)
-        if self._dispatcher != threading.get_ident():  # who dispatches looks at them next
+        if threading.get_ident() in (self._dispatcher, self._runner):
+            return  # who dispatches or runs them looks at them next
+        if self._deaf:
+            self._run_callbacks()
+        else:
             self.poke()
+            self.cover()
+
+    def _go_deaf(self) -> None:
+        # First say so, then look: who adds a callback looks the other way round.
+        self._deaf = True
+        self._run_callbacks()
 
     def poke(self) -> None:
         """Make one waiting thread look at the jobs. Takes no lock."""
@@ -183,11 +200,17 @@ class Loop:
             os.write(self._waker, _POKE)
         if self._thread is not None and threading.get_ident() != self.ident:
             self._thread.join()
-        self.abandon()
+        self._go_deaf()
+        self._free()
 
     def abandon(self) -> None:
         """Close the descriptors and nothing else: what a forked process does with its copy."""
-        self.closed = True
+        self.closed = self._deaf = True
+        self._callbacks.clear()  # its parent's
+        self._runner, self._turn = 0, threading.Lock()  # who had the turn does not exist here
+        self._free()
+
+    def _free(self) -> None:
         self.epoll.close()
         if self._waker >= 0:
             os.close(self._waker)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
+from pullahead.actors.local.arrival import Arrival
 from pullahead.actors.local.kinds import DECODED, FAILED, PENDING, READY
 from pullahead.actors.local.payload import Payload, loads_plain
 from pullahead.actors.local.waiting import wait_for_one
@@ -164,20 +165,7 @@ class LocalRef(ObjectRef):
 
     def future(self) -> Future[Any]:
         """See `ObjectRef.future`."""
-        future: Future[Any] = Future()
-
-        def finish() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(self.take())
-            except BaseException as error:  # noqa: BLE001  whatever it is, it belongs to the waiter
-                future.set_exception(error)
-
-        if not self.on_settled(lambda: self.runtime.loop.after(finish)):
-            finish()
-        self.runtime.loop.cover()
-        return future
+        return Arrival(self)
 
     def __await__(self) -> Generator[Any, None, Any]:
         if self.state == PENDING:

@@ -149,16 +149,14 @@ class Peers:
             self.fail_pending(channel, self.dead[channel.peer])
 
     def fail_pending(self, channel: Channel, error: ActorDiedError) -> None:
-        """Fail the calls that wait for replies on a channel."""
+        """Fail the calls that wait for replies on a channel, the oldest first."""
         if not channel.pending:
             return
         payload = payloads.dumps_error(error)
-        while channel.pending:
-            try:
-                _, ref = channel.pending.popitem()
-            except KeyError:  # another thread took the last one
-                return
-            ref.settle(kinds.FAILED, payload)
+        while channel.pending:  # other threads may add to it and take from it meanwhile
+            for number, ref in list(channel.pending.items()):
+                ref.settle(kinds.FAILED, payload)
+                channel.pending.pop(number, None)
 
     def error(self, process: int, why: str) -> ActorDiedError:
         """Describe a death of which the fork server said nothing."""
