@@ -69,16 +69,18 @@ class Queue:
                 self._pace.told()
             if peer != m.CALLER:
                 self._touched.add(peer)
-            answers += self._flush(monotonic())
-        for call, reply in answers:
-            call.set_result(reply)
+            self._send(answers + self._flush(monotonic()))
         return answer
 
     def _tick(self) -> None:
         with self._lock:
             now = monotonic()
             self._perform(self._ledger.tick(now))
-            answers = self._flush(now)
+            self._send(self._flush(now))
+
+    @staticmethod
+    def _send(answers: list[tuple[Answer, list[m.Message]]]) -> None:
+        """Send answers; with the lock held, or one of the other thread could overtake them on its way out."""
         for call, reply in answers:
             call.set_result(reply)
 
