@@ -199,6 +199,8 @@ class Crew:
         call.future().add_done_callback(self._answered)
 
     def _answered(self, call: Future[list[m.Message]]) -> None:
+        # The messages are handled without the lock, because users hear of some of them. They stay in order
+        # because the engine runs one callback at a time, in the order of the answers.
         error = call.exception()  # of a call to a queue that was killed at the end, this is nobody's news
         if error is not None:
             self._queue_ended(error)
@@ -212,29 +214,32 @@ class Crew:
 
     def _received(self, message: m.Message) -> None:
         kind, about, *rest = message
-        if self._error is not None:
-            return  # every run was told; there is nobody left to tell
-        if kind == m.OUTCOMES:
-            self._deaths = 0
-            self._runs[about].items_ended(*rest)
-        elif kind == m.STARVED:
-            self._runs[about].starved()
-        elif kind == m.ENDED:
-            with self._heard:
-                run = self._runs.pop(about)
-                self._heard.notify_all()
-            run.ended()
-        elif kind == m.TOTALS:
-            (totals,) = rest
-            totals.worker = self._lane[about]
-            self.totals[about] = totals
-        elif kind == m.TRACE:
-            (spans,) = rest
-            self.trace.setdefault(self._lane[about], []).extend(spans)
-        elif kind == m.BYE:
-            with self._heard:
+        with self._heard:
+            if self._error is not None or self._killed:
+                return  # every run was told, or is about to be; there is nobody left to tell
+            if kind == m.TOTALS:
+                (totals,) = rest
+                totals.worker = self._lane[about]
+                self.totals[about] = totals
+                return
+            if kind == m.TRACE:
+                (spans,) = rest
+                self.trace.setdefault(self._lane[about], []).extend(spans)
+                return
+            if kind == m.BYE:
                 self._said_goodbye.add(about)
                 self._heard.notify_all()
+                return
+            run = self._runs.pop(about) if kind == m.ENDED else self._runs[about]
+            if kind == m.ENDED:
+                self._heard.notify_all()
+        if kind == m.OUTCOMES:
+            self._deaths = 0
+            run.items_ended(*rest)
+        elif kind == m.STARVED:
+            run.starved()
+        else:
+            run.ended()
 
     # Life and death
 

@@ -237,7 +237,7 @@ class Results(Iterator[Any]):
         self._pool = pool
         self._owner = owner  # of the pool, which then ends with this iterator
         self._total = total
-        self._baseline = {name: replace(one) for name, one in pool._crew.totals.items()}
+        self._baseline = {name: replace(one) for name, one in pool._crew.totals.copy().items()}
         self._outcomes: deque[Outcome] = deque()
         self._progress = watcher(options.progress, total)
         self._kept_trace: dict[int, list[Span]] | None = None
@@ -249,7 +249,9 @@ class Results(Iterator[Any]):
         run, crew = self._run, self._pool._crew
         end = run.finished or monotonic()
         before = self._baseline
-        totals = [_within(run.started, end, one, before.get(name)) for name, one in crew.totals.items()]
+        totals = [
+            _within(run.started, end, one, before.get(name)) for name, one in crew.totals.copy().items()
+        ]
         known = run.read if run.source_ended else self._total
         return Report(
             workers=totals,
@@ -273,7 +275,7 @@ class Results(Iterator[Any]):
         since = self._run.started
         return {
             lane: [span for span in spans if span.end >= since]
-            for lane, spans in self._pool._crew.trace.items()
+            for lane, spans in self._pool._crew.trace.copy().items()
         }
 
     def __iter__(self) -> Self:

@@ -58,6 +58,8 @@ class Submissions:
     def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         """Outcomes arrived."""
         with self._lock:
+            if self._error is not None:
+                return  # another thread has closed the pool: they have their error
             futures = [self._futures.pop(number) for number in items]
             if state == State.DONE.value:
                 self.done += len(items)
