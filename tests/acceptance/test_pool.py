@@ -39,6 +39,29 @@ def test_maps_of_one_pool_run_side_by_side() -> None:
         assert list(first) == [x * x for x in range(400)]
 
 
+def test_short_maps_lose_nothing_while_threads_are_interrupted_all_the_time() -> None:
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            pass
+
+    threads = [threading.Thread(target=compute) for _ in range(2)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.00005)
+    try:
+        with pa.Pool(works.square, workers=2) as pool:
+            for thread in threads:
+                thread.start()
+            for size in [3, 20, 60] * 100:
+                assert sorted(pool.map(range(size), ordered=False)) == [x * x for x in range(size)]
+    finally:
+        over.set()
+        sys.setswitchinterval(interval)
+    for thread in threads:
+        thread.join()
+
+
 def test_a_map_of_a_pool_that_is_left_early_leaves_the_pool_usable() -> None:
     with pa.Pool(works.square, workers=2) as pool:
         results = pool.map(range(100_000))
