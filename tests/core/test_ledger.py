@@ -138,7 +138,7 @@ def test_an_ask_that_waits_says_for_how_long_and_for_whom(ledger: Ledger) -> Non
     assert ledger.asked(0, 2, 3.0) == []
     assert ledger.submitted(1, 0, 1, CONSUMER, 5.0) == [Grant(0, 1, 1, 0, 1, 3.0, CONSUMER), Starved(1)]
     # What is left of an ask counts from its last answer.
-    assert ledger.submitted(1, 1, 9, SOURCE, 5.5) == [Grant(0, 2, 1, 1, 2, 0.5, SOURCE)]
+    assert ledger.submitted(1, 1, 9, SOURCE, 5.5) == [Grant(0, 2, 1, 1, 2, 2.5, SOURCE)]
     assert counts(ledger) == {"held": 3, "ready": 7}
 
 
@@ -401,12 +401,12 @@ def test_reports_of_a_lost_worker_are_stale(ledger: Ledger) -> None:
 def test_a_worker_joins_once_and_leaves_with_nothing_held(ledger: Ledger) -> None:
     with pytest.raises(ProtocolError, match="worker 1 joined twice"):
         ledger.joined(1)
-    assert ledger.said_goodbye(1, 0.0) == []
+    assert ledger.said_goodbye(1) == []
     ledger.joined(2)
     ledger.submitted(1, 0, 1, SOURCE, 0.0)
     ledger.asked(2, 1, 0.0)
     with pytest.raises(ProtocolError, match=r"worker 2 said goodbye while it holds leases \[1\]"):
-        ledger.said_goodbye(2, 0.0)
+        ledger.said_goodbye(2)
 
 
 def test_a_worker_that_was_told_to_stop_gets_nothing_more(ledger: Ledger) -> None:
@@ -415,7 +415,7 @@ def test_a_worker_that_was_told_to_stop_gets_nothing_more(ledger: Ledger) -> Non
     assert ledger.submitted(1, 0, 2, SOURCE, 1.0) == []
     assert ledger.asked(0, 1, 2.0) == [], "this one was on its way"
     assert ledger.asked(1, 1, 3.0) == [grant(1, 1, 0, 1)]
-    assert ledger.said_goodbye(0, 0.0) == []
+    assert ledger.said_goodbye(0) == []
 
 
 # What is said once
@@ -429,7 +429,7 @@ def test_nothing_left_is_told_once_to_each_who_waits(ledger: Ledger) -> None:
     assert ledger.asked(1, 1, 5.0) == [NothingLeft(1, 0.0, SOURCE)]
     # It fails and comes back: who gets it is told again, the other one need not be.
     ledger.failed(0, 1, 0, Again(1.0, charged=True), 5.0)
-    assert ledger.tick(6.0) == [grant(0, 2, 0, 1, 3.0), NothingLeft(0, 0.0, SOURCE)]
+    assert ledger.tick(6.0) == [grant(0, 2, 0, 1, 3.0), NothingLeft(0, 2.0, SOURCE)]
 
 
 def test_nothing_is_not_left_while_a_retry_is_due_later(ledger: Ledger) -> None:
@@ -438,7 +438,7 @@ def test_nothing_is_not_left_while_a_retry_is_due_later(ledger: Ledger) -> None:
     ledger.asked(0, 1, 0.0)
     ledger.failed(0, 1, 0, Again(5.0, charged=True), 0.0)
     assert ledger.asked(1, 2, 1.0) == []
-    assert ledger.tick(5.0) == [grant(1, 2, 0, 1, 4.0), NothingLeft(1, 0.0, SOURCE)]
+    assert ledger.tick(5.0) == [grant(1, 2, 0, 1, 4.0), NothingLeft(1, 4.0, SOURCE)]
 
 
 def test_nothing_is_left_once_the_last_open_run_is_cancelled(ledger: Ledger) -> None:
@@ -542,7 +542,7 @@ def test_an_event_costs_no_more_with_many_workers_and_runs(closed: bool) -> None
         events: list[Callable[[], object]] = [
             lambda: ledger.submitted(0, 0, 2, SOURCE, 2.0),
             lambda: ledger.asked(-1, 1, 2.0),
-            lambda: ledger.hungry(-1, 2.0),
+            lambda: ledger.hungry(-1, 1, 2.0),
             lambda: ledger.started(0, 1, (100,)),
             lambda: ledger.finished(0, 1, (100,), 3.0),
             lambda: ledger.asked(0, 1, 3.0),

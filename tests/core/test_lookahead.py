@@ -127,18 +127,24 @@ def test_items_that_became_small_are_noticed_within_eight() -> None:
 
 
 @pytest.mark.parametrize(
-    ("computes", "fetch", "patience"),
+    ("computes", "fetch", "patience", "rest"),
     [
-        ([10 * MS] * 128, 5 * MS, 30 * MS),  # none was ever longer: two computes and two fetches
-        ([1 * MS] * 19 + [200 * MS], 1 * MS, 1 * MS),  # what is not small is large, and that lasts
-        ([1 * MS] * 19 + [200 * MS], 1000 * MS, 2 * (10.95 + 1000) * MS),  # nobody is served that soon
-        ([1 * MS, 2 * MS, 3 * MS, 4 * MS], 0.0, 5 * MS),
+        ([10 * MS] * 128, 5 * MS, 30 * MS, 30 * MS),  # none was ever longer: two computes and two fetches
+        ([1 * MS] * 19 + [200 * MS], 1 * MS, 1 * MS, 199 * MS),  # what is not small is large, and that lasts
+        ([1 * MS] * 19 + [200 * MS], 1.0, 2.0219, 2.0219),  # nobody is served that soon
+        ([1 * MS, 2 * MS, 3 * MS, 4 * MS], 0.0, 5 * MS, 5 * MS),
     ],
 )
 def test_patience_ends_where_the_rest_is_likely_to_last(
-    computes: list[float], fetch: float, patience: float
+    computes: list[float], fetch: float, patience: float, rest: float
 ) -> None:
-    assert patience_of(sorted(computes), fetch) == pytest.approx(patience)
+    assert patience_of(sorted(computes), fetch) == pytest.approx((patience, rest))
+
+
+def test_what_lasts_longer_than_all_before_it_goes_on_as_long_again() -> None:
+    policy = measured(fetch=1 * MS, compute=10 * MS)
+    assert policy.rest(22 * MS) == pytest.approx(22 * MS)
+    assert policy.rest(3.0) == pytest.approx(3.0)
 
 
 def test_patience_before_anything_is_known_is_half_a_second() -> None:

@@ -27,12 +27,12 @@ def test_neighbours_of_different_runs_stay_apart() -> None:
     assert ready.take_oldest(9) == (5, 4, 1)
 
 
-def test_the_youngest_are_taken_from_the_end_and_only_beyond_a_number() -> None:
+def test_the_youngest_are_taken_from_the_end() -> None:
     ready = Ready()
-    ready.put(0, 10, run=0)
-    assert ready.take_youngest(3, above=-1) == (7, 3, 0)
-    assert ready.take_youngest(9, above=4) == (5, 2, 0)
-    assert ready.take_youngest(9, above=4) == (5, 0, 0)
+    ready.put(0, 5, run=0)
+    ready.put(7, 10, run=0)
+    assert ready.take_youngest(2) == (8, 2, 0)
+    assert ready.take_youngest(9) == (7, 1, 0)
     assert ready.ranges() == [(0, 5, 0)]
 
 
@@ -79,13 +79,11 @@ class ReadyMachine(RuleBasedStateMachine):
         assert count == most or first + count not in self.model or (first + count) // 10 != run
 
     @precondition(lambda self: self.model)
-    @rule(most=st.integers(1, 6), above=st.integers(-1, 19))
-    def take_youngest(self, most: int, above: int) -> None:
-        first, count, run = self.ready.take_youngest(most, above)
-        assert 0 <= count <= most
-        assert first + count - 1 == max(self.model) or not count
-        assert bool(count) == (max(self.model) > above)
-        assert first > above or not count
+    @rule(most=st.integers(1, 6))
+    def take_youngest(self, most: int) -> None:
+        first, count, run = self.ready.take_youngest(most)
+        assert 1 <= count <= most
+        assert first + count - 1 == max(self.model)
         self._took(first, count, run)
 
     @rule(run=st.integers(0, 1))

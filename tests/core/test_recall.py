@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pullahead.core import messages as m
-from pullahead.core.ledger import Grant, Ledger, NothingLeft, Recall, Starved
+from pullahead.core.ledger import Grant, Ledger, NothingLeft, Recall, Starved, Unasked
 from pullahead.core.lookahead import Lookahead
 from pullahead.core.messages import Message
 from pullahead.core.meter import Meter
@@ -197,22 +197,62 @@ def grant(worker: int, lease: int, first: int, size: int, waited: float = 0.0) -
     return Grant(worker, lease, 1, first, size, waited, SOURCE)
 
 
-def test_hunger_recalls_what_another_one_has_beyond_its_share(ledger: Ledger) -> None:
-    assert ledger.hungry(1, 1.0) == [Recall(0, 5)], "nine have not begun, and four of them are its share"
-    assert ledger.hungry(1, 1.0) == [], "once"
-    assert ledger.gave_back(0, 1, (5, 6, 7, 8, 9), 2.0) == [grant(1, 2, 5, 2, 2.0)], "the oldest of them"
-    assert ledger.recalled(0, 5, 2.0) == []
+def test_hunger_recalls_as_much_as_it_asked_for(ledger: Ledger) -> None:
+    assert ledger.hungry(1, 2, 1.0) == [Recall(0, 2)]
+    assert ledger.is_hungry
+    assert ledger.hungry(1, 2, 1.0) == [], "once"
+    assert ledger.gave_back(0, 1, (8, 9), 2.0) == [grant(1, 2, 8, 2, 2.0)]
+    assert ledger.recalled(0, 2, 2.0) == []
     assert ledger.statistics().recalls == 1
+    assert not ledger.is_hungry
+
+
+def test_hunger_takes_no_more_than_what_is_beyond_the_share_of_who_holds_it(ledger: Ledger) -> None:
+    ledger.asked(1, 20, 0.5)
+    assert ledger.hungry(1, 22, 1.0) == [Recall(0, 5)], "nine have not begun, and four of them are its share"
+
+
+def test_who_has_something_on_its_way_is_not_hungry() -> None:
+    """It said so before it heard of the grant: of the three that it waits for, the queue owes it one."""
+    ledger = Ledger()
+    ledger.opened(1)
+    ledger.joined(0)
+    ledger.submitted(1, 0, 2, SOURCE, 0.0)
+    ledger.asked(0, 3, 0.0)
+    assert ledger.hungry(0, 3, 0.0) == []
+    assert not ledger.is_hungry
+
+
+def test_what_its_holder_begins_sooner_than_it_could_be_moved_is_left_there(ledger: Ledger) -> None:
+    """A move takes 15 ms as long as nothing is known, and the holder needs 10 ms for each item."""
+    ledger.finished(0, 1, tuple(range(8)), 0.08)
+    assert ledger.hungry(1, 2, 0.08) == []
+    assert ledger.deadline == pytest.approx(0.08 + 0.015), "by then, it would have begun long ago"
+    assert ledger.tick(0.08 + 0.015) == [Recall(0, 1)]
 
 
 def test_near_the_end_what_came_back_is_shared(ledger: Ledger) -> None:
     ledger.closed(1, 0.0)
     ledger.asked(1, 20, 0.0)
-    ledger.hungry(1, 1.0)
-    assert ledger.gave_back(0, 1, (5, 6, 7, 8, 9), 2.0) == [grant(1, 2, 5, 3, 2.0)]
-    # Two are left: one for who holds the fewest, then one for the other.
-    assert ledger.asked(0, 5, 2.0)[:2] == [grant(1, 3, 8, 1), grant(0, 4, 9, 1)]
-    ledger.recalled(0, 5, 2.0)
+    ledger.hungry(1, 22, 1.0)
+    # Nine have not begun, so five are a share: what is next to be computed does not count as held.
+    assert ledger.gave_back(0, 1, (4, 5, 6, 7, 8, 9), 2.0)[:1] == [grant(1, 2, 4, 5, 2.0)]
+    ledger.recalled(0, 6, 2.0)
+
+
+def test_at_the_end_nobody_is_granted_more_than_its_share_however_often_it_is_served() -> None:
+    ledger = Ledger()
+    ledger.opened(1)
+    for worker in range(4):
+        ledger.joined(worker)
+    ledger.submitted(1, 0, 40, SOURCE, 0.0)
+    ledger.closed(1, 0.0)
+    assert ledger.asked(0, 100, 0.0)[0] == grant(0, 1, 0, 10)
+    for moment in range(10):
+        ledger.tick(float(moment))
+    granted = 40 - ledger.statistics().ready
+    assert granted < 16, "ten, and once more for what it is to compute next"
+    ledger.validate()
 
 
 def test_a_worker_that_has_only_what_it_computes_is_not_asked() -> None:
@@ -223,24 +263,36 @@ def test_a_worker_that_has_only_what_it_computes_is_not_asked() -> None:
     ledger.submitted(1, 0, 1, SOURCE, 0.0)
     ledger.asked(0, 1, 0.0)
     assert ledger.asked(1, 1, 0.0) == [Starved(1)]
-    assert ledger.hungry(1, 0.0) == []
+    assert ledger.hungry(1, 1, 9.0) == []
+    assert ledger.deadline is None
 
 
 def test_a_worker_is_asked_once_at_a_time_and_again_after_it_has_answered(ledger: Ledger) -> None:
     ledger.joined(2)
-    assert ledger.hungry(1, 1.0) == [Recall(0, 6)]
+    assert ledger.hungry(1, 2, 1.0) == [Recall(0, 2)]
     ledger.asked(2, 1, 1.0)
-    assert ledger.hungry(2, 1.0) == [], "six are on their way, enough for both"
+    assert ledger.hungry(2, 1, 1.0) == [], "two are on their way, enough for both"
     ledger.gave_back(0, 1, (9,), 1.5)  # it had begun more than was known
-    assert ledger.recalled(0, 1, 1.5) == [Recall(0, 6)], "one is still hungry"
+    assert ledger.recalled(0, 1, 1.5) == [Recall(0, 1)], "one is still hungry"
 
 
 def test_who_had_nothing_to_give_is_not_asked_in_vain(ledger: Ledger) -> None:
-    ledger.hungry(1, 1.0)
+    ledger.hungry(1, 2, 1.0)
     assert ledger.recalled(0, 0, 1.5) == []
     assert ledger.finished(0, 1, (0,), 2.0)[1][1:] == []
     assert ledger.asked(0, 1, 2.0) == []
     assert ledger.submitted(1, 10, 4, SOURCE, 3.0)[0] == grant(1, 2, 10, 2, 3.0), "the hungry one first"
+
+
+def test_who_was_granted_something_while_it_was_asked_is_worth_asking_again(ledger: Ledger) -> None:
+    """Its answer that it has nothing may be older than the grant."""
+    assert ledger.hungry(1, 2, 1.0) == [Recall(0, 2)]
+    ledger.asked(0, 3, 1.0)
+    ledger.submitted(1, 10, 5, SOURCE, 1.0)  # two for the hungry one, three for who was asked
+    ledger.finished(1, 2, (10, 11), 2.0)
+    ledger.asked(1, 1, 2.0)
+    ledger.hungry(1, 1, 2.0)
+    assert ledger.recalled(0, 0, 2.5) == [Recall(0, 1)]
 
 
 def test_a_worker_that_does_not_answer_is_not_waited_for(ledger: Ledger) -> None:
@@ -251,12 +303,24 @@ def test_a_worker_that_does_not_answer_is_not_waited_for(ledger: Ledger) -> None
     ledger.asked(2, 3, 0.0)
     ledger.finished(1, 2, (10, 11), 1.0)
     ledger.asked(1, 1, 1.0)
-    assert ledger.hungry(1, 1.0) == [Recall(0, 6)]
+    assert ledger.hungry(1, 1, 1.0) == [Recall(0, 1)]
     deadline = ledger.deadline
     assert deadline == 1.0 + 0.04
     assert ledger.tick(deadline - 0.001) == []
     assert ledger.tick(deadline) == [Recall(2, 1)]
     assert ledger.deadline == deadline + 0.04
+
+
+def test_a_late_answer_says_nothing_about_the_usual_trip(ledger: Ledger) -> None:
+    """Who was silent for a minute must not teach the queue to be patient for minutes."""
+    ledger.hungry(1, 2, 1.0)
+    ledger.tick(2.0)
+    ledger.gave_back(0, 1, (9,), 61.0)
+    ledger.recalled(0, 1, 61.0)
+    ledger.hungry(1, 1, 62.0)
+    ledger.tick(62.0)
+    assert ledger.deadline is not None
+    assert ledger.deadline <= 62.0 + 0.04
 
 
 def test_without_recall_nothing_moves() -> None:
@@ -267,21 +331,39 @@ def test_without_recall_nothing_moves() -> None:
     ledger.submitted(1, 0, 10, SOURCE, 0.0)
     ledger.asked(0, 10, 0.0)
     ledger.asked(1, 1, 0.0)
-    assert ledger.hungry(1, 1.0) == []
+    assert ledger.hungry(1, 1, 1.0) == []
+    assert ledger.deadline is None
     assert ledger.closed(1, 2.0) == [NothingLeft(1, 2.0, SOURCE)]
 
 
-def test_who_is_stuck_gets_the_youngest_for_the_oldest(ledger: Ledger) -> None:
-    ledger.submitted(1, 10, 20, SOURCE, 0.0)  # two of them go to worker 1, which waited
-    assert ledger.gave_back(0, 1, tuple(range(1, 10)), 1.0) == []
-    assert ledger.stuck(0, 9, 9, 1.0) == [grant(0, 3, 21, 9)._replace(cause=m.UNASKED_FOR)]
-    assert ledger.asked(1, 3, 2.0) == [grant(1, 4, 1, 3)], "age is served elsewhere"
+def test_nothing_is_not_left_while_something_may_come_back(ledger: Ledger) -> None:
+    ledger.hungry(1, 2, 1.0)
+    assert ledger.closed(1, 1.0) == [], "a recall is out"
+    assert ledger.recalled(0, 0, 2.0) == [NothingLeft(1, 2.0, SOURCE)]
 
 
-def test_who_is_stuck_gets_nothing_back_when_there_is_nothing_younger(ledger: Ledger) -> None:
-    effects = ledger.gave_back(0, 1, tuple(range(1, 10)), 1.0)
-    assert effects == [grant(1, 2, 1, 2, 1.0)]
-    assert ledger.stuck(0, 9, 9, 1.0) == []
+def test_who_is_stuck_gets_the_youngest_from_a_backlog(ledger: Ledger) -> None:
+    ledger.submitted(1, 10, 200, SOURCE, 0.0)  # two of them go to worker 1, which waited
+    ledger.finished(1, 2, (10, 11), 0.2)  # a tenth of a second for each: two workers do 20 in a second
+    ledger.finished(0, 1, (0,), 0.1)
+    # They are said to wait another 4 s for the end of what runs; of 198, 118 wait in the queue for longer.
+    effects = ledger.stuck(0, 8, 4.0, 1.0)
+    assert effects == [grant(0, 3, 202, 8)._replace(cause=m.UNASKED_FOR)]
+    assert ledger.gave_back(0, 1, tuple(range(2, 10)), 1.0) == []
+    assert ledger.asked(1, 3, 2.0) == [grant(1, 4, 2, 3)], "age is served elsewhere"
+
+
+def test_without_a_backlog_the_youngest_are_not_kept_waiting(ledger: Ledger) -> None:
+    ledger.submitted(1, 10, 40, SOURCE, 0.0)
+    ledger.finished(1, 2, (10, 11), 0.2)
+    ledger.finished(0, 1, (0,), 0.1)
+    assert ledger.stuck(0, 8, 4.0, 1.0) == []
+
+
+def test_who_is_stuck_takes_its_asks_back_and_does_not_get_its_own_items_again(ledger: Ledger) -> None:
+    ledger.asked(0, 3, 0.5)
+    assert ledger.stuck(0, 9, 1.0, 1.0) == [Unasked(0, 3)]
+    assert ledger.gave_back(0, 1, tuple(range(1, 10)), 1.0) == [grant(1, 2, 1, 2, 1.0)]
     assert ledger.asked(1, 7, 1.0) == [grant(1, 3, 3, 7)]
 
 
@@ -292,8 +374,9 @@ def test_it_is_asked_whose_items_would_wait_longest() -> None:
     recalls = Recalls()
     recalls.weigh(0, held=5, running=1, pace=1.0, reported=10.0)  # 4 s of work, and it has just reported
     recalls.weigh(1, held=3, running=1, pace=3.0, reported=10.0)  # 6 s of work
-    recalls.weigh(2, held=2, running=1, pace=1.0, reported=2.0)  # 1 s of work, and late by eight
-    assert [recalls.choose(hungry, 4, 11.0) for hungry in (1, 2, 8)] == [[(2, 1)], [(1, 1)], [(0, 3)]]
+    recalls.weigh(2, held=2, running=1, pace=1.0, reported=2.0)  # late by eight, and likely to be for longer
+    chosen = [recalls.choose(hungry, 9, 4, 11.0) for hungry in (1, 2, 8)]
+    assert chosen == [[(2, 1)], [(1, 1)], [(0, 3)]]
     recalls.validate()
 
 
@@ -301,22 +384,29 @@ def test_shares_and_recalls_are_whole_batches() -> None:
     recalls = Recalls(unit=4)
     recalls.weigh(0, held=19, running=0, pace=1.0, reported=0.0)
     assert recalls.total == 15
-    assert recalls.choose(1, 2, 0.0) == [(0, 8)]
+    assert recalls.choose(1, 99, 2, 0.0) == [(0, 8)]
     recalls.weigh(1, held=6, running=0, pace=1.0, reported=0.0)
-    assert recalls.choose(3, 2, 0.0) == [(1, 2)], "less than a batch is better than nothing"
+    assert recalls.choose(3, 99, 2, 0.0) == [(1, 2)], "less than a batch is better than nothing"
+
+
+def test_what_waits_behind_a_batch_that_was_not_full_can_be_recalled() -> None:
+    recalls = Recalls(unit=8)
+    recalls.weigh(0, held=8, running=1, pace=1.0, reported=0.0)
+    assert recalls.choose(1, 8, 1, 0.0) == [(0, 7)]
 
 
 def test_patience_follows_what_recalls_have_taken() -> None:
     recalls = Recalls()
-    recalls.weigh(0, held=9, running=1, pace=0.0, reported=0.0)
-    recalls.choose(1, 1, 0.0)
-    assert recalls.deadline == 0.04
+    recalls.weigh(0, held=9, running=1, pace=1.0, reported=0.0)
+    recalls.choose(1, 1, 1, 0.0)
+    assert recalls.deadline(1) == 0.04
     for _ in range(40):
         recalls.answered(0, 1, 0.0)
-        recalls.weigh(0, held=9, running=1, pace=0.0, reported=0.0)
-        recalls.choose(1, 1, 0.0)
-    assert recalls.deadline == 0.002
-    recalls.lost(0, 0.0)
-    assert recalls.deadline is None
+        recalls.weigh(0, held=9, running=1, pace=1.0, reported=0.0)
+        recalls.choose(1, 1, 1, 0.0)
+    assert recalls.deadline(1) == 0.002
+    assert recalls.deadline(0) is None, "for nobody"
+    recalls.lost(0)
+    assert recalls.deadline(1) is None
     assert recalls.total == 0
     recalls.validate()

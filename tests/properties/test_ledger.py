@@ -130,13 +130,15 @@ class LedgerMachine(RuleBasedStateMachine):
         if items != ready[: grant.size]:
             assert self.youngest, "the oldest goes first"
             assert items == ready[-grant.size :]
-            assert 2 * grant.size <= len(ready) + 1
             self.youngest = False
         else:
             assert grant.size <= self.credits[grant.worker]
             assert grant.worker in self.hungry or not self.hungry, "who is hungry is served first"
             if self.is_at_end():
-                assert grant.size <= -(-len(ready) // len(self.credits)), "a share, once the source has ended"
+                unstarted = len(ready) + sum(map(self.spare, self.credits))
+                share = -(-unstarted // len(self.credits))
+                has = 0 if grant.worker in self.hungry else self.spare(grant.worker)
+                assert grant.size <= share - has, "a share, once the source has ended"
             self.credits[grant.worker] -= grant.size
             self.hungry.discard(grant.worker)
         self.told.discard(grant.worker)
@@ -144,6 +146,11 @@ class LedgerMachine(RuleBasedStateMachine):
             one = self.items[item]
             one.state, one.worker, one.lease = HELD, grant.worker, grant.lease
             self.old.append((grant.worker, grant.lease, item))
+
+    def spare(self, worker: int) -> int:
+        """What a worker holds beyond what it runs, or is about to run."""
+        states = [one.state for one in self.items if one.state in {HELD, RUNNING} and one.worker == worker]
+        return max(0, len(states) - (states.count(RUNNING) or 1))
 
     def is_at_end(self) -> bool:
         """Nothing more will come; a run that is open may be idle, while one that is closed is not done."""
@@ -250,12 +257,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.expect(self.ledger.asked(worker, credits, self.now))
 
     @precondition(lambda self: any(self.credits.values()))
-    @rule(pick=st.integers(0, 5))
-    def starve(self, pick: int) -> None:
+    @rule(pick=st.integers(0, 5), granted=st.integers(0, 1))
+    def starve(self, pick: int, granted: int) -> None:
         waiting = sorted(worker for worker, credits in self.credits.items() if credits)
         worker = waiting[pick % len(waiting)]
-        self.hungry.add(worker)
-        self.expect(self.ledger.hungry(worker, self.now))
+        # What was granted to it meanwhile, it has not heard of.
+        if not granted:
+            self.hungry.add(worker)
+        self.expect(self.ledger.hungry(worker, self.credits[worker] + granted, self.now))
 
     @precondition(lambda self: self.recalled)
     @rule(pick=st.integers(0, 5), gives=st.integers(0, 9))
@@ -271,13 +280,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.expect(self.ledger.recalled(worker, len(returned), self.now))
 
     @precondition(lambda self: self.credits)
-    @rule(pick=st.integers(0, 5), size=st.integers(0, 5), above=st.integers(-1, 60))
-    def get_stuck(self, pick: int, size: int, above: int) -> None:
+    @rule(pick=st.integers(0, 5), size=st.integers(0, 5), rest=st.sampled_from((0.0, 1.0, 100.0)))
+    def get_stuck(self, pick: int, size: int, rest: float) -> None:
         worker = sorted(self.credits)[pick % len(self.credits)]
         before, self.credits[worker] = self.credits[worker], 0
         self.hungry.discard(worker)
         self.youngest = True
-        effects = self.ledger.stuck(worker, size, above, self.now)
+        effects = self.ledger.stuck(worker, size, rest, self.now)
         unasked = [effect.credits for effect in effects if isinstance(effect, Unasked)]
         assert unasked == [before] * (before > 0)
         self.expect([effect for effect in effects if not isinstance(effect, Unasked)])
@@ -366,7 +375,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not self.holds(worker):
             del self.credits[worker]
             self.recalled.pop(worker, None)
-            self.expect(self.ledger.said_goodbye(worker, self.now))
+            self.expect(self.ledger.said_goodbye(worker))
 
     # Time
 
@@ -390,15 +399,17 @@ class LedgerMachine(RuleBasedStateMachine):
         assert statistics.grants == self.leases
         due = min((self.items[i].due for i in self.of_state(DELAYED)), default=None)
         deadline = self.ledger.deadline
-        if self.hungry and self.recalled and deadline is not None:
-            assert due is None or deadline <= due
+        if self.hungry:  # then a recall may be overdue, or become worth it
+            assert due is None or (deadline is not None and deadline <= due)
         else:
             assert deadline == due
         if self.of_state(READY) and any(self.credits.values()):
             assert self.is_at_end(), "somebody waits and something is ready"
         waiting = {worker for worker, credits in self.credits.items() if credits}
-        if not self.of_state(READY, DELAYED) and all(
-            run.closed or run.cancelled for run in self.runs.values()
+        if (
+            not self.of_state(READY, DELAYED)
+            and not self.recalled
+            and all(run.closed or run.cancelled for run in self.runs.values())
         ):
             assert waiting <= self.told, "nothing is left, and somebody waits who does not know it"
         for item, one in enumerate(self.items):

@@ -109,7 +109,7 @@ def patience_of(ordered: list[float], fetch: float) -> tuple[float, float]:
     long = _LONG * (mean + fetch)
     for age in ordered:
         rest, above = rest - age, above - 1
-        if above and rest / above - age >= long:
+        if above and ordered[-above] > age and rest / above - age >= long:
             return age, rest / above - age
     age = max(ordered[-1], long)
     return age, age

@@ -219,9 +219,10 @@ class Service:
         """A worker has finished so many items since its last report."""
         worker = self.workers[number]
         pace = (now - worker.reported) / count
-        worker.pace += _WEIGHT * (pace - worker.pace)
+        # The first of all is taken as it is.
+        worker.pace += (_WEIGHT if worker.pace else 1.0) * (pace - worker.pace)
         worker.reported = now
-        self._pace += _WEIGHT_OF_ALL * (pace - self._pace)
+        self._pace += (_WEIGHT_OF_ALL if self._pace else 1.0) * (pace - self._pace)
 
     def beyond(self, ready: int, seconds: float) -> int:
         """Return how many of so many ready items will still be ready after so many seconds."""
