@@ -41,6 +41,8 @@ def make() -> Iterator[Make]:
     made: list[Pipeline] = []
 
     def build(lookahead: int | None = 1, batch_size: int = 0, **options: Any) -> Pipeline:
+        # Their items last as long as it suits a test, and no deadline for that is among those that it sees.
+        options.setdefault("gives_back", False)
         policy = Lookahead(lookahead, batch=batch_size or 1)
         made.append(Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, **options))
         return made[-1]
@@ -97,7 +99,7 @@ def test_a_fixed_lookahead_asks_for_that_many_and_the_one_to_compute(
 ) -> None:
     pipeline = make(lookahead)
     assert pipeline.began(0.0) == [S, W]
-    assert said(pipeline, 0.0) == [(m.ASK, first_ask), (m.HUNGRY,)]
+    assert said(pipeline, 0.0) == [(m.ASK, first_ask), (m.HUNGRY, first_ask)]
     assert (pipeline.held, pipeline.asked) == (0, first_ask)
     assert granted(pipeline, 1.0, 7, 0, first_ask) == [S, W]
     assert said(pipeline, 1.0) == [], "one call is always parked"
@@ -127,7 +129,7 @@ def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
     pipeline = measured(make(None))
     assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 197)
     assert pipeline.began(0.0) == [S, W]
-    assert said(pipeline, 0.0) == [(m.ASK, 198), (m.HUNGRY,)]
+    assert said(pipeline, 0.0) == [(m.ASK, 198), (m.HUNGRY, 198)]
     granted(pipeline, 0.0, 1, 0, 198)
     pipeline.take_messages(0.0)
     pipeline.answered([], 0.0)
@@ -161,10 +163,23 @@ def test_what_the_next_slice_will_take_is_asked_for_with_the_report_before_it(ma
     assert said(pipeline, 0.0)[-2:] == [(m.ASK, 197), (m.DONE, 1, tuple(range(192)))]
 
 
+def test_a_bundle_is_a_quantum_of_work_even_if_most_items_are_tiny(make: Make) -> None:
+    """Its work is what the mean says: the median knows nothing of the few that take nearly all of it."""
+    pipeline = make(None)
+    for seconds in [TINY, TINY, TINY, 65 * TINY] * 8:
+        pipeline.lookahead.computed(seconds, 1)
+    assert (pipeline.lookahead.median_compute, pipeline.lookahead.bundle) == (
+        TINY,
+        round(QUANTUM / (17 * TINY)),
+    )
+    assert pipeline.began(0.0) == [S, W]
+    assert said(pipeline, 0.0) == [(m.ASK, 13), (m.HUNGRY, 13)], "a bundle of twelve, one to compute"
+
+
 def test_batches_are_asked_for_whole(make: Make) -> None:
     pipeline = make(None, batch_size=4)
     assert pipeline.began(0.0) == [S, W]
-    assert said(pipeline, 0.0) == [(m.ASK, 8), (m.HUNGRY,)], "one to compute, one ahead"
+    assert said(pipeline, 0.0) == [(m.ASK, 8), (m.HUNGRY, 8)], "one to compute, one ahead"
     granted(pipeline, 0.0, 1, 0, 8)
     said(pipeline, 0.0)
     assert pipeline.take(0.0) == (0, 1, 2, 3)
@@ -181,7 +196,7 @@ def test_a_fixed_lookahead_is_rounded_down_to_whole_batches(
 ) -> None:
     pipeline = make(lookahead, batch_size=4)
     pipeline.began(0.0)
-    assert said(pipeline, 0.0) == [(m.ASK, first_ask), (m.HUNGRY,)]
+    assert said(pipeline, 0.0) == [(m.ASK, first_ask), (m.HUNGRY, first_ask)]
 
 
 def test_what_a_failed_load_takes_out_of_a_batch_is_asked_for_again(make: Make) -> None:
@@ -200,7 +215,7 @@ def test_what_is_given_back_is_asked_for_again(make: Make) -> None:
     granted(pipeline, 0.0, 1, 0, 2)
     said(pipeline, 0.0)
     assert pipeline.answered([(m.WITHDRAW, 1)], 0.0) == [Discard(0, False), Discard(1, False), S, W]
-    assert said(pipeline, 0.0) == [(m.GAVE_BACK, 1, (0, 1)), (m.ASK, 2), (m.HUNGRY,)]
+    assert said(pipeline, 0.0) == [(m.GAVE_BACK, 1, (0, 1)), (m.ASK, 2), (m.HUNGRY, 2)]
 
 
 def test_a_partly_answered_ask_stays_open_for_the_rest(make: Make) -> None:
@@ -410,7 +425,7 @@ def test_an_item_withdrawn_while_loading_is_discarded_when_its_load_is_over(make
         S,
         W,
     ]
-    assert said(pipeline, 1.0) == [(m.GAVE_BACK, 1, (0, 1, 2, 3)), (m.ASK, 4), (m.HUNGRY,)]
+    assert said(pipeline, 1.0) == [(m.GAVE_BACK, 1, (0, 1, 2, 3)), (m.ASK, 4), (m.HUNGRY, 4)]
     assert (pipeline.held, pipeline.asked) == (0, 4)
     pipeline.answered([(m.WITHDRAW, 1)], 1.5)  # said twice, it takes nothing twice
     assert said(pipeline, 1.5) == []
@@ -812,6 +827,45 @@ def test_the_first_wait_does_not_deepen_the_lookahead(make: Make) -> None:
     granted(pipeline, 1.0, 1, 0, 2)
     pipeline.loaded(0, 2.0)
     assert pipeline.lookahead.depth == 1
+
+
+@pytest.mark.parametrize(("waited", "depth"), [(0.0, 4), (0.25, 1)])
+def test_only_a_stall_that_an_earlier_ask_would_have_prevented_deepens_the_lookahead(
+    make: Make, waited: float, depth: int
+) -> None:
+    """What waited at the queue did not exist yet: it would have come no earlier."""
+    pipeline = settled(make(None))
+    for _ in range(128):  # so many that the next ones are not looked at one by one
+        pipeline.lookahead.fetched(0.5)
+        pipeline.lookahead.computed(1.0, 1)
+    pipeline.lookahead._review()
+    for _ in range(3):
+        pipeline.lookahead.fetched(4.0)
+    granted(pipeline, 0.0, 1, 0, 2)
+    said(pipeline, 0.0)
+    for item in (0, 1):
+        assert pipeline.take(item) == (item,)
+        compute(pipeline, item, item + 1)
+        pipeline.take_messages(item + 1)
+        pipeline.answered([], item + 1)
+    assert pipeline.take(2.0) == ()
+    assert pipeline.lookahead.depth == 1
+    granted(pipeline, 6.0, 2, 2, 1, waited=waited)
+    assert pipeline.lookahead.depth == depth
+    assert (pipeline.lookahead.reason == "1 → 4: a stall: lately fetch 4 s, work 1 s") == (depth == 4)
+
+
+def test_what_runs_is_looked_after_when_it_will_have_lasted_long(make: Make) -> None:
+    pipeline = settled(make(1, gives_back=True))
+    granted(pipeline, 1.0, 1, 0, 2)
+    said(pipeline, 1.0)
+    assert pipeline.take(1.0) == (0,)
+    assert pipeline.deadline == AT_ONCE, "what is due comes first"
+    assert pipeline.tick(1.0) == [S]
+    said(pipeline, 1.0)
+    assert pipeline.deadline == 1.5
+    assert compute(pipeline, 1.0, 1.25) == [W]
+    assert pipeline.deadline is None, "nothing runs"
 
 
 def test_a_turn_says_in_one_message_what_ended_and_what_began(make: Make) -> None:

@@ -19,6 +19,9 @@ from pullahead.core.trace import PROCESS, Recorder, Span
 S, W = Send(), Wake()
 MS = 2.0**-10
 ITEM = MS / 4  # 8 in a slice of 2 ms
+FETCH = 4 * MS
+PATIENCE = 2 * (ITEM + FETCH)  # with one item
+SLICE_PATIENCE = PATIENCE + 7 * ITEM
 
 Make = Callable[..., Pipeline]
 
@@ -122,11 +125,13 @@ def make() -> Iterator[Make]:
         )
         made.append(pipeline)
         for _ in range(40):
-            pipeline.lookahead.fetched(MS)
+            pipeline.lookahead.fetched(FETCH)
             pipeline.lookahead.computed(ITEM, 1)
         pipeline.began(0.0)
         pipeline.take_messages(0.0)
-        pipeline.answered([(m.GRANT, 1, 0, [None] * 6, 0.0, ""), (m.GRANT, 2, 6, [None] * 4, 0.0, "")], 0.0)
+        # They answer no ask: so many are out that none is made anew.
+        grants = ((m.GRANT, 1, 0, [None] * 6), (m.GRANT, 2, 6, [None] * 4))
+        pipeline.answered([(*grant, 0.0, m.UNASKED_FOR) for grant in grants], 0.0)
         for item in range(10) if options.get("loads") else ():
             pipeline.loaded(item, 0.0)
         said(pipeline, 0.0)
@@ -212,13 +217,12 @@ def running_and_held(pipeline: Pipeline) -> tuple[tuple[int, ...], int]:
 def test_a_slice_that_lasts_long_is_cut_and_what_it_has_finished_is_reported(make: Make) -> None:
     """No item of it has lasted long by itself: nothing is given back."""
     pipeline = make()
-    patience = 4 * 8 * ITEM + 2 * MS
-    assert pipeline.deadline == patience
-    begin(pipeline, 4, patience - MS)
+    assert pipeline.deadline == SLICE_PATIENCE
+    begin(pipeline, 4, SLICE_PATIENCE - MS)
     running(pipeline).failures[2] = "error", 0.0
-    assert pipeline.tick(patience - MS / 8) == []
-    assert pipeline.tick(patience) == [S]
-    assert said(pipeline, patience) == [
+    assert pipeline.tick(SLICE_PATIENCE - MS / 8) == []
+    assert pipeline.tick(SLICE_PATIENCE) == [S]
+    assert said(pipeline, SLICE_PATIENCE) == [
         (m.DONE, 1, (0, 1)),
         (m.FAILED, 1, 2, "error", 0.0),
         (m.DONE, 1, (3,)),
@@ -231,41 +235,72 @@ def test_a_slice_that_lasts_long_is_cut_and_what_it_has_finished_is_reported(mak
 
 def test_nobody_waits_behind_an_item_of_a_slice_that_lasts_long(make: Make) -> None:
     pipeline = make()
-    began, patience = 9 * MS, 0.005
+    began = 9 * MS
     begin(pipeline, 4, began)
-    assert pipeline.tick(10 * MS) == [S], "the slice has lasted long"
-    said(pipeline, 10 * MS)
-    pipeline.answered([], 10 * MS)
-    assert pipeline.deadline == began + patience, "and this is when its item will have lasted long"
-    assert pipeline.tick(began + patience) == [*discarded(5, 6, 7, 8, 9), S]
-    assert said(pipeline, began + patience) == [
+    assert pipeline.tick(SLICE_PATIENCE) == [S], "the slice has lasted long"
+    said(pipeline, SLICE_PATIENCE)
+    pipeline.answered([], SLICE_PATIENCE)
+    assert pipeline.deadline == began + PATIENCE, "and this is when its item will have lasted long"
+    assert pipeline.tick(began + PATIENCE) == [*discarded(5, 6, 7, 8, 9), S]
+    assert said(pipeline, began + PATIENCE) == [
+        (m.STUCK, 5, PATIENCE),
         (m.GAVE_BACK, 1, (5,)),
         (m.GAVE_BACK, 2, (6, 7, 8, 9)),
-        (m.STUCK, 5, 9),
     ]
     assert running_and_held(pipeline) == ((4,), 0)
 
 
 def test_both_at_once_when_the_item_has_lasted_long_before_the_slice(make: Make) -> None:
     pipeline = make()
-    assert pipeline.tick(10 * MS) == [*discarded(1, 2, 3, 4, 5, 6, 7, 8, 9), S]
-    assert said(pipeline, 10 * MS) == [
+    assert pipeline.tick(11 * MS) == [*discarded(1, 2, 3, 4, 5, 6, 7, 8, 9), S]
+    assert said(pipeline, 11 * MS) == [
+        (m.STUCK, 9, 11 * MS),
         (m.GAVE_BACK, 1, (1, 2, 3, 4, 5)),
         (m.GAVE_BACK, 2, (6, 7, 8, 9)),
-        (m.STUCK, 9, 9),
     ]
 
 
-def test_results_do_not_wait_for_the_last_item_of_a_slice_even_if_nothing_else_does(make: Make) -> None:
-    pipeline = make()
-    pipeline.answered([(m.RECALL, 2)], 0.0)
+def emptied(pipeline: Pipeline, began: float, *messages: Message) -> Pipeline:
+    """Recall what is in the buffer, and let the last item of the slice begin."""
+    pipeline.answered([(m.RECALL, 2), *messages], 0.0)
     said(pipeline, 0.0)
     pipeline.answered([], 0.0)
-    begin(pipeline, 7, MS)
-    assert pipeline.tick(10 * MS) == [S]
-    assert said(pipeline, 10 * MS) == [(m.DONE, 1, (0, 1, 2, 3, 4, 5)), (m.DONE, 2, (6,))]
+    begin(pipeline, 7, began)
+    return pipeline
+
+
+def test_results_do_not_wait_for_the_last_item_of_a_slice_even_if_nothing_else_does(make: Make) -> None:
+    pipeline = emptied(make(lookahead=0), 5 * MS, (m.UNASKED, 1))
+    assert (pipeline.held, pipeline.asked) == (0, 0)
+    assert pipeline.tick(SLICE_PATIENCE) == [S]
+    assert said(pipeline, SLICE_PATIENCE) == [(m.DONE, 1, (0, 1, 2, 3, 4, 5)), (m.DONE, 2, (6,))]
+    assert pipeline.deadline == 5 * MS + PATIENCE
+    assert pipeline.tick(5 * MS + PATIENCE) == [], "nothing is here and nothing will come: nobody waits"
     assert pipeline.deadline is None
     assert pipeline.tick(20 * MS) == []
+
+
+def test_asks_are_taken_back_behind_the_last_item_of_a_slice(make: Make) -> None:
+    """Nothing is held, but what was asked for would wait here."""
+    pipeline = emptied(make(), 5 * MS)
+    assert (pipeline.held, pipeline.asked) == (0, 41)
+    assert pipeline.tick(SLICE_PATIENCE) == [S]
+    assert [one[0] for one in said(pipeline, SLICE_PATIENCE)] == [m.DONE, m.DONE]
+    assert pipeline.tick(5 * MS + PATIENCE) == [S]
+    assert said(pipeline, 5 * MS + PATIENCE) == [(m.STUCK, 0, PATIENCE)]
+    assert pipeline.deadline is None
+
+
+def test_a_short_slice_may_last_a_few_milliseconds_whatever_is_usual(make: Make) -> None:
+    """Moving an item takes some of them."""
+    pipeline = make()
+    for _ in range(200):  # so many that no other fetch is remembered
+        pipeline.lookahead.fetched(0.0)
+    pipeline.processed(0.0, 8 * ITEM, MS, 2 * MS)
+    for _ in range(200):
+        pipeline.lookahead.computed(ITEM, 1)
+    pipeline.take(2 * MS)
+    assert pipeline._stuck_at == 2 * MS + 0.005
 
 
 def test_results_that_a_cut_slice_has_finished_are_stored(make: Make) -> None:
@@ -297,7 +332,7 @@ def test_of_a_cancelled_run_a_slice_keeps_what_has_begun_and_the_buffer_what_is_
 
 def test_a_slice_with_nothing_of_the_cancelled_run_is_left_alone(make: Make) -> None:
     pipeline = make()
-    pipeline.answered([(m.GRANT, 3, 90, [None], 0.0, ""), (m.WITHDRAW, 3)], MS)
+    pipeline.answered([(m.GRANT, 3, 90, [None], 0.0, m.UNASKED_FOR), (m.WITHDRAW, 3)], MS)
     assert running(pipeline).size == 8
     assert (m.GAVE_BACK, 3, (90,)) in said(pipeline, MS)
 
