@@ -133,6 +133,7 @@ def test_items_that_became_small_are_noticed_within_eight() -> None:
         ([1 * MS] * 19 + [200 * MS], 1 * MS, 1 * MS, 199 * MS),  # what is not small is large, and that lasts
         ([1 * MS] * 19 + [200 * MS], 1.0, 2.0219, 2.0219),  # nobody is served that soon
         ([1 * MS, 2 * MS, 3 * MS, 4 * MS], 0.0, 5 * MS, 5 * MS),
+        ([1.0 + i * 1e-3 for i in range(122)] + [20.0] * 6, 0.1, 1.115, 18.885),  # the last six usual ones
     ],
 )
 def test_patience_ends_where_the_rest_is_likely_to_last(
@@ -150,9 +151,10 @@ def test_what_lasts_longer_than_all_before_it_goes_on_as_long_again() -> None:
 def test_patience_before_anything_is_known_is_half_a_second() -> None:
     policy = Lookahead()
     assert policy.patience(1) == 0.5
-    policy.fetched(0.2)
+    policy.fetched(0.4)
+    assert policy.patience(1) == pytest.approx(0.8), "two fetches, where that is longer"
     policy.computed(1.0, 1)
-    assert policy.patience(1) == pytest.approx(2 * 1.2)
+    assert policy.patience(1) == pytest.approx(2 * 1.4)
 
 
 def test_two_long_items_in_a_row_are_no_exception() -> None:

@@ -97,7 +97,7 @@ def test_without_delay_every_policy_is_the_ideal_one(lookahead: Any) -> None:
 @pytest.mark.parametrize("arrivals", ["backlog", 400.0])
 def test_nothing_is_better_than_the_ideal_and_every_item_ends(arrivals: Any) -> None:
     for lookahead in (0, 1, 16, "auto"):
-        run = simulate(4, lognormal(10 * MS, 0.5), 10 * MS, arrivals, 2000, lookahead)  # type: ignore[arg-type]
+        run = simulate(4, lognormal(10 * MS, 0.5), 10 * MS, arrivals, 2000, lookahead)
         assert run.items == 2000
         assert min(run.finished) > 0.0
         assert run.useful_seconds == pytest.approx(run.ideal.useful_seconds)

@@ -19,8 +19,8 @@ Rules:
    hundredth of the usual one.
 7. What runs is *much longer than usual* once it is likely to go on for another two usual computes and two
    fetches: by then, who waits behind it would have been served elsewhere. How long it is likely to go on is
-   the mean residual life, E[X - a | X > a], of the recent computes; of what has lasted longer than all of
-   them, as long again as it has.
+   the median residual life of the recent computes; of what has lasted longer than all of them, as long again
+   as it has.
 8. Two such items in a row are no exception: the second one may take as long as the first did.
 
 A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
@@ -53,7 +53,6 @@ _LATEST_FETCHES: Final = 3
 _LONG: Final = 2  # usual computes and fetches
 _LEAST_PATIENCE: Final = 0.005  # seconds; moving an item takes some of them
 _BLIND_PATIENCE: Final = 0.5  # seconds, as long as no compute has ended
-_BLIND_FETCHES: Final = 10
 _AGAIN: Final = 1.25  # so much longer than the long one before it
 _REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
 
@@ -100,17 +99,20 @@ def patience_of(ordered: list[float], fetch: float) -> tuple[float, float]:
     """Return the age from which on what runs is likely to go on for another two computes and two fetches,
     and for how long it is likely to go on then.
 
+    Likely: half of the computes that lasted longer than that age did. The mean would let a few huge ones
+    speak for the usual ones, which differ a little and end soon.
+
     Args:
         ordered: recent compute times in seconds, ascending, at least one.
         fetch: seconds from an ask to the item in hand.
     """
-    rest, above = sum(ordered), len(ordered)
-    mean = rest / above
-    long = _LONG * (mean + fetch)
-    for age in ordered:
-        rest, above = rest - age, above - 1
-        if above and ordered[-above] > age and rest / above - age >= long:
-            return age, rest / above - age
+    n = len(ordered)
+    long = _LONG * (sum(ordered) / n + fetch)
+    for index in range(n - 1):
+        age = ordered[index]
+        rest = ordered[(index + 1 + n) // 2] - age
+        if rest >= long and ordered[index + 1] > age:
+            return age, rest
     age = max(ordered[-1], long)
     return age, age
 
@@ -190,7 +192,7 @@ class Lookahead:
         """Return after how many seconds so many items last much longer than usual."""
         fetch = self._fetch or 0.0
         if not self._computes:
-            return max(_BLIND_PATIENCE, _BLIND_FETCHES * fetch)
+            return max(_BLIND_PATIENCE, _LONG * fetch)
         patience = self._patience + (items - 1) * self._mean
         return max(_LEAST_PATIENCE, patience, _AGAIN * self._long)
 
@@ -228,6 +230,8 @@ class Lookahead:
     def _measured(self) -> bool:
         self._since_review += 1
         known = len(self._computes)
+        if not known:
+            self._fetch = self._usual_fetch()
         # The first measurements are reviewed one by one: the first fetch and compute already say a lot.
         if not known or self._since_review < min(known // 4, _REVIEW_EVERY):
             return False
@@ -239,10 +243,7 @@ class Lookahead:
         ordered = sorted(computes)
         self._median = _percentile(ordered, 0.5)
         self._mean = sum(ordered) / len(ordered)
-        if self._fetches or self._loads:
-            both = (self._fetches, self._loads)
-            self._fetch = sum(_percentile(sorted(times), _QUANTILE) for times in both if times)
-        fetch = self._fetch
+        self._fetch = fetch = self._usual_fetch()
         self._patience, self._rest = patience_of(ordered, fetch or 0.0)
         if self._fixed is not None:
             return False
@@ -255,6 +256,11 @@ class Lookahead:
             if wanted < self.depth - step:
                 wanted, limit = self.depth - step, ", by an eighth at a time"
         return self._move(wanted, self._because(ordered, fetch) + limit)
+
+    def _usual_fetch(self) -> float | None:
+        """Return the 95th percentile, with load; None: nothing is known."""
+        known = [sorted(times) for times in (self._fetches, self._loads) if times]
+        return sum(_percentile(times, _QUANTILE) for times in known) if known else None
 
     def _review_latest(self) -> bool:
         """Grow if the latest measurements alone ask for it."""

@@ -572,10 +572,10 @@ class Pipeline:
         self.meter.totals.fetches += 1
         self.meter.communicated(now - fetch, now)
         self.recorder.add(trace.FETCH, now - fetch, now, first, count)
-        if preventable:
-            self._could_have_asked_earlier(now)
         if asked is not None and self.lookahead.fetched(fetch):
             self._note_lookahead(now)
+        if preventable:
+            self._could_have_asked_earlier(now)
 
     def _account_wait(self, waited: float, cause: str, now: float) -> bool:
         """An ask waited at the queue because of `cause`. Return whether asking earlier would have helped."""
@@ -589,11 +589,12 @@ class Pipeline:
         start = self._loading.pop(item)
         if stalled:
             self._stall(now, trace.CAUSE_LOAD)
-            self._could_have_asked_earlier(now)
         self.meter.communicated(start, now)
         self.recorder.add(trace.LOAD, start, now, item)
         if self.lookahead.loaded(now - start):
             self._note_lookahead(now)
+        if stalled:
+            self._could_have_asked_earlier(now)
 
     def _account_store(self, item: int, now: float) -> None:
         if self._idle_since is not None and self._obstacle() == trace.CAUSE_REPORT:
