@@ -51,8 +51,8 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
         _panel(panel, group, policies, colours, norm)
     figure.colorbar(
         ScalarMappable(norm, colours),
-        ax=list(panels) if beside else figure.axes,
-        location="bottom",
+        ax=figure.axes,
+        location="top",
         shrink=0.7,
         aspect=45,
         ticks=LEVELS,

@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from benchmarks.policy_grid import bars, cells, intervals, store
+from benchmarks.policy_grid import bars, cells, intervals, picture, store
 from benchmarks.policy_grid.bars import Bar, Verdict
 from benchmarks.policy_grid.cells import Cell
 from benchmarks.policy_grid.intervals import Interval
@@ -241,3 +241,12 @@ def test_a_seed_that_some_policy_has_not_run_does_not_count() -> None:
     for seed in (0, 2):
         del done[Job(BACKLOG, 100, fixed(4), seed)]
     assert bars.outcomes(done) == []
+
+
+def test_many_cells_are_drawn_with_the_loads_side_by_side(tmp_path: Path) -> None:
+    some = [cell for cell in cells.full() if cell.compute == 1.0 and cell.delay == 1.0 and cell.workers != 1]
+    some += [cell._replace(compute=10.0) for cell in some] + [cell._replace(compute=100.0) for cell in some]
+    assert len(some) > 60
+    done = {Job(cell, 100, policy, 0): row() for cell in some for policy in cell.policies}
+    picture.draw(bars.outcomes(done), tmp_path / "grid.png")
+    assert (tmp_path / "grid.png").stat().st_size > 10_000
