@@ -28,7 +28,7 @@ class Interval(NamedTuple):
 def t_quantile(freedom: int) -> float:
     """Return the 97.5 % quantile of Student's t.
 
-    From 5 degrees of freedom it is the Cornish-Fisher expansion around the normal quantile to the third order
+    From 6 degrees of freedom it is the Cornish-Fisher expansion around the normal quantile to the third order
     (Abramowitz and Stegun, 26.7.5), which is off by less than 0.1 %.
     """
     if freedom <= len(_SMALL):
@@ -64,4 +64,4 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
     return Interval(value, mean(differences).margin)
 
 
-_SMALL = (12.7062, 4.3027, 3.1824, 2.7764)
+_SMALL = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706)

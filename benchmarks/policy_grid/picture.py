@@ -37,6 +37,8 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
 
     groups = [list(some) for _, some in groupby(outcomes, key=lambda one: one.cell.load)]
     beside = len(outcomes) > _TALL
+    # the same columns in each panel, so that the eye can go down one policy
+    policies = max((one.cell.policies for one in outcomes), key=len)
     rows = max(map(len, groups)) if beside else len(outcomes) + 3 * len(groups)
     figure = Figure(figsize=(9.5 * (len(groups) if beside else 1), 2.0 + 0.21 * rows), layout="constrained")
     heights = None if beside else [len(group) for group in groups]
@@ -46,11 +48,11 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
     colours = ListedColormap(colormaps["cividis_r"]([place / len(LEVELS) for place in range(len(LEVELS))]))
     norm = BoundaryNorm(LEVELS, len(LEVELS), extend="max")
     for panel, group in zip(panels, groups, strict=True):
-        _panel(panel, group, colours, norm)
+        _panel(panel, group, policies, colours, norm)
     figure.colorbar(
         ScalarMappable(norm, colours),
-        ax=list(panels) if beside else figure.axes,
-        location="bottom",
+        ax=figure.axes,
+        location="top",
         shrink=0.7,
         aspect=45,
         ticks=LEVELS,
@@ -60,8 +62,7 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _panel(panel: Any, group: Sequence[Outcome], colours: Any, norm: Any) -> None:
-    policies = max((one.cell.policies for one in group), key=len)
+def _panel(panel: Any, group: Sequence[Outcome], policies: Sequence[Policy], colours: Any, norm: Any) -> None:
     values = [_relative(one, policies) for one in group]
     panel.pcolormesh(values, cmap=colours, norm=norm, edgecolors="white", linewidth=0.8)
     panel.invert_yaxis()
