@@ -198,9 +198,9 @@ def test_a_fixed_depth_never_moves(depth: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("compute", "bundle"), [(1.0, 1), (9 * MS, 1), (0.5 * MS, 24), (20e-6, 600), (0.0, MAX_BUNDLE)]
+    ("compute", "bundle"), [(1.0, 1), (11 * MS, 1), (0.5 * MS, 32), (20e-6, 800), (0.0, MAX_BUNDLE)]
 )
-def test_a_bundle_is_twelve_milliseconds_of_work(compute: float, bundle: int) -> None:
+def test_a_bundle_is_sixteen_milliseconds_of_work(compute: float, bundle: int) -> None:
     assert measured(fetch=1 * MS, compute=compute).bundle == bundle
 
 
