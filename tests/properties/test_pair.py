@@ -161,7 +161,7 @@ def play(scenario: Scenario) -> World:
             opened.append(len(opened) + 1)
             world.open(opened[-1])
         elif what == "start":
-            world.start(scenario.shapes[which % len(scenario.shapes)])
+            world.enlist(scenario.shapes[which % len(scenario.shapes)])
         elif what == "kill" and len(living) > 1:  # somebody must be left to finish
             world.kill(living[which % len(living)].number, early=bool(n % 2))
         elif what == "submit" and run is not None and run not in closed:
@@ -174,11 +174,11 @@ def play(scenario: Scenario) -> World:
 
     act("open", 0, 0)
     for shape in scenario.shapes:
-        world.start(shape)
+        world.enlist(shape)
     moment = 0.0
     for pause, what, n, which in scenario.actions:
         moment += pause
-        world.clock.at(moment, lambda what=what, n=n, which=which: act(what, n, which))  # type: ignore[misc]
+        world.clock.at(moment, lambda action: act(*action), (what, n, which))
     world.run(until=moment)
     for run in opened:
         if run not in closed:
@@ -221,7 +221,7 @@ def test_stopping_in_the_middle_leaves_every_item_ready_or_ended(scenario: Scena
     world = World(costs=chance, faults=chance, retry=RetryPolicy(retries=scenario.retries, base=0.01))
     world.open(1)
     for shape in scenario.shapes:
-        world.start(shape)
+        world.enlist(shape)
     world.submit(1, 50)
     world.run(until=moment)
     world.stop()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, final
 from pullahead.core import messages as m
 from pullahead.core import pipeline as pipe
 from pullahead.core.pipeline import Phase, Pipeline
+from pullahead.core.slices import Slice
 from pullahead.sim.clock import Timer
 from pullahead.sim.wire import Wire
 
@@ -32,10 +33,12 @@ class Worker:
     def __init__(self, world: World, number: int, pipeline: Pipeline) -> None:
         self.number, self.pipeline = number, pipeline
         self.alive = True
+        self.ticks_at_once = True  # right after `take`, as the pipeline advises, or at the next event
         self.computing: tuple[int, ...] = ()
         self._world, self._clock, self._costs = world, world.clock, world.costs
         self._since = 0.0  # when what is computed began
         self._ends: list[float] = []  # when each of it ends
+        self._told = 0  # how many of it the world knows to have ended
         self._woken = False
         costs = world.costs
         self.up = Wire(world.clock, costs.wire, lambda messages: world.queue.exchange(number, messages))
@@ -88,7 +91,7 @@ class Worker:
         items = self.pipeline.take(now)
         if items:
             self._compute(items)
-            if self._world.ticks_at_once:
+            if self.ticks_at_once:
                 self._perform(self.pipeline.tick(now))
         else:
             self._world.idles(self)
@@ -96,7 +99,7 @@ class Worker:
 
     def _compute(self, items: tuple[int, ...]) -> None:
         """Compute a batch, or the items of a slice one after another."""
-        self.computing, self._since = items, self._clock.now
+        self.computing, self._since, self._told = items, self._clock.now, 0
         self._world.began(self, items)
         compute = self._costs.compute
         if len(items) == 1:
@@ -109,8 +112,15 @@ class Worker:
         """Begin what the main thread has begun until now: the machine is about to look at it."""
         ran, now = self.pipeline.running, self._clock.now
         while ran and ran.waiting and (since := self._ends[ran.size - len(ran.waiting) - 1]) <= now:
+            self._tell(ran, ran.size - len(ran.waiting))
             ran.since = since
             ran.waiting.popleft()
+
+    def _tell(self, ran: Slice, count: int) -> None:
+        """So many of what is computed have ended: what failed is known before the next one begins."""
+        ended = slice(self._told, count)
+        ran.failures.update(self._world.processed(self, self.computing[ended], self._ends[ended]))
+        self._told = count
 
     def _was_cut(self) -> None:
         """The machine may have taken items from the main thread: it ends earlier then."""
@@ -126,10 +136,10 @@ class Worker:
             return
         self._timer.quiet()
         since, now = self._since, self._clock.now
-        ran, items = self.pipeline.running, self.computing
+        ran = self.pipeline.running
         assert ran is not None
+        self._tell(ran, len(ends))
         ran.waiting.clear()
-        ran.failures.update(self._world.processed(self, items, ends))
         self.computing = ()
         items, effects = self.pipeline.turn(since, now, now - since, now)
         if items:

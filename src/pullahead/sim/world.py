@@ -54,9 +54,6 @@ class World:
         retry: what becomes of failures.
     """
 
-    #: Whether a worker calls `tick` right after `take`, as the pipeline advises, or at its next event.
-    ticks_at_once = True
-
     def __init__(self, costs: Costs, ledger: Ledger, retry: RetryPolicy | None = None) -> None:
         self.costs = costs
         self.clock = Clock()
@@ -127,7 +124,7 @@ class World:
         self, worker: Worker, items: tuple[int, ...], ends: list[float]
     ) -> dict[int, tuple[str, float]]:
         """A worker has computed these items; each ended at its moment. Return the kind and delay of those
-        that failed."""
+        that failed. Those of a slice are told together, and at the latest before the machine looks at it."""
         return {}
 
     def idles(self, worker: Worker) -> None:
