@@ -19,9 +19,9 @@ C: Message = ("c",)
 def test_a_caller_may_have_two_calls_out() -> None:
     caller = Caller()
     assert (caller.may_send, caller.must_send) == (True, True)
-    caller.called()
+    caller.called(0.0)
     assert (caller.may_send, caller.must_send) == (True, False)
-    caller.called()
+    caller.called(0.0)
     assert (caller.may_send, caller.must_send) == (False, False)
     caller.answered()
     assert (caller.may_send, caller.must_send, caller.in_flight, caller.sent) == (True, False, 1, 2)
@@ -31,10 +31,10 @@ def test_a_caller_may_have_two_calls_out() -> None:
 
 def test_a_third_call_is_a_bug() -> None:
     caller = Caller()
-    caller.called()
-    caller.called()
+    caller.called(0.0)
+    caller.called(0.0)
     with pytest.raises(ProtocolError, match="a third call"):
-        caller.called()
+        caller.called(0.0)
     assert (caller.in_flight, caller.sent) == (2, 2)
 
 
@@ -87,7 +87,7 @@ def test_both_ends_deliver_everything_in_order_and_keep_a_call_parked(seed: int)
 
     def send() -> None:
         if caller.may_send and (outbox or caller.must_send):
-            caller.called()
+            caller.called(0.0)
             up.append((caller.sent, outbox[:]))
             outbox.clear()
 

@@ -47,8 +47,10 @@ def counts(ledger: Ledger) -> dict[str, int]:
     }
 
 
-def grant(worker: int, lease: int, first: int, size: int, waited: float = 0.0, run: int = 1) -> Grant:
-    return Grant(worker, lease, run, first, size, waited, SOURCE)
+def grant(
+    worker: int, lease: int, first: int, size: int, waited: float = 0.0, run: int = 1, backlog: int = 0
+) -> Grant:
+    return Grant(worker, lease, run, first, size, waited, SOURCE, backlog)
 
 
 # The table

@@ -150,23 +150,23 @@ def test_what_lasts_longer_than_all_before_it_goes_on_as_long_again() -> None:
 
 def test_patience_before_anything_is_known_is_half_a_second() -> None:
     policy = Lookahead()
-    assert policy.patience(1) == 0.5
+    assert policy.patience == 0.5
     policy.fetched(0.4)
-    assert policy.patience(1) == pytest.approx(0.8), "two fetches, where that is longer"
+    assert policy.patience == pytest.approx(0.8), "two fetches, where that is longer"
     policy.computed(1.0, 1)
-    assert policy.patience(1) == pytest.approx(2 * 1.4)
+    assert policy.patience == pytest.approx(2 * 1.4)
 
 
 def test_two_long_items_in_a_row_are_no_exception() -> None:
     policy = measured(fetch=1 * MS, compute=10 * MS)
-    assert policy.patience(1) == pytest.approx(22 * MS)
+    assert policy.patience == pytest.approx(22 * MS)
     assert policy.patience(3) == pytest.approx(42 * MS)
     policy.computed(1.0, 1)
-    assert policy.patience(1) == pytest.approx(1.25)
+    assert policy.patience == pytest.approx(1.25)
     policy.computed(1.0, 1)
-    assert policy.patience(1) == pytest.approx(1.25)
+    assert policy.patience == pytest.approx(1.25)
     policy.computed(10 * MS, 1)
-    assert policy.patience(1) < 0.1
+    assert policy.patience < 0.1
 
 
 def test_a_move_says_what_limits_it() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pullahead.core.exchange import AT_ONCE
 from pullahead.core.lookahead import QUANTUM
-from pullahead.core.outbox import AT_ONCE
 from pullahead.core.pace import Pace
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from pullahead.core import messages as m
+from pullahead.core.exchange import AT_ONCE
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.messages import Message
 from pullahead.core.meter import Meter
-from pullahead.core.outbox import AT_ONCE
 from pullahead.core.pipeline import (
     MAX_STORING,
     Discard,
@@ -30,6 +30,7 @@ from pullahead.core.trace import Recorder, Span
 from pullahead.errors import ProtocolError
 
 S, W = Send(), Wake()
+PLENTY = 1 << 20  # items that are ready for each worker
 TINY = 2.0**-14  # 61 µs: 262 items in a bundle of 16 ms, 32 in a slice of 2 ms
 
 Make = Callable[..., Pipeline]
@@ -44,7 +45,7 @@ def make() -> Iterator[Make]:
         # Their items last as long as it suits a test, and no deadline for that is among those that it sees.
         options.setdefault("gives_back", False)
         policy = Lookahead(lookahead, batch=batch_size or 1)
-        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, **options))
+        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, says_starts=True, **options))
         return made[-1]
 
     yield build
@@ -73,7 +74,7 @@ def granted(
     waited: float = 0.0,
     cause: str = "source",
 ) -> list[Effect]:
-    return pipeline.answered([(m.GRANT, lease, first, [None] * size, waited, cause)], now)
+    return pipeline.answered([(m.GRANT, lease, first, [None] * size, waited, cause, PLENTY)], now)
 
 
 def compute(pipeline: Pipeline, start: float, end: float, **failures: tuple[str, float]) -> list[Effect]:
@@ -295,7 +296,7 @@ def test_a_full_batch_is_taken_at_once_and_a_partial_one_when_it_has_waited(make
     assert pipeline.tick(3.0) == [W]
     assert pipeline.deadline is None, "it was told: no need to tell it again"
     assert pipeline.take(3.0) == (0, 1, 2)
-    pipeline.answered([(m.GRANT, 2, 3, [None] * 5, 0.0, "source")], 3.0)
+    pipeline.answered([(m.GRANT, 2, 3, [None] * 5, 0.0, "source", PLENTY)], 3.0)
     compute(pipeline, 3.0, 4.0)
     assert pipeline.take(4.0) == (3, 4, 5, 6)
 
@@ -333,7 +334,7 @@ def test_a_batch_does_not_wait_when_nothing_more_can_come(make: Make) -> None:
 
 def test_a_batch_waits_again_when_more_has_come_after_all(make: Make) -> None:
     pipeline = settled(make(None, batch_size=4, batch_wait=60.0))
-    pipeline.answered([(m.CLOSED, 0.0, "source"), (m.GRANT, 1, 0, [None], 0.0, "source")], 1.0)
+    pipeline.answered([(m.CLOSED, 0.0, "source"), (m.GRANT, 1, 0, [None], 0.0, "source", PLENTY)], 1.0)
     assert pipeline.take(1.0) == ()
 
 
@@ -368,7 +369,11 @@ def test_started_tiny_items_are_said_after_a_quantum(make: Make) -> None:
 def test_a_batch_from_two_leases_is_reported_by_lease(make: Make) -> None:
     pipeline = settled(make(None, batch_size=4))
     pipeline.answered(
-        [(m.GRANT, 1, 0, [None] * 2, 0.0, "source"), (m.GRANT, 2, 9, [None] * 2, 0.0, "source")], 0.0
+        [
+            (m.GRANT, 1, 0, [None] * 2, 0.0, "source", PLENTY),
+            (m.GRANT, 2, 9, [None] * 2, 0.0, "source", PLENTY),
+        ],
+        0.0,
     )
     said(pipeline, 0.0)
     assert pipeline.take(0.0) == (0, 1, 9, 10)
@@ -630,7 +635,11 @@ def test_spans_travel_when_they_are_many(make: Make) -> None:
 def test_a_recall_takes_what_is_unstarted_of_that_lease_only(make: Make) -> None:
     pipeline = settled(make(3))
     pipeline.answered(
-        [(m.GRANT, 1, 0, [None] * 2, 0.0, "source"), (m.GRANT, 2, 7, [None] * 2, 0.0, "source")], 0.0
+        [
+            (m.GRANT, 1, 0, [None] * 2, 0.0, "source", PLENTY),
+            (m.GRANT, 2, 7, [None] * 2, 0.0, "source", PLENTY),
+        ],
+        0.0,
     )
     said(pipeline, 0.0)
     pipeline.take(0.0)
@@ -681,7 +690,7 @@ def test_the_goodbye_waits_for_a_call_that_may_go_out(make: Make) -> None:
     pipeline.take(0.0)
     pipeline.answered([(m.STOP,)], 0.0)
     said(pipeline, 0.0)
-    pipeline._outbox.caller.called()
+    pipeline._outbox.caller.called(0.0)
     assert compute(pipeline, 0.0, 1.0) == [W]
     assert pipeline.answered([], 1.0) == [S, W]
     assert said(pipeline, 1.0) == [(m.DONE, 1, (0,)), (m.BYE,)]
@@ -690,7 +699,7 @@ def test_the_goodbye_waits_for_a_call_that_may_go_out(make: Make) -> None:
 def test_what_is_granted_after_the_stop_is_given_back(make: Make) -> None:
     pipeline = settled(make(1))
     stop: Message = (m.STOP,)
-    grant: Message = (m.GRANT, 1, 0, [None] * 2, 0.0, "source")
+    grant: Message = (m.GRANT, 1, 0, [None] * 2, 0.0, "source", PLENTY)
     assert pipeline.answered([stop, grant], 0.0) == [Discard(0, False), Discard(1, False), S, W]
     assert said(pipeline, 0.0) == [(m.GAVE_BACK, 1, (0, 1)), (m.BYE,)]
 
@@ -812,7 +821,7 @@ def test_a_pause_between_two_runs_is_no_stall(make: Make) -> None:
 
 def test_waiting_for_a_load_is_a_stall_even_when_nothing_is_left_elsewhere(make: Make) -> None:
     pipeline = settled(make(0, loads=True))
-    pipeline.answered([(m.GRANT, 1, 0, [None], 0.0, "source"), (m.CLOSED, 0.0, "source")], 1.0)
+    pipeline.answered([(m.GRANT, 1, 0, [None], 0.0, "source", PLENTY), (m.CLOSED, 0.0, "source")], 1.0)
     pipeline.loaded(0, 5.0)
     pipeline.take(5.0)
     totals = pipeline.meter.totals

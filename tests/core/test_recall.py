@@ -17,6 +17,7 @@ from pullahead.core.recalls import Recalls
 from pullahead.core.trace import Recorder
 
 S, W = Send(), Wake()
+PLENTY = 1 << 20  # items that are ready for each worker
 MS = 1e-3
 SOURCE = "source"
 
@@ -33,7 +34,7 @@ def make() -> Iterator[Callable[..., Pipeline]]:
         # Those that are recalled from last as long as it suits a test; what gives back by itself says so.
         options.setdefault("gives_back", False)
         policy = Lookahead(lookahead, batch=batch_size or 1)
-        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(False), batch_size=batch_size, **options))
+        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(False), batch_size=batch_size, says_starts=True, **options))
         return made[-1]
 
     yield build
@@ -54,7 +55,7 @@ def begun(pipeline: Pipeline, now: float = 0.0) -> Pipeline:
 
 
 def granted(pipeline: Pipeline, now: float, first: int, size: int, lease: int = 1) -> list[Any]:
-    return pipeline.answered([(m.GRANT, lease, first, [None] * size, 0.0, SOURCE)], now)
+    return pipeline.answered([(m.GRANT, lease, first, [None] * size, 0.0, SOURCE, PLENTY)], now)
 
 
 def experienced(pipeline: Pipeline, compute: float, fetch: float) -> Pipeline:
@@ -113,7 +114,7 @@ def test_what_a_worker_computes_next_is_not_recalled(
     make: Callable[..., Pipeline], batch: int, kept: tuple[int, ...]
 ) -> None:
     pipeline = begun(make(8, batch))
-    pipeline.answered([(m.GRANT, 1, 0, [None] * 8, 0.0, SOURCE), (m.RECALL, 8)], 1.0)
+    pipeline.answered([(m.GRANT, 1, 0, [None] * 8, 0.0, SOURCE, PLENTY), (m.RECALL, 8)], 1.0)
     assert pipeline.take(1.0) == kept
 
 
@@ -162,7 +163,7 @@ def test_nobody_waits_behind_an_item_that_lasts_much_longer_than_usual(make: Cal
     assert pipeline.answered([(m.UNASKED, 1)], 32 * MS) == []
     assert pipeline.asked == 0, "and it asks for nothing"
     # Younger items may wait here; they answer no ask.
-    pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR)], 53 * MS)
+    pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR, PLENTY)], 53 * MS)
     assert (pipeline.held, pipeline.asked) == (2, 0)
     effects = pipeline.processed(0.0, 1.0, 1.0, 1.0)
     assert effects[-1] == W
@@ -251,7 +252,7 @@ def test_who_was_stuck_and_has_something_is_not_hungry_when_its_asks_were_taken_
     make: Callable[..., Pipeline],
 ) -> None:
     pipeline = stuck(make(4, gives_back=True))
-    pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR)], 33 * MS)
+    pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
     assert pipeline.turn(0.0, 1.0, 1.0, 1.0) == ((90,), [S])
     assert said(pipeline, 1.0) == [(m.ASK, 2), (m.DONE, 1, (0,)), (m.STARTED, 3, (90,))]
     assert pipeline.answered([(m.UNASKED, 1)], 1.125) == [S]
@@ -273,7 +274,7 @@ def test_the_oldest_asks_are_taken_back(make: Callable[..., Pipeline]) -> None:
 def test_two_long_ones_in_a_row_are_no_exception(make: Callable[..., Pipeline]) -> None:
     """The second one may take a quarter longer than the first before anybody is said to wait behind it."""
     pipeline = stuck(make(4, gives_back=True))
-    pipeline.answered([(m.GRANT, 3, 90, [None] * 3, 0.0, m.UNASKED_FOR)], 33 * MS)
+    pipeline.answered([(m.GRANT, 3, 90, [None] * 3, 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
     assert pipeline.turn(0.0, 1.0, 1.0, 1.0)[0] == (90,)
     assert pipeline._stuck_at == 2.25
     assert pipeline.turn(1.0, 1.0 + 1 / 128, 1.0, 1.0 + 1 / 128)[0] == (91,)
@@ -332,8 +333,8 @@ def ledger() -> Iterator[Ledger]:
     ledger.validate()
 
 
-def grant(worker: int, lease: int, first: int, size: int, waited: float = 0.0) -> Grant:
-    return Grant(worker, lease, 1, first, size, waited, SOURCE)
+def grant(worker: int, lease: int, first: int, size: int, waited: float = 0.0, backlog: int = 0) -> Grant:
+    return Grant(worker, lease, 1, first, size, waited, SOURCE, backlog)
 
 
 def test_hunger_recalls_as_much_as_it_asked_for(ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ from pullahead.core.slices import MAX_SLICE, Slice, slice_size
 from pullahead.core.trace import PROCESS, Recorder, Span
 
 S, W = Send(), Wake()
+PLENTY = 1 << 20  # items that are ready for each worker
 MS = 2.0**-10
 ITEM = MS / 4  # 8 in a slice of 2 ms
 FETCH = 4 * MS
@@ -131,7 +132,7 @@ def make() -> Iterator[Make]:
         pipeline.take_messages(0.0)
         # They answer no ask: so many are out that none is made anew.
         grants = ((m.GRANT, 1, 0, [None] * 6), (m.GRANT, 2, 6, [None] * 4))
-        pipeline.answered([(*grant, 0.0, m.UNASKED_FOR) for grant in grants], 0.0)
+        pipeline.answered([(*grant, 0.0, m.UNASKED_FOR, PLENTY) for grant in grants], 0.0)
         for item in range(10) if options.get("loads") else ():
             pipeline.loaded(item, 0.0)
         said(pipeline, 0.0)
@@ -332,7 +333,7 @@ def test_of_a_cancelled_run_a_slice_keeps_what_has_begun_and_the_buffer_what_is_
 
 def test_a_slice_with_nothing_of_the_cancelled_run_is_left_alone(make: Make) -> None:
     pipeline = make()
-    pipeline.answered([(m.GRANT, 3, 90, [None], 0.0, m.UNASKED_FOR), (m.WITHDRAW, 3)], MS)
+    pipeline.answered([(m.GRANT, 3, 90, [None], 0.0, m.UNASKED_FOR, PLENTY), (m.WITHDRAW, 3)], MS)
     assert running(pipeline).size == 8
     assert (m.GAVE_BACK, 3, (90,)) in said(pipeline, MS)
 

@@ -8,7 +8,10 @@ from pullahead.core.items import State
 
 
 class Grant(NamedTuple):
-    """Give `size` items from `first` on to a worker. Its ask waited `waited` seconds, because of `cause`."""
+    """Give `size` items from `first` on to a worker. Its ask waited `waited` seconds, because of `cause`.
+
+    Behind them, `backlog` items are ready for each worker.
+    """
 
     worker: int
     lease: int
@@ -17,6 +20,7 @@ class Grant(NamedTuple):
     size: int
     waited: float
     cause: str
+    backlog: int
 
 
 class Ended(NamedTuple):

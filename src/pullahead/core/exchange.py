@@ -3,7 +3,8 @@
 A peer calls the queue with a list of messages, and each answer is a list of messages for the peer. Two
 rules make of this a full-duplex channel that batches by itself:
 
-1. The peer may send while fewer than two of its calls are unanswered. With two out, it collects.
+1. The peer may send while fewer than two of its calls are unanswered. With two out, it collects, until the
+   last one is three milliseconds old: a wire that is longer than that is not a queue that is busy.
 2. The queue keeps the peer's newest call and answers every older one at once. The one it keeps is parked: it
    is answered as soon as there is something to say.
 
@@ -19,10 +20,13 @@ and costs more than an answer.
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Final, Generic, TypeVar, final
 
 from pullahead.core.messages import Message
 from pullahead.errors import ProtocolError
+
+#: A moment that has always come.
+AT_ONCE: Final = float("-inf")
 
 Call = TypeVar("Call")
 
@@ -31,30 +35,44 @@ Call = TypeVar("Call")
 class Caller:
     """The peer's end: whether it may send."""
 
-    __slots__ = ("in_flight", "sent")
+    __slots__ = ("_called_at", "in_flight", "sent")
 
     #: Calls that may be unanswered: the parked one and one that is on its way.
     LIMIT = 2
+    #: Calls that may be unanswered in any case, over a long wire.
+    MOST = 32
+    #: Seconds between two calls beyond the limit: an exchange costs about a twentieth of that.
+    SPACING = 0.003
 
     def __init__(self) -> None:
         self.in_flight = 0
         self.sent = 0
+        self._called_at = AT_ONCE
 
     @property
     def may_send(self) -> bool:
+        """Whether a call may go, whatever the time."""
         return self.in_flight < self.LIMIT
+
+    @property
+    def free_at(self) -> float | None:
+        """When the next call may go; None: not before one is answered."""
+        if self.in_flight < self.LIMIT:
+            return AT_ONCE
+        return self._called_at + self.SPACING if self.in_flight < self.MOST else None
 
     @property
     def must_send(self) -> bool:
         """No call is out: the queue could not speak. Send, even if there is nothing to say."""
         return self.in_flight == 0
 
-    def called(self) -> None:
+    def called(self, now: float) -> None:
         """A call went out."""
-        if self.in_flight >= self.LIMIT:
-            raise ProtocolError("a third call went out while two were unanswered")
+        if self.free_at is None or now < self.free_at:
+            raise ProtocolError(f"a call went out too soon, while {self.in_flight} were unanswered")
         self.in_flight += 1
         self.sent += 1
+        self._called_at = now
 
     def answered(self) -> None:
         """A call was answered."""

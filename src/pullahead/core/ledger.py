@@ -13,7 +13,7 @@ moment when the next retry is due, or when a recall is waited for no longer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from pullahead.core.effects import (
     Effect,
@@ -50,6 +50,9 @@ __all__ = [
     "Unasked",
     "Withdraw",
 ]
+
+#: Items: more than travel together.
+_PLENTY: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +155,12 @@ class Ledger:
         record, ready = self._service.workers[worker], self._items.ready
         size = min(size, self._service.beyond(ready.count, rest))
         size -= size % self._unit
-        if size and not record.stopping:
+        while size > 0 and not record.stopping:
             first, count, run = ready.take_youngest(size)
             self._service.given(record, count, now)
             lease = self._items.granted(worker, first, count, run)
-            effects.append(Grant(worker, lease, run, first, count, 0.0, UNASKED_FOR))
+            effects.append(Grant(worker, lease, run, first, count, 0.0, UNASKED_FOR, self._backlog))
+            size -= count
         return effects
 
     def started(self, worker: int, lease: int, items: tuple[int, ...]) -> list[Effect]:
@@ -375,6 +379,13 @@ class Ledger:
                 effects += [NothingLeft(worker, waited, self._cause) for worker, waited in dismissed]
         return effects
 
+    @property
+    def _backlog(self) -> int:
+        """How many items are ready for each worker; plenty if the caller has more and may not send it yet."""
+        if self._cause != CAUSE_SOURCE and not self._runs.at_end:
+            return _PLENTY
+        return self._items.ready.count // len(self._service.workers)
+
     def _grant(self, effects: list[Effect], now: float) -> None:
         """Grant what is ready to those who asked, in their order, as far as their shares go."""
         ready, service = self._items.ready, self._service
@@ -392,7 +403,7 @@ class Ledger:
             first, count, run = ready.take_oldest(most)
             lease = self._items.granted(worker.number, first, count, run)
             waited = service.granted(worker, count, now)
-            effects.append(Grant(worker.number, lease, run, first, count, waited, self._cause))
+            effects.append(Grant(worker.number, lease, run, first, count, waited, self._cause, self._backlog))
             service.queue_up(worker)
         for worker in aside:
             service.queue_up(worker)

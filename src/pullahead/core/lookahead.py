@@ -35,6 +35,7 @@ and variance ask for a depth of 43 where 1 is enough.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from math import ceil
 from typing import Final, final
@@ -51,10 +52,11 @@ _WINDOW: Final = 128  # recent measurements of each kind: some seconds of work, 
 _QUANTILE: Final = 0.95
 _SLOW_START_LIMIT: Final = 64  # doubling without a single measured fetch must end somewhere
 _TRUST: Final = 32
+_RESERVE: Final = 1.1  # an answer that is due just when it is needed comes too late half of the time
 _LATEST_COMPUTES: Final = 8
 _LATEST_FETCHES: Final = 3
 _LONG: Final = 2  # usual computes and fetches
-_LEAST_PATIENCE: Final = 0.005  # seconds; moving an item takes some of them
+_LEAST_PATIENCE: Final = 0.002  # seconds; moving an item takes some of them
 _BLIND_PATIENCE: Final = 0.5  # seconds, as long as no compute has ended
 _AGAIN: Final = 1.25  # so much longer than the long one before it
 _REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
@@ -75,7 +77,7 @@ def covering_depth(computes: list[float], fetch: float) -> int:
     n = len(computes)
     if fetch <= 0.0 or min(computes) >= fetch:
         return 1
-    fetch *= 1.0 - 1e-9  # differences of running sums are that exact: three times 1 ms do cover 3 ms
+    fetch *= _RESERVE
     sums = [0.0]
     for seconds in computes:
         sums.append(sums[-1] + seconds)
@@ -89,8 +91,8 @@ def covering_depth(computes: list[float], fetch: float) -> int:
         mean = sums[-1] / n
         if mean * MAX_LOOKAHEAD <= fetch:
             return MAX_LOOKAHEAD
-        # Too few samples to see runs that long; their sum is close to its mean, with a tenth of reserve.
-        return min(MAX_LOOKAHEAD, max(longest + 1, ceil(1.1 * fetch / mean)))
+        # Too few samples to see runs that long; their sum is close to its mean.
+        return min(MAX_LOOKAHEAD, max(longest + 1, ceil(fetch / mean)))
     low, high = 0, longest
     while high - low > 1:
         middle = (low + high) // 2
@@ -98,9 +100,8 @@ def covering_depth(computes: list[float], fetch: float) -> int:
     return high
 
 
-def patience_of(ordered: list[float], fetch: float) -> tuple[float, float]:
-    """Return the age from which on what runs is likely to go on for another two computes and two fetches,
-    and for how long it is likely to go on then.
+def patience_of(ordered: list[float], fetch: float, after: float = 0.0) -> float:
+    """Return the age from which on what runs is likely to go on for another two computes and two fetches.
 
     Likely: half of the computes that lasted longer than that age did. The mean would let a few huge ones
     speak for the usual ones, which differ a little and end soon.
@@ -108,16 +109,16 @@ def patience_of(ordered: list[float], fetch: float) -> tuple[float, float]:
     Args:
         ordered: recent compute times in seconds, ascending, at least one.
         fetch: seconds from an ask to the item in hand.
+        after: no age below this one.
     """
     n = len(ordered)
     long = _LONG * (sum(ordered) / n + fetch)
-    for index in range(n - 1):
+    for index in range(bisect_left(ordered, after), n - 1):
         age = ordered[index]
         rest = ordered[(index + 1 + n) // 2] - age
         if rest >= long and ordered[index + 1] > age:
-            return age, rest
-    age = max(ordered[-1], long)
-    return age, age
+            return age
+    return max(_AGAIN * ordered[-1], long)
 
 
 def _say(seconds: float) -> str:
@@ -150,10 +151,11 @@ class Lookahead:
         "_fixed",
         "_loads",
         "_long",
+        "_longs",
         "_mean",
         "_median",
+        "_ordered",
         "_patience",
-        "_rest",
         "_since_review",
         "_unit",
         "bundle",
@@ -175,7 +177,8 @@ class Lookahead:
         self._median = 0.0
         self._mean = 0.0
         self._patience = 0.0
-        self._rest = 0.0
+        self._ordered: list[float] = []  # the computes at the last review
+        self._longs = 0
         self._long = 0.0  # what the last call took, if that was much longer than usual
         self._fetch: float | None = None  # the 95th percentile, with load
         self.bundle = 1
@@ -191,17 +194,32 @@ class Lookahead:
         """The median compute time of one item in seconds at the last review, 0 when nothing is known."""
         return self._median
 
-    def patience(self, items: int) -> float:
-        """Return after how many seconds so many items last much longer than usual."""
-        fetch = self._fetch or 0.0
+    @property
+    def patience(self) -> float:
+        """After how many seconds an item (or a batch) lasts much longer than usual."""
         if not self._computes:
-            return max(_BLIND_PATIENCE, _LONG * fetch)
-        patience = self._patience + (items - 1) * self._mean
-        return max(_LEAST_PATIENCE, patience, _AGAIN * self._long)
+            return max(_BLIND_PATIENCE, _LONG * self.usual_fetch)
+        return max(_LEAST_PATIENCE, self._patience, _AGAIN * self._long if self._longs > 1 else 0.0)
 
-    def rest(self, age: float) -> float:
-        """Return for how many seconds what has run for `age`, longer than usual, is likely to go on."""
-        return max(age, self._rest) if age > self._patience else self._rest
+    def patience_after(self, age: float) -> float:
+        """Return at which age what has run for `age` will have lasted much longer than usual once more."""
+        older = _AGAIN * age
+        return max(self.patience, patience_of(self._ordered or [age], self.usual_fetch, older), older)
+
+    def rest(self, age: float, quantile: float = 0.5) -> float:
+        """Return a quantile of the seconds for which what has run for `age` will go on.
+
+        It is that of the recent computes that lasted longer. If none did, it is that of Lindy's law, by which
+        what has lasted for so long ends within as long again in half of the cases (a Pareto distribution
+        with an exponent of 1).
+        """
+        longer = self._ordered[bisect_right(self._ordered, age) :]
+        return _percentile(longer, quantile) - age if longer else age * quantile / (1.0 - quantile)
+
+    @property
+    def usual_fetch(self) -> float:
+        """The 95th percentile of the recent fetches, with load, in seconds; 0 when nothing is known."""
+        return self._fetch or 0.0
 
     def fetched(self, seconds: float) -> bool:
         """An ask was answered after so long, not counting the wait for work to exist. True if it moved."""
@@ -216,7 +234,8 @@ class Lookahead:
     def computed(self, seconds: float, items: int) -> bool:
         """One call of `process` (or a slice of several) took so long for so many items. True if it moved."""
         was_long = self._computes and seconds > self._patience + (items - 1) * self._mean
-        self._long = seconds if was_long else 0.0
+        self._long = seconds
+        self._longs = self._longs + 1 if was_long else 0
         self._computes.append(seconds / items)
         return self._measured()
 
@@ -247,7 +266,8 @@ class Lookahead:
         self._median = _percentile(ordered, 0.5)
         self._mean = sum(ordered) / len(ordered)
         self._fetch = fetch = self._usual_fetch()
-        self._patience, self._rest = patience_of(ordered, fetch or 0.0)
+        self._ordered = ordered
+        self._patience = patience_of(ordered, fetch or 0.0)
         if self._fixed is not None:
             return False
         self.bundle = max(1, min(MAX_BUNDLE, round(BUNDLE / max(self._mean, 1e-9))))

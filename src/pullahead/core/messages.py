@@ -13,7 +13,7 @@ Worker to queue::
     (RECALLED, returned)                   answers a RECALL, behind what it gave back: so many items
     (STUCK, size, rest)                    what runs takes long, another `rest` seconds; it takes back its
                                            asks, gives back `size` items next, and would have the youngest
-    (STARTED, lease, items)                sent after idling only: a report implies that what follows started
+    (STARTED, lease, items)                what runs: goes with what is sent anyway
     (DONE, lease, items, payloads)         results, in the order of the items
     (FAILED, lease, item, payload, kind, delay)   see `pullahead.core.retry`
     (GAVE_BACK, lease, items)              unstarted, and free to run elsewhere
@@ -23,8 +23,9 @@ Worker to queue::
 
 Queue to worker::
 
-    (GRANT, lease, first, payloads, waited, cause)   consecutive items; the ask waited so long, for whom
-                                           (UNASKED_FOR: it answers no ask, but a STUCK)
+    (GRANT, lease, first, payloads, waited, cause, backlog)   consecutive items; the ask waited so long, for
+                                           whom (UNASKED_FOR: it answers no ask, but a STUCK); behind them,
+                                           so many items are ready for each worker
     (RECALL, size)                         give back up to so many items: another worker would run them now
     (UNASKED, credits)                     answers STUCK: so many credits were left, and are taken back
     (WITHDRAW, lease)                      give back what is unstarted of it: its run was cancelled

@@ -11,15 +11,12 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 from pullahead.core import messages as m
 from pullahead.core import trace
 from pullahead.core.exchange import Caller
 from pullahead.core.lookahead import QUANTUM
-
-#: A moment that has always come.
-AT_ONCE: Final = float("-inf")
 
 
 @final
@@ -65,17 +62,16 @@ class Outbox:
             idle: whether the worker has nothing to compute.
             bundle: how many items make a bundle now.
         """
-        if not self.caller.may_send:
-            return None
-        if self.caller.must_send or self._urgent:
-            return AT_ONCE
+        free_at = self.caller.free_at
+        if free_at is None or self.caller.must_send or self._urgent:
+            return free_at
         if self._since is None:
             return None
-        return AT_ONCE if idle or bundle == 1 else self._since + QUANTUM
+        return free_at if idle or bundle == 1 else max(free_at, self._since + QUANTUM)
 
     def take(self, news: list[m.Message], now: float) -> list[m.Message]:
         """Hand over everything, behind `news`, for a call that goes out now."""
-        self.caller.called()
+        self.caller.called(now)
         self._close_report(now)
         messages, self._messages = [*news, *self._messages], []
         self._since, self._urgent = None, False

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from pullahead.core.exchange import AT_ONCE
 from pullahead.core.lookahead import QUANTUM
-from pullahead.core.outbox import AT_ONCE
 
 _SHARE: Final = 8
 

@@ -11,7 +11,8 @@ Rules:
 4. When an item lasts much longer than usual, nobody waits behind it: give all back, ask for nothing, and take
    the youngest items there are instead, if there are enough. A slice that lasts much longer than usual is
    cut: what it has finished is reported, and what has not begun is in the buffer again.
-5. What has started is said with the first message that goes anyway, and at once after idling.
+5. What has started is said with the first message that goes anyway; at once after idling only where no
+   memory survives the worker.
 6. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
    shorter than that.
 7. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter`.
@@ -30,6 +31,7 @@ become full, and for what lasts long.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final, NamedTuple, final
 
@@ -38,7 +40,7 @@ from pullahead.core import trace
 from pullahead.core.asks import Asks
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.meter import Meter
-from pullahead.core.outbox import AT_ONCE, Outbox
+from pullahead.core.outbox import Outbox
 from pullahead.core.slices import MAX_SLICE, Slice, slice_size
 from pullahead.errors import ProtocolError
 
@@ -48,6 +50,8 @@ MAX_STORING: Final = 64
 _TOTALS_EVERY: Final = 0.25
 #: Spans that are collected before they travel.
 _SPANS_PER_MESSAGE: Final = 2048
+#: The share of long items that end sooner than when a stuck worker asks again.
+_SOON: Final = 0.25
 #: A worker that waits for one of these has an unstarted item itself.
 _OWN_CAUSES: Final = frozenset({trace.CAUSE_LOAD, trace.CAUSE_BATCH, trace.CAUSE_REPORT})
 
@@ -103,6 +107,8 @@ class Pipeline:
         loads, stores: whether the work has a `load`, a `store`.
         load_concurrency: loads at a time, or None for as many as are held.
         gives_back: whether to give back what waits behind an item that lasts much longer than usual.
+        says_starts: whether to say at once what runs after idling, because no memory survives the worker
+            that would tell what its death is charged for.
     """
 
     def __init__(
@@ -117,6 +123,7 @@ class Pipeline:
         stores: bool = False,
         load_concurrency: int | None = None,
         gives_back: bool = True,
+        says_starts: bool = False,
     ) -> None:
         self.lookahead = lookahead
         self.meter = meter
@@ -128,6 +135,7 @@ class Pipeline:
         self._loads = loads
         self._stores = stores
         self._gives_back = gives_back
+        self._says_starts = says_starts
         self._load_limit = load_concurrency or 1 << 30
         self._outbox = Outbox(recorder)
         self._lease: dict[int, int] = {}  # of each item that is held, running or storing
@@ -141,8 +149,10 @@ class Pipeline:
         self._idle_since: float | None = None
         self._nothing_left = False
         self._said_hungry = False  # since the last grant
+        self._backlog = 0  # items that were ready for each worker at the last grant
         self._stuck_at: float | None = None  # when what runs will have lasted much longer than usual
         self._is_stuck = False  # it has
+        self._stuck_until: float | None = None  # when it may soon be over: time to ask again
         self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
         self._batch_due: float | None = None  # when it has waited for long enough
         self._totals_at = 0.0
@@ -161,7 +171,7 @@ class Pipeline:
         effects: list[Effect] = []
         for kind, *rest in messages:
             if kind == m.GRANT:
-                lease, first, payloads, waited, cause = rest
+                lease, first, payloads, waited, cause, self._backlog = rest
                 effects += self._granted(lease, first, len(payloads), waited, cause, now)
             elif kind == m.CLOSED:
                 waited, cause = rest
@@ -260,14 +270,15 @@ class Pipeline:
         items = (buffer.popleft(),) if count == 1 else tuple([buffer.popleft() for _ in range(count)])
         self._batch_since = now  # what a full batch leaves behind begins to wait here
         self.running = Slice(items, now, whole=bool(self._batch_size))
-        patience = self.lookahead.patience(len(items)) if self._gives_back else None
+        patience = self.lookahead.patience if self._gives_back else None
         self._stuck_at = None if patience is None else now + patience
         self._batch_due = None
         self.meter.computing(now)
         self._announced = False
         if self._idle_since is not None:
             self._idle_since = None
-            self._announce(now)
+            if self._says_starts:
+                self._announce(now)
         return items
 
     def turn(self, start: float, end: float, cpu: float, now: float) -> tuple[tuple[int, ...], list[Effect]]:
@@ -289,7 +300,7 @@ class Pipeline:
     def _ended(self, start: float, end: float, cpu: float, now: float) -> list[Effect]:
         ran = self.running
         assert ran is not None
-        self._stuck_at, self._is_stuck = None, False
+        self._stuck_at, self._is_stuck, self._stuck_until = None, False, None
         self.meter.computed(start, end, ran.size, cpu)
         self.recorder.add(trace.PROCESS, start, end, ran.items[0], ran.size)
         if self.lookahead.computed(end - start, ran.size):
@@ -317,6 +328,9 @@ class Pipeline:
         """Hand over what is to be sent now; performs the `Send` effect's half of the machine."""
         if not self._announced:
             self._announce(now)  # it costs nothing beside what is sent anyway
+        wanted = self._wanted()
+        if wanted:
+            self._ask_for(wanted, now)  # so does this
         over = self._is_over()
         if over and self._idle_since is not None:
             self._stall(now, trace.CAUSE_TAIL)
@@ -348,12 +362,12 @@ class Pipeline:
         """When `tick` should be called next, or None."""
         if self.phase is Phase.GONE:
             return None
-        may_send = self._outbox.caller.may_send
-        send_at = AT_ONCE if may_send and self._wanted() else self._send_at()
+        send_at = self._outbox.caller.free_at if self._must_ask else self._send_at()
         if send_at is not None and self.running:
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
             send_at += QUANTUM
-        return min((at for at in (send_at, self._batch_due, self._stuck_at) if at is not None), default=None)
+        due = (send_at, self._batch_due, self._stuck_at, self._stuck_until)
+        return min((at for at in due if at is not None), default=None)
 
     @property
     def held(self) -> int:
@@ -383,6 +397,11 @@ class Pipeline:
             return effects
         if self._stuck_at is not None and now >= self._stuck_at:
             effects += self._let_go(now)
+        if self._stuck_until is not None and now >= self._stuck_until:
+            self._stuck_until, self._is_stuck = None, False
+            assert self.running is not None
+            since = self.running.since
+            self._stuck_at = since + self.lookahead.patience_after(now - since)
         if self._unloaded:
             self._begin_loads(effects, now)
         self._ask(now)
@@ -402,10 +421,17 @@ class Pipeline:
             effects.append(Load(item))
 
     def _ask(self, now: float) -> None:
-        wanted = self._wanted()
-        if wanted:
-            self._asks.made(wanted, now)
-            self._outbox.ask(wanted, now)
+        """Ask as soon as a bundle is wanted."""
+        if self._must_ask:
+            self._ask_for(self._wanted(), now)
+
+    def _ask_for(self, items: int, now: float) -> None:
+        self._asks.made(items, now)
+        self._outbox.ask(items, now)
+
+    @property
+    def _must_ask(self) -> bool:
+        return self._wanted() >= self._bundle
 
     def _say_hungry(self, now: float) -> None:
         """Say, once, that there is nothing left to compute and that an ask is out."""
@@ -420,7 +446,7 @@ class Pipeline:
         assert ran is not None
         sliced = ran.divisible
         effects = self._cut(now)
-        patient_until = ran.since + self.lookahead.patience(1)
+        patient_until = ran.since + self.lookahead.patience
         if sliced and now < patient_until:
             self._stuck_at = patient_until
             return effects
@@ -429,29 +455,43 @@ class Pipeline:
         if items or self._asks.total:
             self._is_stuck = True
             # Said first, so that what comes back is not granted to an ask of this very worker.
-            rest = self.lookahead.rest(now - ran.since)
-            self._outbox.say((m.STUCK, len(items), rest), now, urgent=True)
+            age = now - ran.since
+            rest = self.lookahead.rest(age)
+            self._stuck_until = now + max(0.0, self.lookahead.rest(age, _SOON) - self.lookahead.usual_fetch)
+            size = min(len(items) + self._asks.total, self._target(0))
+            self._outbox.say((m.STUCK, size, rest), now, urgent=True)
             effects += self._return(items, now)
         return effects
 
     def _wanted(self) -> int:
-        """How many items to ask for now: none, or at least a bundle."""
+        """How many items are missing."""
         if self.phase is not Phase.WORKING or self._is_stuck:
             return 0
-        policy, unit = self.lookahead, self._batch_size or 1
         # Room is made by `take`. It comes next, so what it will take is asked for in the same call as the
         # report before it: a moment later that call would be in the way.
         next_up = 0 if self.running else self._batch_size or self._next_slice()
-        target = policy.depth + policy.bundle - 1 + next_up
-        # What is here and on its way adds up to whole batches.
-        wanted = target - target % unit - self.held - self._asks.total
-        return wanted if wanted >= policy.bundle else 0
+        return max(0, self._target(next_up) - self.held - self._asks.total)
+
+    def _target(self, next_up: int) -> int:
+        """How many items may be here and on their way, in whole batches, if so many are about to be taken."""
+        target = self.lookahead.depth + self._bundle - 1 + next_up
+        return target - target % (self._batch_size or 1)
+
+    @property
+    def _bundle(self) -> int:
+        """How many items travel together."""
+        return max(1, min(self.lookahead.bundle, self._plenty))
+
+    @property
+    def _plenty(self) -> int:
+        """How many items may be taken together: half of what is there for each worker."""
+        return self._backlog // 2
 
     def _send_at(self) -> float | None:
         """When to call the queue with what there is to say; None: there is nothing, or no call is free."""
-        if self._outbox.caller.may_send and self._is_over():
-            return AT_ONCE
-        return self._outbox.due(idle=not self.running and not self._buffer, bundle=self.lookahead.bundle)
+        if self._is_over():
+            return self._outbox.caller.free_at
+        return self._outbox.due(idle=not self.running and not self._buffer, bundle=self._bundle)
 
     def _await_batch(self, now: float) -> None:
         """Arm the deadline for a batch that waits to become full."""
@@ -479,7 +519,11 @@ class Pipeline:
     def _arrived(self, items: range | tuple[int, ...], now: float) -> None:
         if self._batch_size and not self._buffer:
             self._batch_since = now
-        self._buffer.extend(items)
+        self._put_in(items)
+
+    def _put_in(self, items: Iterable[int]) -> None:
+        """Put items into the buffer, the oldest first: what has come back here before must not wait again."""
+        self._buffer = deque(sorted([*self._buffer, *items]))
 
     def _takeable(self, now: float) -> int:
         ready = len(self._buffer)
@@ -492,13 +536,13 @@ class Pipeline:
 
     def _next_slice(self) -> int:
         """How many items `take` hands out at once, where there are no batches."""
-        return max(1, min(len(self._buffer), slice_size(self.lookahead.median_compute)))
+        return max(1, min(len(self._buffer), self._plenty, slice_size(self.lookahead.median_compute)))
 
     def _cut(self, now: float, most: int = MAX_SLICE) -> list[Effect]:
         """Put up to so many items that have not begun back into the buffer; end those that have finished."""
         if self.running is None or most <= 0:
             return []
-        self._buffer.extendleft(self.running.cut(most))
+        self._put_in(self.running.cut(most))
         return self._computed(self.running.finished(), self.running.failures, now)
 
     def _computed(

@@ -28,7 +28,7 @@ from typing import Final, final
 from pullahead.core.ranking import Ranking
 
 #: Seconds that a recall takes, as long as none has been answered.
-_FIRST_TRIP: Final = 0.01
+_FIRST_TRIP: Final = 0.002
 #: Seconds. No patience is shorter: the answer of a busy worker waits for its interpreter.
 _LEAST_PATIENCE: Final = 0.002
 _TRIPS: Final = 4
@@ -73,6 +73,7 @@ class Recalls:
         "_barren",
         "_expected",
         "_holders",
+        "_knows_trip",
         "_old",
         "_out",
         "_trip",
@@ -94,6 +95,7 @@ class Recalls:
         self._expected = 0  # items that are on their way back, as far as nobody is overdue
         self._barren: set[int] = set()
         self._trip = _FIRST_TRIP
+        self._knows_trip = False
 
     def weigh(self, worker: int, held: int, running: int, pace: float, reported: float) -> None:
         """Something about a worker has changed.
@@ -154,7 +156,7 @@ class Recalls:
         """
         self._give_up(now)
         chosen: list[tuple[int, int]] = []
-        while self._expected < hungry * self._unit:
+        while self._expected < self._missing(hungry, credits, workers):
             worker = self._longest(now)
             if worker is None:
                 break
@@ -179,7 +181,9 @@ class Recalls:
             return
         if self._awaited.pop(worker, None) is not None:
             self._expected -= out.size
-            self._trip += _WEIGHT * (now - out.since - self._trip)
+            # The first of all is taken as it is.
+            self._trip += (_WEIGHT if self._knows_trip else 1.0) * (now - out.since - self._trip)
+            self._knows_trip = True
         if not (returned or out.granted):
             self._barren.add(worker)
 
@@ -191,17 +195,21 @@ class Recalls:
         self._barren.discard(worker)
         self.weigh(worker, 0, 0, 0.0, 0.0)
 
-    def deadline(self, hungry: int) -> float | None:
-        """Return when, for so many hungry workers, a recall is overdue, or becomes worth it."""
+    def deadline(self, hungry: int, credits: int, workers: int) -> float | None:
+        """Return when a recall is overdue, or becomes worth it. For the arguments, see `choose`."""
         if not hungry:
             return None
         overdue = next(iter(self._awaited.values())) + self._patience if self._awaited else None
         oldest = self._old.first()
-        if oldest is None or self._expected >= hungry * self._unit:
+        if oldest is None or self._expected >= self._missing(hungry, credits, workers):
             return overdue
         holder = self._holders[oldest]
         worth = holder.reported - (holder.spare - 1) * holder.pace + _MOVE * self._trip
         return worth if overdue is None else min(overdue, worth)
+
+    def _missing(self, hungry: int, credits: int, workers: int) -> int:
+        """Return how many items the hungry should have: each its share of what could be recalled."""
+        return min(credits, hungry * max(self._unit, self.total // workers))
 
     @property
     def _patience(self) -> float:

@@ -28,10 +28,37 @@ from pullahead.core.ranking import Ranking
 from pullahead.core.recalls import Recalls
 from pullahead.errors import ProtocolError
 
-#: The weight of the latest report in a worker's pace.
-_WEIGHT: Final = 0.2
+#: What a report keeps of those before it, in a worker's pace.
+_KEEP: Final = 0.8
 #: And in the pace of all.
-_WEIGHT_OF_ALL: Final = 0.02
+_KEEP_OF_ALL: Final = 0.98
+
+
+@final
+@dataclass(slots=True, eq=False)
+class Pace:
+    """Seconds per item, lately: the quotient of two fading sums.
+
+    Not a fading mean of quotients: of several reports in one message, the first would seem to have taken all
+    the time, and the others none.
+    """
+
+    keep: float
+    seconds: float = 0.0
+    items: float = 0.0
+
+    def reported(self, seconds: float, items: int) -> None:
+        """So many items more took so long."""
+        if seconds > 0.0:
+            self.seconds *= self.keep
+            self.items *= self.keep
+        self.seconds += seconds
+        self.items += items
+
+    @property
+    def usual(self) -> float:
+        """Seconds per item; 0 when nothing is known."""
+        return self.seconds / self.items if self.items else 0.0
 
 
 @final
@@ -46,7 +73,7 @@ class Worker:
     running: int = 0  # those that are known to run
     hungry: bool = False  # it has nothing to compute
     reported: float = 0.0  # when it last finished something
-    pace: float = 0.0  # seconds per item, lately
+    pace: Pace = field(default_factory=lambda: Pace(_KEEP))
     told: bool = False  # that nothing is left
     stopping: bool = False  # it was told to
 
@@ -88,7 +115,7 @@ class Service:
         self._hungry_credits = 0  # what those asked for
         self._untold: dict[int, None] = {}  # those of them that were not told that nothing is left
         self._recalls = Recalls(unit)
-        self._pace = 0.0  # seconds per item of the usual worker
+        self._pace = Pace(_KEEP_OF_ALL)
 
     # Who is there
 
@@ -218,15 +245,14 @@ class Service:
     def reported(self, number: int, count: int, now: float) -> None:
         """A worker has finished so many items since its last report."""
         worker = self.workers[number]
-        pace = (now - worker.reported) / count
-        # The first of all is taken as it is.
-        worker.pace += (_WEIGHT if worker.pace else 1.0) * (pace - worker.pace)
-        worker.reported = now
-        self._pace += (_WEIGHT_OF_ALL if self._pace else 1.0) * (pace - self._pace)
+        seconds, worker.reported = now - worker.reported, now
+        worker.pace.reported(seconds, count)
+        self._pace.reported(seconds, count)
 
     def beyond(self, ready: int, seconds: float) -> int:
         """Return how many of so many ready items will still be ready after so many seconds."""
-        begun = ceil(seconds * len(self.workers) / self._pace) if self._pace > 0.0 else ready
+        pace = self._pace.usual
+        begun = ceil(seconds * len(self.workers) / pace) if pace > 0.0 else ready
         return max(0, ready - begun)
 
     def let_go(self, number: int, count: int, ran: int) -> None:
@@ -255,7 +281,9 @@ class Service:
     @property
     def deadline(self) -> float | None:
         """When one more is to be asked to give back: see `recalls`."""
-        return self._recalls.deadline(self._hungry) if self._recall else None
+        if not self._recall:
+            return None
+        return self._recalls.deadline(self._hungry, self._hungry_credits, len(self.workers))
 
     # Who waits in vain
 
@@ -286,7 +314,7 @@ class Service:
         self._untold.pop(worker.number, None)
 
     def _weigh(self, worker: Worker) -> None:
-        self._recalls.weigh(worker.number, worker.held, worker.running, worker.pace, worker.reported)
+        self._recalls.weigh(worker.number, worker.held, worker.running, worker.pace.usual, worker.reported)
 
     def sizes(self) -> dict[str, int]:
         """Count the entries of everything that grows with asks; for tests."""

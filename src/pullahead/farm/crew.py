@@ -10,6 +10,7 @@ import warnings
 from concurrent.futures import Future, wait
 from functools import partial
 from threading import Condition, RLock
+from time import monotonic
 from typing import Any, Final, Protocol, final
 
 from pullahead import actors
@@ -194,7 +195,7 @@ class Crew:
 
     def _send(self) -> None:
         messages, self._outbox = self._outbox, []
-        self._caller.called()
+        self._caller.called(monotonic())
         call = self._queue.exchange.remote(m.CALLER, messages)
         call.future().add_done_callback(self._answered)
 

@@ -29,6 +29,11 @@ class RunningNote:
         self._items: tuple[int, ...] = ()
         self.storing(())
 
+    @property
+    def survives(self) -> bool:
+        """Whether somebody will read it when the worker has died."""
+        return self._pad is not None
+
     def running(self, items: tuple[int, ...], storing: Collection[int]) -> None:
         """These items are about to run; of several that run one by one, the first."""
         self._items = items

@@ -219,8 +219,8 @@ class Queue:
             if isinstance(effect, led.Grant):
                 items = range(effect.first, effect.first + effect.size)
                 payloads = [self._payloads[item] for item in items]
-                grant = (m.GRANT, effect.lease, effect.first, payloads, effect.waited, effect.cause)
-                self._post(effect.worker, grant)
+                about = (effect.waited, effect.cause, effect.backlog)
+                self._post(effect.worker, (m.GRANT, effect.lease, effect.first, payloads, *about))
             elif isinstance(effect, led.Ended):
                 self._deliver(effect)
             elif isinstance(effect, led.Recall):

@@ -63,6 +63,7 @@ class Worker:
         self._queue = queue
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
+        self._note = RunningNote(bool(spec.batch_size))
         self._pipeline = Pipeline(
             Lookahead(options.lookahead, batch=spec.batch_size or 1),
             Meter(number, monotonic(), os.getpid()),
@@ -73,6 +74,7 @@ class Worker:
             stores=self._work.store is not None,
             load_concurrency=options.load_concurrency,
             gives_back=options.gives_back,
+            says_starts=not self._note.survives,
         )
         self._payloads: dict[int, Any] = {}  # of items that were granted and not unpickled yet
         self._items: dict[int, Any] = {}  # unpickled; kept until they are stored
@@ -81,7 +83,6 @@ class Worker:
         self._lock = RLock()
         self._changed = Condition(self._lock)
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
-        self._note = RunningNote(bool(spec.batch_size))
         self._storing: set[int] = set()
         self._switch_interval = 0.0
         self._broken: BaseException | None = None  # why the queue cannot be reached

@@ -108,8 +108,8 @@ class Queue:
             self._world.decided(effect)
             if isinstance(effect, led.Grant):
                 items = range(effect.first, effect.first + effect.size)
-                grant = (m.GRANT, effect.lease, effect.first, items, effect.waited, effect.cause)
-                self._post(effect.worker, grant)
+                about = (effect.waited, effect.cause, effect.backlog)
+                self._post(effect.worker, (m.GRANT, effect.lease, effect.first, items, *about))
             elif isinstance(effect, led.Recall):
                 self._post(effect.worker, (m.RECALL, effect.size))
             elif isinstance(effect, led.Unasked):
