@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Condition, RLock
@@ -32,8 +33,10 @@ from pullahead.farm.work import Raised, WorkSpec
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
-#: Seconds. What holds several items shorter than this has little to give back, and need not do so at once.
-_TINY = 0.001
+#: Seconds after which a thread that waits for the interpreter gets it from the main thread. A recall waits for
+#: it once. At Python's own 5 ms that was all the time that a recall took; what an answer interrupts is resumed
+#: within 0.05 ms, and with bundles of 16 ms there are too few answers for that to be measured.
+_SWITCH_INTERVAL = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +86,13 @@ class Worker:
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
         self._note = RunningNote(bool(spec.batch_size))
         self._storing: set[int] = set()
-        self._switch_interval = 0.0
+        self._answers: deque[Future[list[m.Message]]] = deque()  # that came and were not heard
+        self._turning = False  # the main thread will hear what comes now: see `_answered`
         self._broken: BaseException | None = None  # why the queue cannot be reached
 
     def run(self) -> None:
         """Work until the queue says stop. Raises what the connection to the queue raised."""
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         with self._lock:
             self._perform(self._pipeline.began(monotonic()))
         try:
@@ -124,13 +129,16 @@ class Worker:
         taken = self._pipeline.running
         assert taken is not None
         start, end, cpu = self._process_batch(taken) if self._work.batch_size else self._process_slice(taken)
+        self._turning = True
         with self._lock:
             if self._broken is not None:
                 raise self._broken
-            self._choose_switch_interval()
             items, effects = self._pipeline.turn(start, end, cpu, monotonic())
             self._note.running(items, self._storing)
             self._perform(effects)
+            # First say so, then look: who brings an answer looks the other way round.
+            self._turning = False
+            self._hear()
         return items
 
     def _process_slice(self, taken: Slice) -> tuple[float, float, float]:
@@ -184,17 +192,6 @@ class Worker:
             except Exception as error:  # noqa: BLE001  an unpicklable result is the item's failure
                 taken.failures[item] = self._failed(item, error)
         return start, end, cpu
-
-    def _choose_switch_interval(self) -> None:
-        """Let tiny items compute undisturbed, and a recall interrupt long ones soon.
-
-        Each switch between the main thread and the one that reads costs some 0.05 ms, so at 0.5 ms they took
-        a fifth of what 0.5 ms items took; at 5 ms, half of that is gone.
-        """
-        interval = 0.005 if self._pipeline.lookahead.median_compute < _TINY else 0.0005
-        if interval != self._switch_interval:
-            self._switch_interval = interval
-            sys.setswitchinterval(interval)
 
     def _input(self, item: int) -> Any:
         """Return what `process` gets. Raises what unpickling it raises."""
@@ -259,8 +256,21 @@ class Worker:
         return message
 
     def _answered(self, call: Future[list[m.Message]]) -> None:
-        error = call.exception()
-        with self._lock:
+        """Hear an answer, in the engine's thread, or leave it to the main thread.
+
+        If that one has the lock, it is between two items and computes again when this thread gets the lock:
+        then this thread would have to wait for the interpreter a second time.
+        """
+        self._answers.append(call)
+        if not self._turning:
+            with self._lock:
+                self._hear()
+
+    def _hear(self) -> None:
+        """Do what the answers say; with the lock held."""
+        while self._answers:
+            call = self._answers.popleft()
+            error = call.exception()
             if error is not None:
                 self._broken = error
                 self._changed.notify()
