@@ -8,7 +8,6 @@ that signals, CUDA contexts and database handles behave. The engine's thread bri
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -33,10 +32,6 @@ from pullahead.farm.work import Raised, WorkSpec
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
-#: Seconds after which a thread that waits for the interpreter gets it from the main thread. A recall waits for
-#: it once. At Python's own 5 ms that was all the time that a recall took; what an answer interrupts is resumed
-#: within 0.05 ms, and with bundles of 16 ms there are too few answers for that to be measured.
-_SWITCH_INTERVAL = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,6 @@ class Worker:
 
     def run(self) -> None:
         """Work until the queue says stop. Raises what the connection to the queue raised."""
-        sys.setswitchinterval(_SWITCH_INTERVAL)
         with self._lock:
             self._perform(self._pipeline.began(monotonic()))
         try:
