@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
@@ -83,8 +83,11 @@ class Measured:
     meanwhile: int = 0
 
 
-def measure(scene: Scene, recalls: int, say: Callable[[int], None]) -> Measured:
-    """Run rounds until so many recalls have come to a holder that does what the scene is about."""
+def measure(scene: Scene, recalls: int) -> Iterator[Measured]:
+    """Run rounds until so many recalls have come to a holder that does what the scene is about.
+
+    Yields what has been measured so far, all of it in the end.
+    """
     with Farm(scene.workers, scene.lookahead) as farm:
         if scene.usual:
             farm.round(scene.usual)
@@ -96,12 +99,11 @@ def measure(scene: Scene, recalls: int, say: Callable[[int], None]) -> Measured:
         while len(measured.answers) < recalls:
             missing = recalls - len(measured.answers)
             rounds += [farm.round(scene.items) for _ in range(max(1, round(_RECALLS_PER_ROUND * missing)))]
-            measured = _read(scene, rounds, farm.notes()[known:])
-            say(len(measured.answers))
-    return measured
+            measured = read(scene, rounds, farm.notes()[known:])
+            yield measured
 
 
-def _read(scene: Scene, rounds: Sequence[Sequence[Done]], notes: Sequence[Note]) -> Measured:
+def read(scene: Scene, rounds: Sequence[Sequence[Done]], notes: Sequence[Note]) -> Measured:
     """Find out from the notes and the items who was asked, what it computed, and what became of it."""
     worker_of = {item: note.worker for note in notes if note.kind == m.DONE for item in note.rest[1]}
     measured, shifts = Measured(), defaultdict[int, list[tuple[Done, Item]]](list)

@@ -15,7 +15,9 @@ from rich.table import Table
 WIDTH = 110
 
 
-def show(scenes: Sequence[tuple[Scene, Measured]], large: Sequence[tuple[str, Sequence[Figures]]]) -> None:
+def show(
+    scenes: Sequence[tuple[Scene, Measured]], large: Sequence[tuple[str, str, Sequence[Figures]]]
+) -> None:
     """Print all of it."""
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -37,7 +39,7 @@ def _scenes(scenes: Sequence[tuple[Scene, Measured]]) -> Table:
         caption_justify="left",
     )
     table.add_column("the holder")
-    for name in ("recalls", "answer", "items", "item", "meanwhile"):
+    for name in ("recalls", "answer", "moves", "item", "meanwhile"):
         table.add_column(name, justify="right", no_wrap=True)
     for scene, measured in scenes:
         moves = len(measured.moves)
@@ -52,21 +54,24 @@ def _scenes(scenes: Sequence[tuple[Scene, Measured]]) -> Table:
     return table
 
 
-def _large(large: Sequence[tuple[str, Sequence[Figures]]]) -> Table:
+def _large(large: Sequence[tuple[str, str, Sequence[Figures]]]) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         title=f"{SMALL_ONES} items of 1 ms behind two of 1 s that one of 2 workers holds: seconds",
-        caption="medians over the runs; late: the k-th small item beside the k-th of the ideal queue",
+        caption="medians over the runs; late: the k-th small item beside the k-th of the ideal queue\n"
+        "plain: nothing that is held moves",
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("lookahead")
-    for name in ("runs", "half of the small done", "all of the small done", "late by at most", "worst run"):
+    table.add_column("lookahead", no_wrap=True)
+    table.add_column("items", no_wrap=True)
+    for name in ("runs", "half of the\nsmall", "all of the\nsmall", "late by\nat most", "worst\nrun"):
         table.add_column(name, justify="right", no_wrap=True)
-    for name, runs in large:
+    for name, how, runs in large:
         lateness = [run.lateness for run in runs]
         table.add_row(
             name,
+            how,
             str(len(runs)),
             f"{median(run.half for run in runs):.3f}",
             f"{median(run.last for run in runs):.3f}",

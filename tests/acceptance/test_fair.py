@@ -71,9 +71,9 @@ def test_nor_with_store_and_batches(tmp_path: Path, options: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("which", [0, 100], ids=["at first", "among others"])
 def test_a_worker_that_cannot_hear_keeps_nobody_from_the_rest(tmp_path: Path, which: int) -> None:
-    """C code holds its interpreter. Others are asked instead, and what it holds comes back when that is over."""
+    """C code holds its interpreter. Others are asked instead; what it holds comes back when that is over."""
     os.mkfifo(tmp_path / "pipe")
-    pipe = os.open(tmp_path / "pipe", os.O_RDWR)  # both ends, so that neither the test nor the work waits here
+    pipe = os.open(tmp_path / "pipe", os.O_RDWR)  # both ends: opening one would wait for the other
     try:
         work = functools.partial(works.block_on_one, str(tmp_path), which)
         with pa.map(work, range(300), workers=3, lookahead=16, ordered=False) as results:

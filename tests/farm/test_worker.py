@@ -64,7 +64,12 @@ class ScriptedQueue:
 
     def _answer(self, call: Future[list[m.Message]], *messages: m.Message) -> threading.Event:
         told = threading.Event()
-        self._answers.put(lambda: (call.set_result(list(messages)), told.set()))
+
+        def answer() -> None:
+            call.set_result(list(messages))
+            told.set()
+
+        self._answers.put(answer)
         return told
 
     def _run(self) -> None:
