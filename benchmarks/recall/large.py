@@ -43,7 +43,9 @@ class Contender:
 
 
 _POLICIES = (("auto", None, True), ("fixed 16", 16, True), ("fixed 16, plain", 16, False))
-CONTENDERS = tuple(Contender(*policy, how) for how in (SLEEP, SPIN) for policy in _POLICIES)
+CONTENDERS = tuple(
+    Contender(name, lookahead, moves, how) for how in (SLEEP, SPIN) for name, lookahead, moves in _POLICIES
+)
 
 
 @final
