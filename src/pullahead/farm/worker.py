@@ -8,7 +8,6 @@ that signals, CUDA contexts and database handles behave. The engine's thread bri
 from __future__ import annotations
 
 import os
-from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Condition, RLock
@@ -81,8 +80,6 @@ class Worker:
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
         self._note = RunningNote(bool(spec.batch_size))
         self._storing: set[int] = set()
-        self._answers: deque[Future[list[m.Message]]] = deque()  # that came and were not heard
-        self._turning = False  # the main thread will hear what comes now: see `_answered`
         self._broken: BaseException | None = None  # why the queue cannot be reached
 
     def run(self) -> None:
@@ -123,16 +120,12 @@ class Worker:
         taken = self._pipeline.running
         assert taken is not None
         start, end, cpu = self._process_batch(taken) if self._work.batch_size else self._process_slice(taken)
-        self._turning = True
         with self._lock:
             if self._broken is not None:
                 raise self._broken
             items, effects = self._pipeline.turn(start, end, cpu, monotonic())
             self._note.running(items, self._storing)
             self._perform(effects)
-            # First say so, then look: who brings an answer looks the other way round.
-            self._turning = False
-            self._hear()
         return items
 
     def _process_slice(self, taken: Slice) -> tuple[float, float, float]:
@@ -250,21 +243,8 @@ class Worker:
         return message
 
     def _answered(self, call: Future[list[m.Message]]) -> None:
-        """Hear an answer, in the engine's thread, or leave it to the main thread.
-
-        If that one has the lock, it is between two items and computes again when this thread gets the lock:
-        then this thread would have to wait for the interpreter a second time.
-        """
-        self._answers.append(call)
-        if not self._turning:
-            with self._lock:
-                self._hear()
-
-    def _hear(self) -> None:
-        """Do what the answers say; with the lock held."""
-        while self._answers:
-            call = self._answers.popleft()
-            error = call.exception()
+        error = call.exception()
+        with self._lock:
             if error is not None:
                 self._broken = error
                 self._changed.notify()
