@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,29 @@ def test_nor_with_store_and_batches(tmp_path: Path, options: dict[str, Any]) -> 
         done += list(results)
     assert 0 not in done[:196]
     assert sorted(done) == list(range(200))
+
+
+@pytest.mark.parametrize("which", [0, 100], ids=["at first", "among others"])
+def test_a_worker_that_cannot_hear_keeps_nobody_from_the_rest(tmp_path: Path, which: int) -> None:
+    """C code holds its interpreter. Others are asked instead; what it holds comes back when that is over."""
+    os.mkfifo(tmp_path / "pipe")
+    pipe = os.open(tmp_path / "pipe", os.O_RDWR)  # both ends: opening one would wait for the other
+    try:
+        work = functools.partial(works.block_on_one, str(tmp_path), which)
+        with pa.map(work, range(300), workers=3, lookahead=16, ordered=False) as results:
+            # It holds 16 items, and the one that it computes, and a few that it could not report. Another
+            # worker computes the one 20 behind it, whose own 16 went to the third one.
+            done = [next(results) for _ in range(300 - 16 - 1 - 4 - 1)]
+            assert not (tmp_path / "over").exists()
+            assert not {which, which + 20} & set(done)
+            os.write(pipe, b"!")
+            (tmp_path / "release").touch()
+            done += [next(results) for _ in range(299 - len(done))]  # but for what its worker began next
+            (tmp_path / "end").touch()
+            done += list(results)
+    finally:
+        os.close(pipe)
+    assert sorted(done) == list(range(300))
 
 
 def test_near_the_end_every_worker_gets_its_share() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
+import select
 import sys
 import threading
 import time
@@ -154,11 +156,16 @@ def store_exit_on_thirty(result: int, item: int) -> int:
 
 def wait_on_zero(folder: str, spin: bool, x: int) -> int:
     """Item 0 takes as long as the file `release` is not there, computing pure Python if it is to."""
+    if x == 0:
+        _wait_for(Path(folder, "release"), spin)
+    return x
+
+
+def _wait_for(file: Path, spin: bool) -> None:
     give_up = time.monotonic() + 20.0
-    while x == 0 and not Path(folder, "release").exists() and time.monotonic() < give_up:
+    while not file.exists() and time.monotonic() < give_up:
         if not spin:
             time.sleep(0.005)
-    return x
 
 
 def wait_on_zero_batch(folder: str, xs: list[int]) -> list[int]:
@@ -174,6 +181,39 @@ def small_until(folder: str, spin: bool, dies: bool, which: int, x: int) -> int:
     if dies and x == which:
         Path(folder, str(time.monotonic_ns())).touch()
         os._exit(7)
+    return x
+
+
+_was_blocked = False
+_poll = ctypes.PyDLL(None).poll  # unlike `CDLL`, it keeps the interpreter
+
+
+class _Watched(ctypes.Structure):
+    """As in poll(2)."""
+
+    _fields_ = (("fd", ctypes.c_int), ("events", ctypes.c_short), ("revents", ctypes.c_short))
+
+
+def block_on_one(folder: str, which: int, x: int) -> int:
+    """Items of 1 ms. One of them stays in C and keeps the interpreter until something is in the pipe `pipe`.
+
+    The next one of the same worker takes as long as the file `end` is not there, and the one 20 behind it, as
+    long as `release` is not there, computing pure Python.
+    """
+    global _was_blocked
+    if x == which:
+        pipe = _Watched(os.open(Path(folder, "pipe"), os.O_RDONLY | os.O_NONBLOCK), select.POLLIN, 0)
+        _poll(ctypes.byref(pipe), 1, 20_000)
+        os.close(pipe.fd)
+        Path(folder, "over").touch()
+        _was_blocked = True
+    elif _was_blocked:
+        _was_blocked = False
+        _wait_for(Path(folder, "end"), spin=False)
+    elif x == which + 20:
+        _wait_for(Path(folder, "release"), spin=True)
+    else:
+        time.sleep(0.001)
     return x
 
 

@@ -8,7 +8,6 @@ that signals, CUDA contexts and database handles behave. The engine's thread bri
 from __future__ import annotations
 
 import os
-import sys
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Condition, RLock
@@ -32,8 +31,6 @@ from pullahead.farm.work import Raised, WorkSpec
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
-#: Seconds. What holds several items shorter than this has little to give back, and need not do so at once.
-_TINY = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,6 @@ class Worker:
         self._changed = Condition(self._lock)
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
         self._storing: set[int] = set()
-        self._switch_interval = 0.0
         self._broken: BaseException | None = None  # why the queue cannot be reached
 
     def run(self) -> None:
@@ -128,7 +124,6 @@ class Worker:
         with self._lock:
             if self._broken is not None:
                 raise self._broken
-            self._choose_switch_interval()
             items, effects = self._pipeline.turn(start, end, cpu, monotonic())
             self._note.running(items, self._storing)
             self._perform(effects)
@@ -185,17 +180,6 @@ class Worker:
             except Exception as error:  # noqa: BLE001  an unpicklable result is the item's failure
                 taken.failures[item] = self._failed(item, error)
         return start, end, cpu
-
-    def _choose_switch_interval(self) -> None:
-        """Let tiny items compute undisturbed, and a recall interrupt long ones soon.
-
-        Each switch between the main thread and the one that reads costs some 0.05 ms, so at 0.5 ms they took
-        a fifth of what 0.5 ms items took; at 5 ms, half of that is gone.
-        """
-        interval = 0.005 if self._pipeline.lookahead.median_compute < _TINY else 0.0005
-        if interval != self._switch_interval:
-            self._switch_interval = interval
-            sys.setswitchinterval(interval)
 
     def _input(self, item: int) -> Any:
         """Return what `process` gets. Raises what unpickling it raises."""
