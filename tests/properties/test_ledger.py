@@ -23,6 +23,7 @@ from pullahead.core.ledger import (
     Unasked,
     Withdraw,
 )
+from pullahead.core.messages import UNASKED_FOR
 from pullahead.core.retry import Again, Bury
 
 READY, HELD, RUNNING, DELAYED = State.READY, State.HELD, State.RUNNING, State.DELAYED
@@ -130,14 +131,15 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {self.items[item].run for item in items} == {grant.run}
         assert grant.size > 0
         assert grant.waited >= 0.0
-        if items != ready[: grant.size]:
-            assert self.youngest, "the oldest goes first"
+        if grant.cause == UNASKED_FOR:
+            assert self.youngest, "only who is stuck gets something that it did not ask for"
             assert items == ready[-grant.size :]
             # A run of consecutive items may end sooner; what is taken of one that goes on is whole batches.
             goes_on = items[0] - 1 in ready and self.items[items[0] - 1].run == grant.run
             assert not goes_on or grant.size % self.unit == 0
             self.youngest = False
         else:
+            assert items == ready[: grant.size], "the oldest goes first"
             assert grant.size <= self.credits[grant.worker]
             assert grant.worker in self.hungry or not self.hungry, "who is hungry is served first"
             if self.is_at_end():
@@ -296,6 +298,8 @@ class LedgerMachine(RuleBasedStateMachine):
         effects = self.ledger.stuck(worker, size, rest, self.now)
         unasked = [effect.credits for effect in effects if isinstance(effect, Unasked)]
         assert unasked == [before] * (before > 0)
+        given = [effect for effect in effects if isinstance(effect, Grant) and effect.cause == UNASKED_FOR]
+        assert sum(effect.size for effect in given) <= size, "no more than it gives back"
         self.expect([effect for effect in effects if not isinstance(effect, Unasked)])
         self.youngest = False
 
