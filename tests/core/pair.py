@@ -158,8 +158,14 @@ class World(sim.World):
         self.note("caller", "stops%s", "")
         super().stop()
 
-    def kill(self, number: int, early: bool) -> None:
-        """A worker's process dies. `early`: this is known before its last words have arrived."""
+    def kill(self, number: int, early: bool, unnoticed: float = 0.0) -> None:
+        """A worker's process dies.
+
+        Args:
+            number: which.
+            early: this is known before its last words have arrived.
+            unnoticed: otherwise it is known so many seconds after them.
+        """
         worker = self.workers[number]
         if not worker.alive or worker.is_gone:
             return
@@ -169,7 +175,7 @@ class World(sim.World):
         if early:
             self._lose(number)
         else:
-            self.clock.at(worker.up.free_at, self._lose, number)
+            self.clock.at(max(worker.up.free_at, self.clock.now + unnoticed), self._lose, number)
 
     def give_up(self, number: int) -> None:
         """The queue takes a worker for dead. It goes on, and what it says is not heard any more."""
@@ -213,12 +219,12 @@ class World(sim.World):
         self.run(at_most=most_steps)
         try:
             assert not self.clock.step(float("inf")), f"it goes on after {most_steps} steps"
-            lasted = max(self.ended.values()) - began
-            assert lasted <= most_seconds, f"it went on for {lasted} s, and not for {most_seconds} s"
         except BaseException as error:
             error.add_note(self.story())
             raise
         self.check_over()
+        lasted = max(self.ended.values()) - began
+        assert lasted <= most_seconds, f"it went on for {lasted} s, and not for {most_seconds} s"
 
     # What it hears of
 

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from tests.core.pair import World
 
 #: Seconds that the queue expects a recall to take before it has seen one, or a little more.
-FIRST_TRIP: Final = 0.02
+FIRST_TRIP: Final = 0.011
 #: Seconds for which what a worker has to say may wait for company, or a little more.
-_COMPANY: Final = 0.05
+_COMPANY: Final = 0.03
 #: In a world with more open items than this, only every eighth step is followed by a look at all of them.
 _FEW: Final = 64
 
@@ -48,13 +48,11 @@ _FEW: Final = 64
 class Bounds:
     """How long a worker may have nothing to compute although there is something, in seconds.
 
-    Args:
+    Attributes:
         slowest: what the slowest message so far took, one way.
-        workers: how many there are.
     """
 
     slowest: float
-    workers: int
 
     @property
     def beside_ready(self) -> float:
@@ -64,17 +62,18 @@ class Bounds:
 
     @property
     def beside_held(self) -> float:
-        """For each of the others, which may all be asked before the one that has something to give:
+        """One after another, while the same item runs in front of what waits:
 
-        - what waits must be worth a move: the item before it must last for one and a half usual trips;
-        - a recall that is out is waited for, at most four usual trips;
-        - a recall may wait for a call that the queue can answer, and its answer for a call that is free; then
-          what came back is granted, to who was hungry before as well: eight messages one after another.
+        - a worker says that it has nothing; with two calls out it awaits an answer before: three messages;
+        - the item in front must have lasted for one and a half usual trips: then a move is worth it;
+        - a recall that is out to somebody else is waited for, at most four usual trips;
+        - a recall waits for a call that the queue can answer, and its answer for a call that is free; then
+          what came back is granted, maybe to who was hungry before: nine messages.
 
-        And before all that, whoever is hungry has said so.
+        There are as many recalls out as workers are hungry, so how many there are of either does not count.
         """
         trip = max(FIRST_TRIP, 4 * self.slowest)
-        return self.workers * ((1.5 + 4) * trip + 8 * self.slowest) + self.beside_ready + _COMPANY
+        return (1.5 + 4) * trip + 12 * self.slowest + _COMPANY
 
 
 class Watched:
@@ -293,7 +292,7 @@ class Promises:
         assert not (hungry and ready), f"{ready} items are ready and {hungry} are hungry"
         if ready and ledger.waiting:
             assert ledger.is_at_end, f"{ready} items are ready and {list(ledger.waiting)} wait"
-        bounds = Bounds(self.costs.slowest, len(self.world.workers))
+        bounds = Bounds(self.costs.slowest)
         keepers = {one.number: kept for one in workers if (kept := self._keeps(one)) is not None}
         for worker in workers:
             watch = self._watches[worker.number]

@@ -27,6 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tests.core.pair import Shape, World
 from tests.core.promises import FIRST_TRIP, Bounds
 
+from pullahead.core.ledger import Recall
 from pullahead.core.retry import ERROR, LATER, REJECT, RetryPolicy
 
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)  # explaining takes longer than reading
@@ -48,7 +49,8 @@ class Weather:
     load_s: float
     store_s: float
     wire_s: float
-    faults: float = 0.0
+    large: float  # the share of items that are huge
+    faults: float
     longest: float = 0.0  # that anything has taken so far
     failed: dict[int, int] = field(default_factory=dict)
 
@@ -57,13 +59,13 @@ class Weather:
         self.longest = max(self.longest, drawn)
         return drawn
 
-    def compute(self, item: int) -> float:  # noqa: ARG002
-        return self._around(self.compute_s * (_HUGE if self.draw.random() < 0.03 else 1.0))
+    def compute(self, item: int) -> float:
+        return self._around(self.compute_s * (_HUGE if self.draw.random() < self.large else 1.0))
 
-    def load(self, item: int) -> float:  # noqa: ARG002
+    def load(self, item: int) -> float:
         return self._around(self.load_s)
 
-    def store(self, item: int) -> float:  # noqa: ARG002
+    def store(self, item: int) -> float:
         return self._around(self.store_s)
 
     def wire(self) -> float:
@@ -72,7 +74,7 @@ class Weather:
     def wake(self) -> float:
         return self._around(2e-5)
 
-    def at(self, where: str, item: int) -> tuple[str, float] | None:  # noqa: ARG002
+    def at(self, where: str, item: int) -> tuple[str, float] | None:
         # What asks to be retried later is not charged: it must have enough of it some day.
         if self.draw.random() >= self.faults or self.failed.get(item, 0) > 3:
             return None
@@ -91,6 +93,8 @@ class PairMachine(RuleBasedStateMachine):
         stores=st.booleans(),
         load_concurrency=st.sampled_from((None, 1, 3)),
         lookahead=st.sampled_from((None, None, 0, 1, 3, 40)),
+        gives_back=st.booleans(),
+        large=st.sampled_from((0.03, 0.2)),
         scales=st.tuples(*[st.sampled_from(SCALES)] * 4),
         faults=st.sampled_from((0.0, 0.0, 0.1, 0.5)),
         seed=st.integers(0, 1 << 16),
@@ -103,6 +107,8 @@ class PairMachine(RuleBasedStateMachine):
         stores: bool,
         load_concurrency: int | None,
         lookahead: int | None,
+        gives_back: bool,
+        large: float,
         scales: tuple[float, float, float, float],
         faults: float,
         seed: int,
@@ -114,12 +120,14 @@ class PairMachine(RuleBasedStateMachine):
             loads=loads,
             stores=stores,
             load_concurrency=load_concurrency,
+            gives_back=gives_back,  # if not, nothing moves unless it is recalled
         )
-        self.weather = Weather(random.Random(seed), *scales, faults=faults)
+        self.weather = Weather(random.Random(seed), *scales, large=large, faults=faults)
         retry = RetryPolicy(retries=2, base=0.01, cap=_CAP)
         self.world = World(self.weather, self.weather, retry, unit=batch_size or 1)
         self.open_runs: list[int] = []
         self.runs = 0
+        self.unnoticed = 0.0
         self.open_one()
         for _ in range(workers):
             self.start()
@@ -156,11 +164,12 @@ class PairMachine(RuleBasedStateMachine):
         if len(self.serving()) < _MOST_WORKERS:
             self.world.enlist(self.shape)
 
-    @rule(which=st.integers(0, 5), early=st.booleans())
-    def kill(self, which: int, early: bool) -> None:
+    @rule(which=st.integers(0, 5), early=st.booleans(), unnoticed=st.sampled_from((0.0, 0.5, 500.0)))
+    def kill(self, which: int, early: bool, unnoticed: float) -> None:
         serving = self.serving()
         if len(serving) > 1:  # somebody must be left to finish
-            self.world.kill(serving[which % len(serving)], early)
+            self.world.kill(serving[which % len(serving)], early, unnoticed)
+            self.unnoticed = max(self.unnoticed, unnoticed)
 
     @rule(which=st.integers(0, 5))
     def take_for_dead(self, which: int) -> None:
@@ -194,20 +203,19 @@ class PairMachine(RuleBasedStateMachine):
         for run in self.open_runs:
             world.close(run)
         left = world.open_items
-        # The chaos is over. If one worker did it all, one after another, and each item went to every worker
-        # before it began, this is what it would take.
+        # The chaos is over. If one worker did it all, one item after another, each was loaded, computed and
+        # stored four times, because it failed, and had to be moved each time, this is what it would take.
         slowest = max(weather.longest, _MOST * max(weather.wire_s, weather.load_s, weather.store_s))
         slowest = max(slowest, _MOST * _HUGE * weather.compute_s)
-        bounds = Bounds(slowest, len(world.workers))
-        each = 3 * slowest + bounds.beside_held
+        each = 4 * (3 * slowest + Bounds(slowest).beside_held)
         world.drain(
             most_steps=300 + 40 * (left + len(world.workers)),
-            most_seconds=(left + 1) * each + _CAP * 1.5 + _LATER,
+            most_seconds=(left + 1) * each + _CAP * 1.5 + _LATER + self.unnoticed,
         )
 
 
 PairMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=20, deadline=None, phases=_PHASES
+    max_examples=80, stateful_step_count=20, deadline=None, phases=_PHASES
 )
 TestPromises = pytest.mark.timeout(400)(PairMachine.TestCase)  # a failure is shrunk for up to 300 s
 
@@ -216,16 +224,21 @@ TestPromises = pytest.mark.timeout(400)(PairMachine.TestCase)  # a failure is sh
 
 
 @dataclass(frozen=True)
-class OneLong:
-    """Item 0 lasts for ever, compared with the others."""
+class FewLong:
+    """Some items last for ever, compared with the others."""
 
     short: float
     trip: float
+    large: frozenset[int] = frozenset({0})
+
+    @property
+    def long(self) -> float:
+        return 1000 * (self.short + self.trip) + 10.0
 
     def compute(self, item: int) -> float:
-        return self.short if item else 1000 * (self.short + self.trip) + 10.0
+        return self.long if item in self.large else self.short
 
-    def load(self, item: int) -> float:  # noqa: ARG002
+    def load(self, item: int) -> float:
         return 0.0
 
     store = load
@@ -251,15 +264,36 @@ def test_what_waits_behind_a_long_item_is_moved_as_soon_as_that_is_worth_it(
     """At most the one and a half trips for which the long item must have run, so that a move is worth it; one
     trip of a recall that is out already, for somebody else; and two trips: the hungry says so, a recall, its
     answer, a grant."""
-    world = World(OneLong(short, trip), unit=batch_size or 1)
+    costs = FewLong(short, trip)
+    world = World(costs, unit=batch_size or 1)
     world.open(1)
     for _ in range(workers):
         # Who is stuck would give back by itself, after a while.
         world.enlist(Shape(lookahead=max(lookahead, batch_size), batch_size=batch_size, gives_back=False))
     world.submit(1, workers * (lookahead + 2 * (batch_size or 1)))
     world.close(1)
-    world.run(until=OneLong(short, trip).compute(0) - 1.0)
+    world.run(until=costs.long - 1.0)
     assert world.open_items <= (batch_size or 1), "all but what runs with the long one is done"
     usual = max(FIRST_TRIP, trip)
     assert world.promises.longest_idle <= 1.5 * usual + 3 * trip + 1e-9
+    world.drain(most_steps=1000, most_seconds=1e9)
+
+
+@pytest.mark.parametrize("trip", [1e-3, 0.01, 0.2])
+def test_a_worker_that_died_unnoticed_keeps_nobody_from_asking_another_one(trip: float) -> None:
+    """Beside what it takes to find that a move is worth it: the answer is waited for, four usual trips."""
+    world = World(FewLong(1e-3, trip, frozenset({0, 7})))
+    world.open(1)
+    for _ in range(3):
+        world.enlist(Shape(lookahead=6, gives_back=False))
+    world.submit(1, 24)
+    world.close(1)
+    while not world.queue.ledger.statistics().recalls:
+        world.run(at_most=1)
+    asked = next(effect.worker for _, _, _, effect in reversed(world.log) if isinstance(effect, Recall))
+    world.kill(asked, early=False, unnoticed=1e6)
+    world.run(until=world.costs.compute(0) - 1.0)
+    assert world.open_items == 7 + 1, "all but what the dead one had, and what runs with the other"
+    usual = max(FIRST_TRIP, trip)
+    assert world.promises.longest_idle <= (1.5 + 4) * usual + 3 * trip
     world.drain(most_steps=1000, most_seconds=1e9)
