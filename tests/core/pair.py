@@ -256,7 +256,7 @@ class World(sim.World):
 
     def began(self, worker: Worker, items: tuple[int, ...]) -> None:
         self.note(worker, "takes %s", items)
-        self.promises.began(worker, items)
+        self.promises.one_holder_begins(worker, items)
         for item in items if worker.number not in self.given_up else ():
             assert item not in self.running, f"item {item} runs on {self.running[item]} and on {worker}"
             self.running[item] = worker

@@ -1,4 +1,4 @@
-"""What the pair of machines promises, whatever the wire does. Each promise is one method, named after it:
+"""What the pair of machines promises, whatever the wire does. The methods that check a promise bear its name:
 
 1. `conservation`: every item is in exactly one state at the queue, and what is leased is in exactly one
    place: in a grant on its way, with its worker, or in a report on its way back.
@@ -130,14 +130,14 @@ class Promises:
         """The queue has decided to grant something."""
         watch = self._watches.setdefault(grant.worker, _Watch())
         items = range(grant.first, grant.first + grant.size)
-        self.one_holder_of(grant)
+        self.one_holder(grant)
         if grant.cause == m.UNASKED_FOR:
             watch.unasked_for += grant.size
             assert grant.size <= watch.offered, "a stuck worker gets more than it gives back"
         else:
-            self.oldest_first(grant)
+            self.no_starvation_oldest_first(grant)
         for item in items:
-            self.finitely_many_moves(item)
+            self.no_starvation_finitely_many_moves(item)
 
     def said(self, worker: Worker, messages: list[m.Message]) -> None:
         """A worker is about to send this."""
@@ -160,8 +160,8 @@ class Promises:
             if message[0] == m.GRANT and message[5] == m.UNASKED_FOR:
                 self._watches[worker.number].got += len(message[3])
 
-    def began(self, worker: Worker, items: tuple[int, ...]) -> None:
-        """A worker begins to compute."""
+    def one_holder_begins(self, worker: Worker, items: tuple[int, ...]) -> None:
+        """A worker begins to compute: under leases that were granted to it."""
         self._begun += items
         for item in items:
             grant = self.grants[worker.pipeline._lease[item]]
@@ -234,7 +234,7 @@ class Promises:
 
     # 2
 
-    def one_holder_of(self, grant: led.Grant) -> None:
+    def one_holder(self, grant: led.Grant) -> None:
         """A lease number is given once, and to one worker."""
         assert grant.lease > max(self.grants, default=0), f"lease {grant.lease} is given twice"
         self.grants[grant.lease] = grant
@@ -267,13 +267,13 @@ class Promises:
 
     # 4
 
-    def oldest_first(self, grant: led.Grant) -> None:
+    def no_starvation_oldest_first(self, grant: led.Grant) -> None:
         """A grant that was asked for leaves nothing behind that is older."""
         oldest = min((first for first, _, _ in self.world.queue.ledger._items.ready.ranges()), default=None)
         last = grant.first + grant.size - 1
         assert oldest is None or last < oldest, f"item {oldest} is ready, and {last} was granted"
 
-    def finitely_many_moves(self, item: int) -> None:
+    def no_starvation_finitely_many_moves(self, item: int) -> None:
         """An item is granted once more: something must have made that necessary."""
         self.moves[item] += 1
         begun = self._since.setdefault(item, len(self._begun))

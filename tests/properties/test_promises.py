@@ -3,16 +3,16 @@
 The wire delays each message by a draw of its own, so what several workers say arrives in any order. Workers
 come, die, and are taken for dead although they go on; runs are opened, fed, closed and cancelled; computes,
 loads and stores fail; and what all of that costs changes by orders of magnitude in the middle. After every
-event `tests.core.promises` checks, one method each:
+event `tests.core.promises` checks:
 
-================================================  ========================================================
-conservation                                      `conservation`, `conservation_over_the_wire`
-at most one running holder per lease number       `one_holder_of`, `began`, and `World.began` for each item
-bounded holdings                                  `bounded_holdings`, `bounded_holdings_at_the_queue`
-no starvation                                     `oldest_first`, `finitely_many_moves`
-work conservation                                 `work_conservation`
-termination                                       `World.drain`, here at the end of the chaos
-================================================  ========================================================
+============================================  ============================================================
+conservation                                  `conservation`, `conservation_over_the_wire`
+at most one running holder per lease number   `one_holder`, `one_holder_begins`; of each item: `World.began`
+bounded holdings                              `bounded_holdings`, `bounded_holdings_at_the_queue`
+no starvation                                 `no_starvation_oldest_first`, `no_starvation_finitely_many_moves`
+work conservation                             `work_conservation`
+termination                                   `World.drain`, here at the end of the chaos
+============================================  ============================================================
 """
 
 from __future__ import annotations
