@@ -232,6 +232,8 @@ class World(sim.World):
         self.note("queue", "%s", effect)
         if isinstance(effect, led.Grant):
             self.promises.granted(effect)
+        elif isinstance(effect, led.Recall):
+            self.promises.recalled(effect)
         elif isinstance(effect, led.Ended):
             for item in effect.items:
                 assert self.run_of[item] == effect.run

@@ -160,6 +160,10 @@ class Promises:
             if message[0] == m.GRANT and message[5] == m.UNASKED_FOR:
                 self._watches[worker.number].got += len(message[3])
 
+    def recalled(self, recall: led.Recall) -> None:
+        """The queue has decided to ask for something back."""
+        assert recall.size > 0 or not self._is_as_expected(), "a recall of nothing"
+
     def one_holder_begins(self, worker: Worker, items: tuple[int, ...]) -> None:
         """A worker begins to compute: under leases that were granted to it."""
         self._begun += items
@@ -294,6 +298,8 @@ class Promises:
             assert ledger.is_at_end, f"{ready} items are ready and {list(ledger.waiting)} wait"
         bounds = Bounds(self.costs.slowest)
         keepers = {one.number: kept for one in workers if (kept := self._keeps(one)) is not None}
+        if not self._is_as_expected():
+            keepers = {}
         for worker in workers:
             watch = self._watches[worker.number]
             if not _has_nothing(worker):
@@ -322,15 +328,17 @@ class Promises:
                 f"{worker} has had nothing for {now - since} s, and w{keeper} items behind {behind}"
             )
 
-    def _keeps(self, worker: Worker) -> object | None:
-        """What a worker computes while it has something that has not begun; None: nothing waits there.
+    def _is_as_expected(self) -> bool:
+        """Whether all workers are built as the queue and the pipeline expect it: with batches of its size,
+        and with a shell that says what has begun, and not only when something else happens. If not, a worker
+        may ask for less than the queue moves at a time, and what waits is found later."""
+        unit = self.world.unit
+        return all((one.batch_size or 1) == unit and one.tick_after_take for one in self.world.shapes)
 
-        Nothing is said of workers that are not built as the queue and the pipeline expect it: with batches of
-        another size, or with a shell that says what has begun only when something else happens.
-        """
-        shape, ran = self.world.shapes[worker.number], worker.pipeline.running
-        as_expected = (shape.batch_size or 1) == self.world.unit and shape.tick_after_take
-        if ran is None or not worker.computing or not as_expected:
+    def _keeps(self, worker: Worker) -> object | None:
+        """What a worker computes while it has something that has not begun; None: nothing waits there."""
+        ran = worker.pipeline.running
+        if ran is None or not worker.computing:
             return None
         last = len(worker.computing) - 1
         begun = last if ran._whole else min(bisect_right(worker._ends, self.world.clock.now), last)

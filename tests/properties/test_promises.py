@@ -5,14 +5,12 @@ come, die, and are taken for dead although they go on; runs are opened, fed, clo
 loads and stores fail; and what all of that costs changes by orders of magnitude in the middle. After every
 event `tests.core.promises` checks:
 
-============================================  ============================================================
-conservation                                  `conservation`, `conservation_over_the_wire`
-at most one running holder per lease number   `one_holder`, `one_holder_begins`; of each item: `World.began`
-bounded holdings                              `bounded_holdings`, `bounded_holdings_at_the_queue`
-no starvation                                 `no_starvation_oldest_first`, `no_starvation_finitely_many_moves`
-work conservation                             `work_conservation`
-termination                                   `World.drain`, here at the end of the chaos
-============================================  ============================================================
+- conservation: `conservation`, `conservation_over_the_wire`;
+- at most one running holder per lease number: `one_holder`, `one_holder_begins`; per item: `World.began`;
+- bounded holdings: `bounded_holdings`, `bounded_holdings_at_the_queue`;
+- no starvation: `no_starvation_oldest_first`, `no_starvation_finitely_many_moves`;
+- work conservation: `work_conservation`;
+- termination: `World.drain`, here at the end of the chaos.
 """
 
 from __future__ import annotations
@@ -38,6 +36,8 @@ _MOST, _HUGE = 10.0, 100.0
 #: Seconds: the longest backoff, and what a `RetryLater` asks for.
 _CAP, _LATER = 0.5, 1.0
 _MOST_WORKERS = 6
+#: Seconds that pass before something happens.
+PAUSES = st.sampled_from((0.0, 1e-4, 3e-3, 0.1, 4.0, 100.0))
 
 
 @dataclass
@@ -131,7 +131,7 @@ class PairMachine(RuleBasedStateMachine):
         self.open_one()
         for _ in range(workers):
             self.start()
-        self.submit(20, 0)
+        self.submit(0.0, 20, 0)
 
     # The caller
 
@@ -142,8 +142,9 @@ class PairMachine(RuleBasedStateMachine):
         self.world.open(self.runs)
 
     @precondition(lambda self: self.open_runs)
-    @rule(count=st.integers(1, 60), which=st.integers(0, 3))
-    def submit(self, count: int, which: int) -> None:
+    @rule(after=PAUSES, count=st.integers(1, 60), which=st.integers(0, 3))
+    def submit(self, after: float, count: int, which: int) -> None:
+        self.pass_time(after)
         if self.world.open_items < 200:
             self.world.submit(self.open_runs[which % len(self.open_runs)], count)
 
@@ -152,8 +153,9 @@ class PairMachine(RuleBasedStateMachine):
     def close(self, which: int) -> None:
         self.world.close(self.open_runs.pop(which % len(self.open_runs)))
 
-    @rule(run=st.integers(1, 3))
-    def cancel(self, run: int) -> None:
+    @rule(after=PAUSES, run=st.integers(1, 3))
+    def cancel(self, after: float, run: int) -> None:
+        self.pass_time(after)
         if run <= self.runs:
             self.world.cancel(run)
 
@@ -164,15 +166,22 @@ class PairMachine(RuleBasedStateMachine):
         if len(self.serving()) < _MOST_WORKERS:
             self.world.enlist(self.shape)
 
-    @rule(which=st.integers(0, 5), early=st.booleans(), unnoticed=st.sampled_from((0.0, 0.5, 500.0)))
-    def kill(self, which: int, early: bool, unnoticed: float) -> None:
+    @rule(
+        after=PAUSES,
+        which=st.integers(0, 5),
+        early=st.booleans(),
+        unnoticed=st.sampled_from((0.0, 0.5, 500.0)),
+    )
+    def kill(self, after: float, which: int, early: bool, unnoticed: float) -> None:
+        self.pass_time(after)
         serving = self.serving()
         if len(serving) > 1:  # somebody must be left to finish
             self.world.kill(serving[which % len(serving)], early, unnoticed)
             self.unnoticed = max(self.unnoticed, unnoticed)
 
-    @rule(which=st.integers(0, 5))
-    def take_for_dead(self, which: int) -> None:
+    @rule(after=PAUSES, which=st.integers(0, 5))
+    def take_for_dead(self, after: float, which: int) -> None:
+        self.pass_time(after)
         serving = self.serving()
         if len(serving) > 1:
             self.world.give_up(serving[which % len(serving)])
@@ -184,11 +193,17 @@ class PairMachine(RuleBasedStateMachine):
 
     # The weather
 
-    @rule(compute_s=st.sampled_from(SCALES), wire_s=st.sampled_from(SCALES), load_s=st.sampled_from(SCALES))
-    def change(self, compute_s: float, wire_s: float, load_s: float) -> None:
+    @rule(
+        after=PAUSES,
+        compute_s=st.sampled_from(SCALES),
+        wire_s=st.sampled_from(SCALES),
+        load_s=st.sampled_from(SCALES),
+    )
+    def change(self, after: float, compute_s: float, wire_s: float, load_s: float) -> None:
+        self.pass_time(after)
         self.weather.compute_s, self.weather.wire_s, self.weather.load_s = compute_s, wire_s, load_s
 
-    @rule(seconds=st.sampled_from((0.0, 1e-4, 3e-3, 0.1, 4.0, 100.0)))
+    @rule(seconds=PAUSES)
     def pass_time(self, seconds: float) -> None:
         # A stretch of tiny items may be long: what is not over by then goes on in the next one.
         self.world.run(self.world.clock.now + seconds, at_most=300)
