@@ -1,7 +1,7 @@
 """The simulator's world with eyes: one ledger and any number of pipelines over wires, in virtual time.
 
 The machines and the shells around them are those of `pullahead.sim`. What takes how long, and what fails, is
-asked of `Costs` and `Faults`. After every event the world is checked: `World.check` says what must always
+asked of `Costs` and `Faults`. After every event the world is checked: `promises` says what must always
 hold. What happened is kept in `World.log`; an error that escapes carries its last lines.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from tests.core.promises import Promises, Watched
 
 from pullahead.core import ledger as led
 from pullahead.core import messages as m
@@ -75,6 +77,7 @@ class Shape:
     loads: bool = False
     stores: bool = False
     load_concurrency: int | None = None
+    gives_back: bool = True
     tick_after_take: bool = True  # what the pipeline advises; False is a shell that waits for the next event
 
     def build(self, number: int, now: float) -> Pipeline:
@@ -87,16 +90,8 @@ class Shape:
             loads=self.loads,
             stores=self.stores,
             load_concurrency=self.load_concurrency,
+            gives_back=self.gives_back,
         )
-
-
-@dataclass
-class _Most:
-    """The most that one worker has had, at any moment."""
-
-    ahead: int = 0  # held and asked for beyond what is computed: what its policy allowed
-    cut: int = 0  # items of one slice that were taken back from the main thread
-    unasked_for: int = 0  # granted at once because it was stuck
 
 
 class World(sim.World):
@@ -118,11 +113,15 @@ class World(sim.World):
         unit: int = 1,
         checked: bool = True,
     ) -> None:
-        super().__init__(costs or Steady(), Ledger(unit), retry)
+        watched = Watched(costs or Steady())
+        super().__init__(watched, Ledger(unit), retry)
+        self.promises = Promises(self, watched)
         self.faults = faults or NoFaults()
+        self.unit = unit
         self.checked = checked
         self.shapes: list[Shape] = []  # of each worker
-        self.most: list[_Most] = []
+        self.given_up: set[int] = set()  # those that the queue takes for dead, and that go on
+        self.steps = 0  # events so far
         self.run_of: dict[int, int] = {}  # of every item that was submitted
         self.ends: dict[int, list[State]] = defaultdict(list)
         self.ended: dict[int, float] = {}  # when each run ended
@@ -137,7 +136,6 @@ class World(sim.World):
         """Start one more worker, built like this."""
         number = len(self.workers)
         self.shapes.append(shape)
-        self.most.append(_Most())
         self.note(f"w{number}", "begins%s", "")
         worker = self.start(shape.build(number, self.clock.now))
         worker.ticks_at_once = shape.tick_after_take
@@ -160,34 +158,83 @@ class World(sim.World):
         self.note("caller", "stops%s", "")
         super().stop()
 
-    def kill(self, number: int, early: bool) -> None:
-        """A worker's process dies. `early`: this is known before its last words have arrived."""
+    def kill(self, number: int, early: bool, unnoticed: float = 0.0) -> None:
+        """A worker's process dies.
+
+        Args:
+            number: which.
+            early: this is known before its last words have arrived.
+            unnoticed: otherwise it is known so many seconds after them.
+        """
         worker = self.workers[number]
         if not worker.alive or worker.is_gone:
             return
         self.note(worker, "dies%s", "")
         worker.alive = False
-        self.running = {item: by for item, by in self.running.items() if by is not worker}
+        self._forget_what_runs_on(worker)
         if early:
-            self.queue.lose(number)
+            self._lose(number)
         else:
-            self.clock.at(worker.up.free_at, self.queue.lose, number)
+            self.clock.at(max(worker.up.free_at, self.clock.now + unnoticed), self._lose, number)
 
-    def run(self, until: float = float("inf")) -> None:
-        """Let everything happen that will happen."""
+    def give_up(self, number: int) -> None:
+        """The queue takes a worker for dead. It goes on, and what it says is not heard any more."""
+        worker = self.workers[number]
+        if not worker.alive or number in self.queue.gone:
+            return
+        self.note(worker, "is given up%s", "")
+        self.given_up.add(number)
+        self._forget_what_runs_on(worker)
+        self._lose(number)
+
+    def _lose(self, number: int) -> None:
+        self.promises.explained.update(self.queue.ledger._items.held_by(number))
+        self.queue.lose(number)
+
+    def _forget_what_runs_on(self, worker: Worker) -> None:
+        self.running = {item: by for item, by in self.running.items() if by is not worker}
+
+    @property
+    def open_items(self) -> int:
+        """How many items have not ended."""
+        return self.submitted - len(self.ends)
+
+    def run(self, until: float = float("inf"), at_most: float = float("inf")) -> None:
+        """Let everything happen that will happen until a moment, or so many steps of it, and check each."""
+        last = self.steps + at_most
         try:
-            while self.clock.step(until):
+            while self.steps < last and self.clock.step(until):
+                self.steps += 1
                 if self.checked:
-                    self.check()
+                    self.promises.check()
         except BaseException as error:
             error.add_note(self.story())
             raise
+
+    def drain(self, most_steps: float, most_seconds: float) -> None:
+        """Termination: every run is closed, so within so much everything has ended and everybody is gone."""
+        began = self.clock.now
+        self.run(at_most=most_steps)
+        self.stop()
+        self.run(at_most=most_steps)
+        try:
+            assert not self.clock.step(float("inf")), f"it goes on after {most_steps} steps"
+        except BaseException as error:
+            error.add_note(self.story())
+            raise
+        self.check_over()
+        lasted = max(self.ended.values()) - began
+        assert lasted <= most_seconds, f"it went on for {lasted} s, and not for {most_seconds} s"
 
     # What it hears of
 
     def decided(self, effect: led.Effect) -> None:
         self.note("queue", "%s", effect)
-        if isinstance(effect, led.Ended):
+        if isinstance(effect, led.Grant):
+            self.promises.granted(effect)
+        elif isinstance(effect, led.Recall):
+            self.promises.recalled(effect)
+        elif isinstance(effect, led.Ended):
             for item in effect.items:
                 assert self.run_of[item] == effect.run
                 self.ends[item].append(effect.state)
@@ -203,17 +250,16 @@ class World(sim.World):
     def answered(self, worker: Worker, messages: list[m.Message]) -> None:
         if messages:
             self.note(worker, "hears %s", messages)
-        for message in messages:
-            if message[0] == m.GRANT and message[5] == m.UNASKED_FOR:
-                most = self.most[worker.number]
-                most.unasked_for = max(most.unasked_for, len(message[3]))
+        self.promises.heard(worker, messages)
 
     def said(self, worker: Worker, messages: list[m.Message]) -> None:
         self.note(worker, "says %s", [one for one in messages if one[0] not in {m.TOTALS, m.TRACE}])
+        self.promises.said(worker, messages)
 
     def began(self, worker: Worker, items: tuple[int, ...]) -> None:
         self.note(worker, "takes %s", items)
-        for item in items:
+        self.promises.one_holder_begins(worker, items)
+        for item in items if worker.number not in self.given_up else ():
             assert item not in self.running, f"item {item} runs on {self.running[item]} and on {worker}"
             self.running[item] = worker
 
@@ -231,6 +277,7 @@ class World(sim.World):
             fault = self.faults.at("process", item)
             if fault is not None:
                 failures[item] = fault
+                self.promises.explained[item] += 1
             if fault is not None or not self.shapes[worker.number].stores:
                 self.stopped_running(worker, item)
         return failures
@@ -239,71 +286,16 @@ class World(sim.World):
         self.stopped_running(worker, item)
 
     def failure(self, where: str, item: int) -> tuple[str, float] | None:
-        return self.faults.at(where, item)
+        fault = self.faults.at(where, item)
+        if fault is not None:
+            self.promises.explained[item] += 1
+        return fault
 
     def stopped_running(self, worker: Worker, item: int) -> None:
-        assert self.running.pop(item) is worker
+        if worker.number not in self.given_up:
+            assert self.running.pop(item) is worker
 
     # What must hold
-
-    def check(self) -> None:
-        """After every event."""
-        ledger = self.queue.ledger
-        ledger.validate()
-        statistics = ledger.statistics()
-        ended = sum(len(ends) for ends in self.ends.values())
-        in_one_state = statistics.ready + statistics.held + statistics.running + statistics.delayed
-        assert in_one_state + ended == self.submitted
-        assert all(len(ends) == 1 for ends in self.ends.values()), "an item ended twice"
-        waiting, hungry = ledger.waiting, ledger.starving
-        assert waiting.keys() >= set(hungry)
-        assert not (hungry and statistics.ready), (
-            f"{statistics.ready} items are ready and {hungry} are hungry"
-        )
-        if waiting and statistics.ready:
-            assert ledger.is_at_end, f"{statistics.ready} items are ready and {list(waiting)} wait"
-        for worker in self.workers:
-            if worker.alive and worker.pipeline.phase is not Phase.GONE:
-                self._check_worker(worker)
-
-    def _check_worker(self, worker: Worker) -> None:
-        pipeline, shape, most = worker.pipeline, self.shapes[worker.number], self.most[worker.number]
-        pipeline.validate()
-        unit = shape.batch_size or 1
-        policy = pipeline.lookahead
-        if pipeline.running is not None:
-            # What was cut from it is held again, and what took its place was asked for before.
-            most.cut = max(most.cut, len(pipeline.running.items) - pipeline.running.size)
-        ahead = pipeline.held + pipeline.asked
-        if shape.lookahead is not None and not shape.batch_size:
-            next_up = 0 if worker.computing else pipeline._next_slice()
-            assert ahead <= shape.lookahead + next_up + most.cut + most.unasked_for, (
-                "more is held than the rule allows"
-            )
-        # A lookahead that shrinks does not take its asks back: compare with the most that it ever allowed.
-        next_up = unit if shape.batch_size else pipeline._next_slice()
-        most.ahead = max(most.ahead, policy.depth + policy.bundle - 1 + next_up)
-        # What it got for being stuck may cross with an ask that was made when it no longer was.
-        assert ahead <= most.ahead + most.cut + most.unasked_for
-        if worker.number not in self.queue.gone and not self.queue.stopping:
-            assert pipeline.asked == self._credits_of(worker), "what was asked for is not what will come"
-
-    def _credits_of(self, worker: Worker) -> int:
-        """Count what a worker will still get, wherever it is: asks and grants on their way, its credits."""
-        credits = self.queue.ledger.waiting.get(worker.number, 0)
-        box = self.queue.mail.get(worker.number)
-        up: list[m.Message] = [
-            *worker.pipeline._outbox._messages,
-            *(one for call in worker.up.under_way for one in call),
-        ]
-        down: list[m.Message] = [
-            *(box._outbox if box else ()),
-            *(one for answer in worker.down.under_way for one in answer),
-        ]
-        asked: int = sum(one[1] for one in up if one[0] == m.ASK)
-        granted = sum(len(one[3]) for one in down if one[0] == m.GRANT and one[5] != m.UNASKED_FOR)
-        unasked: int = sum(one[1] for one in down if one[0] == m.UNASKED)
-        return asked + granted + unasked + credits
 
     def check_over(self) -> None:
         """Once nothing happens any more, all runs are closed, and the workers were told to stop."""
@@ -312,7 +304,7 @@ class World(sim.World):
             assert not self.queue.ledger.open_runs, "a run has not ended"
             assert not self.running
             for worker in self.workers:
-                if worker.alive:
+                if worker.alive and worker.number not in self.given_up:
                     assert worker.pipeline.phase is Phase.GONE, f"{worker} did not say goodbye"
                     self._check_totals(worker)
         except BaseException as error:

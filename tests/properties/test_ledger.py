@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,7 @@ from pullahead.core.ledger import (
     Unasked,
     Withdraw,
 )
+from pullahead.core.messages import UNASKED_FOR
 from pullahead.core.retry import Again, Bury
 
 READY, HELD, RUNNING, DELAYED = State.READY, State.HELD, State.RUNNING, State.DELAYED
@@ -55,7 +57,7 @@ picks = st.lists(st.integers(0, 50), min_size=1, max_size=6)
 class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger()
+        self.ledger, self.unit = Ledger(), 1
         self.now = 0.0
         self.items: list[Item] = []
         self.runs: dict[int, Run] = {}
@@ -97,7 +99,9 @@ class LedgerMachine(RuleBasedStateMachine):
             elif isinstance(effect, Recall):
                 assert self.hungry
                 assert effect.worker not in self.recalled, "one recall at a time"
-                assert 0 < effect.size < self.holds(effect.worker), "what runs stays"
+                spare = self.spare(effect.worker)
+                assert 0 < effect.size <= spare, "what runs, or is about to, stays"
+                assert effect.size == spare or effect.size % self.unit == 0, "whole batches, or all there is"
                 self.recalled[effect.worker] = effect.size
             else:
                 assert isinstance(effect, Withdraw)
@@ -127,16 +131,20 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {self.items[item].run for item in items} == {grant.run}
         assert grant.size > 0
         assert grant.waited >= 0.0
-        if items != ready[: grant.size]:
-            assert self.youngest, "the oldest goes first"
+        if grant.cause == UNASKED_FOR:
+            assert self.youngest, "only who is stuck gets something that it did not ask for"
             assert items == ready[-grant.size :]
+            # A run of consecutive items may end sooner; what is taken of one that goes on is whole batches.
+            goes_on = items[0] - 1 in ready and self.items[items[0] - 1].run == grant.run
+            assert not goes_on or grant.size % self.unit == 0
             self.youngest = False
         else:
+            assert items == ready[: grant.size], "the oldest goes first"
             assert grant.size <= self.credits[grant.worker]
             assert grant.worker in self.hungry or not self.hungry, "who is hungry is served first"
             if self.is_at_end():
                 unstarted = len(ready) + sum(map(self.spare, self.credits))
-                share = -(-unstarted // len(self.credits))
+                share = self.unit * ceil(ceil(unstarted / len(self.credits)) / self.unit)
                 has = 0 if grant.worker in self.hungry else self.spare(grant.worker)
                 assert grant.size <= share - has, "a share, once the source has ended"
             self.credits[grant.worker] -= grant.size
@@ -148,9 +156,9 @@ class LedgerMachine(RuleBasedStateMachine):
             self.old.append((grant.worker, grant.lease, item))
 
     def spare(self, worker: int) -> int:
-        """What a worker holds beyond what it runs, or is about to run."""
+        """What a worker holds beyond what it runs, or the batch that it is about to run."""
         states = [one.state for one in self.items if one.state in {HELD, RUNNING} and one.worker == worker]
-        return max(0, len(states) - (states.count(RUNNING) or 1))
+        return max(0, len(states) - (states.count(RUNNING) or self.unit))
 
     def is_at_end(self) -> bool:
         """Nothing more will come; a run that is open may be idle, while one that is closed is not done."""
@@ -196,8 +204,9 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # The caller
 
-    @initialize(workers=st.integers(1, 3))
-    def begin(self, workers: int) -> None:
+    @initialize(workers=st.integers(1, 3), unit=st.sampled_from((1, 1, 2, 4)))
+    def begin(self, workers: int, unit: int) -> None:
+        self.ledger, self.unit = Ledger(unit), unit
         self.open()
         for _ in range(workers):
             self.join()
@@ -289,6 +298,8 @@ class LedgerMachine(RuleBasedStateMachine):
         effects = self.ledger.stuck(worker, size, rest, self.now)
         unasked = [effect.credits for effect in effects if isinstance(effect, Unasked)]
         assert unasked == [before] * (before > 0)
+        given = [effect for effect in effects if isinstance(effect, Grant) and effect.cause == UNASKED_FOR]
+        assert sum(effect.size for effect in given) <= size, "no more than it gives back"
         self.expect([effect for effect in effects if not isinstance(effect, Unasked)])
         self.youngest = False
 

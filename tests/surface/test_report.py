@@ -156,6 +156,26 @@ def test_a_print_says_that_a_lookahead_was_fixed() -> None:
     assert "  lookahead  3 (fixed)" in str(a_report(*TWO, fixed_lookahead=3)).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("lookahead", "batch_size", "reason", "line"),
+    [
+        (1, 0, "1: p95 fetch 1 ms ≤ p50 work 9 ms", "; more would not help: one item hides a fetch"),
+        (8, 8, "8: p95 fetch 1 ms ≤ p50 batch 9 ms", "; more would not help: one batch hides a fetch"),
+        (1, 0, "1: nothing measured yet", ""),
+        (2, 0, "1 → 2: p95 fetch 9 ms > p50 work 5 ms", ""),
+        (16, 8, "8 → 16: p95 fetch 9 ms > p50 batch 5 ms", ""),
+    ],
+)
+def test_a_print_says_where_looking_further_ahead_cannot_help(
+    lookahead: int, batch_size: int, reason: str, line: str
+) -> None:
+    one = worker(items=100, useful=10.0, cpu=10.0, lookahead=lookahead, reason=reason)
+    lines = str(a_report(one, batch_size=batch_size)).splitlines()
+    assert f"  lookahead  {lookahead} ({reason}){line}" in lines
+    lines = str(a_report(one, batch_size=batch_size, fixed_lookahead=lookahead)).splitlines()
+    assert f"  lookahead  {lookahead} (fixed)" in lines
+
+
 def test_a_print_of_nothing() -> None:
     assert str(Report()) == "0 items in 0 s on 0 workers: – items/s\n→ nothing has been processed yet"
 

@@ -35,10 +35,10 @@ def distribution(text: str) -> Distribution:
     from pullahead.sim import bimodal, constant, empirical, lognormal
 
     kind, colon, rest = text.partition(":")
-    if not colon:
-        return constant(seconds(text))
     parts = rest.split(",")
     try:
+        if not colon:
+            return constant(seconds(text))
         if kind == "constant" and len(parts) == 1:
             return constant(seconds(rest))
         if kind == "lognormal" and len(parts) == 2:
@@ -117,14 +117,17 @@ def simulate(
         raise click.BadParameter(
             f"expected a name in .svg, .png or .json, got {timeline!r}", param_hint="--timeline"
         )
-    scenario = Scenario(
-        workers=workers,
-        compute=compute,
-        delay=delay,
-        arrivals=_rate(arrivals, workers, compute),
-        items=items or 1000 * workers,
-        seed=seed,
-    )
+    try:
+        scenario = Scenario(
+            workers=workers,
+            compute=compute,
+            delay=delay,
+            arrivals=_rate(arrivals, workers, compute),
+            items=items or 1000 * workers,
+            seed=seed,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     policies = [_policy(name) for name in only] if only else list(POLICIES)
     results = list(_run(scenario, policies))
     if as_json:

@@ -286,7 +286,14 @@ class Report:
         if not self.useful_seconds:
             return ""
         why = "fixed" if self.fixed_lookahead is not None else next(iter(self.reasons), "")
-        return f"  lookahead  {self.lookahead}{f' ({why})' if why else ''}"
+        return f"  lookahead  {self.lookahead}{f' ({why})' if why else ''}{self._no_more(why)}"
+
+    def _no_more(self, why: str) -> str:
+        """Say that looking further ahead cannot help, where the least that there is was found to do."""
+        is_least = self.fixed_lookahead is None and self.lookahead <= max(1, self.batch_size)
+        if not is_least or "fetch" not in why:  # or nothing is measured yet
+            return ""
+        return f"; more would not help: one {'batch' if self.batch_size > 1 else 'item'} hides a fetch"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the trace as what JSON can hold. NaN becomes None."""

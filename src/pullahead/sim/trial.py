@@ -134,6 +134,7 @@ class Trial:
             trace=gauges.spans if trace else None,
             title=self.title,
             fixed_lookahead=self.lookahead,
+            batch_size=self.batch_size,
         )
 
 
