@@ -77,7 +77,7 @@ def covering_depth(computes: list[float], fetch: float) -> int:
     n = len(computes)
     if fetch <= 0.0 or min(computes) >= fetch:
         return 1
-    fetch *= _RESERVE
+    fetch *= 1.0 - 1e-9  # differences of running sums are that exact: three times 1 ms do cover 3 ms
     sums = [0.0]
     for seconds in computes:
         sums.append(sums[-1] + seconds)
@@ -302,7 +302,7 @@ class Lookahead:
     def _wanted(self, computes: list[float], fetch: float) -> tuple[int, str]:
         """Return the depth that covers a fetch, in whole batches, and what has limited it."""
         # `process` takes `unit` items at a time, so a depth below one batch would leave it half empty.
-        batches = covering_depth([seconds * self._unit for seconds in computes], fetch)
+        batches = covering_depth([seconds * self._unit for seconds in computes], _RESERVE * fetch)
         trusted, most = _TRUST * len(self._computes), max(1, MAX_LOOKAHEAD // self._unit)
         wanted = min(batches, trusted, most)
         limit = ", too little measured for more" if wanted < min(batches, most) else ""
