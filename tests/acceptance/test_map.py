@@ -34,6 +34,18 @@ def test_pairs() -> None:
     assert list(pa.map(works.square, [3, 1, 2], workers=2, pairs=True)) == [(3, 9), (1, 1), (2, 4)]
 
 
+def test_what_a_worker_holds_fits_into_64_mib() -> None:
+    """However slow a load is: the twelve-MiB items below ask for hundreds ahead."""
+    items = (bytes(12 << 20) for _ in range(40))
+    results = pa.map(works.echo, items, load=works.load_slowly, workers=1, trace=True)
+    assert set(results) == {12 << 20}
+    depths = [span.item for span in results.report.trace[0] if span.kind == "lookahead"]
+    assert depths, "it moved"
+    assert max(depths) == 4, "and one more on its way, because they travel in twos"
+    (reason,) = results.report.reasons
+    assert reason.endswith("all that 64 MiB hold")
+
+
 def test_no_items() -> None:
     results = pa.map(works.square, [], workers=2)
     assert list(results) == []

@@ -383,6 +383,11 @@ class NotBuilt:
         return item
 
 
+def load_slowly(item: bytes) -> int:
+    time.sleep(0.05)
+    return len(item)
+
+
 def fail_to_load(item: int) -> int:
     if item == 3:
         raise FileNotFoundError("file 3")

@@ -47,6 +47,8 @@ QUANTUM: Final = 0.012
 #: Items. Beyond this a worker's holdings would be a backlog of its own.
 MAX_LOOKAHEAD: Final = 1024
 MAX_BUNDLE: Final = 1024
+#: Bytes that a worker may hold and have asked for, as far as the sizes of the recent items tell.
+MAX_BYTES: Final = 64 << 20
 
 _WINDOW: Final = 128  # recent measurements of each kind: some seconds of work, or some hundred tiny items
 _QUANTILE: Final = 0.95
@@ -157,6 +159,7 @@ class Lookahead:
         "_ordered",
         "_patience",
         "_since_review",
+        "_sizes",
         "_unit",
         "bundle",
         "depth",
@@ -173,6 +176,7 @@ class Lookahead:
         self._fetches: deque[float] = deque(maxlen=_WINDOW)
         self._loads: deque[float] = deque(maxlen=_WINDOW)
         self._computes: deque[float] = deque(maxlen=_WINDOW)
+        self._sizes: deque[float] = deque(maxlen=_WINDOW)  # bytes per item
         self._since_review = 0
         self._median = 0.0
         self._mean = 0.0
@@ -239,6 +243,10 @@ class Lookahead:
         self._computes.append(seconds / items)
         return self._measured()
 
+    def weighed(self, size: int, items: int) -> None:
+        """So many items came, with so many bytes."""
+        self._sizes.append(size / items)
+
     def stalled(self) -> bool:
         """The worker waited for a fetch or a load: a deeper lookahead would have prevented it."""
         if self._fixed is not None:
@@ -270,11 +278,11 @@ class Lookahead:
         self._patience = patience_of(ordered, fetch or 0.0)
         if self._fixed is not None:
             return False
-        self.bundle = max(1, min(MAX_BUNDLE, round(BUNDLE / max(self._mean, 1e-9))))
+        self.bundle = max(1, min(MAX_BUNDLE, self._fitting // 2, round(BUNDLE / max(self._mean, 1e-9))))
         if fetch is None:
             return False
         wanted, limit = self._wanted(computes, fetch)
-        if wanted < self.depth:
+        if wanted < self.depth <= self._room:  # what does not fit goes at once
             step = max(1, self.depth // self._unit // 8) * self._unit
             if wanted < self.depth - step:
                 wanted, limit = self.depth - step, ", by an eighth at a time"
@@ -304,19 +312,35 @@ class Lookahead:
         # `process` takes `unit` items at a time, so a depth below one batch would leave it half empty.
         batches = covering_depth([seconds * self._unit for seconds in computes], _RESERVE * fetch)
         trusted, most = _TRUST * len(self._computes), max(1, MAX_LOOKAHEAD // self._unit)
-        wanted = min(batches, trusted, most)
-        limit = ", too little measured for more" if wanted < min(batches, most) else ""
+        room = max(1, self._room // self._unit)
+        wanted = min(batches, trusted, most, room)
+        limit = ", too little measured for more" if wanted < min(batches, most, room) else ""
+        limit = f", all that {MAX_BYTES >> 20} MiB hold" if wanted == room < min(batches, most) else limit
         limit = ", the most there is" if wanted == most > 1 else limit
         return wanted * self._unit, limit
+
+    @property
+    def _room(self) -> int:
+        """The depth that fits into the budget beside a bundle, if all items are as large as the largest."""
+        return self._fitting - self.bundle + 1
+
+    @property
+    def _fitting(self) -> int:
+        """How many items of the largest recent size fit into the budget; no more than could be asked for."""
+        largest, most = max(self._sizes, default=0.0), MAX_LOOKAHEAD + MAX_BUNDLE
+        return int(MAX_BYTES / largest) if largest * most > MAX_BYTES else most
 
     def _because(self, ordered: list[float], fetch: float) -> str:
         """Say why the depth is what it is: one fetch beside one compute, the usual or a short one."""
         what = "batch" if self._unit > 1 else "work"
         loads = " with load" if self._loads else ""
         p50, p5 = self._median * self._unit, _percentile(ordered, 1.0 - _QUANTILE) * self._unit
-        is_short = p5 < fetch <= p50  # a usual one covers a fetch, and one in twenty does not
-        work = f"p5 {what} {_say(p5)}" if is_short else f"p50 {what} {_say(p50)}"
-        return f"p95 fetch{loads} {_say(fetch)} {'>' if is_short or fetch > p50 else '≤'} {work}"
+        needed = _RESERVE * fetch
+        is_short = p5 < needed <= p50  # a usual one covers a fetch, and one in twenty does not
+        usual, work = (p5, f"p5 {what}") if is_short else (p50, f"p50 {what}")
+        reserve = " and a tenth" if fetch <= usual < needed else ""
+        relation = ">" if needed > usual else "≤"
+        return f"p95 fetch{loads} {_say(fetch)}{reserve} {relation} {work} {_say(usual)}"
 
     def _move(self, depth: int, because: str) -> bool:
         if depth == self.depth:

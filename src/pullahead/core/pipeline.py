@@ -194,6 +194,10 @@ class Pipeline:
                 raise ProtocolError(f"a worker got a message of kind {kind!r}")
         return effects + self._after(now)
 
+    def weighed(self, size: int, items: int) -> None:
+        """The payloads of so many items, which come next, have so many bytes."""
+        self.lookahead.weighed(size, items)
+
     def _granted(
         self, lease: int, first: int, count: int, waited: float, cause: str, now: float
     ) -> list[Effect]:

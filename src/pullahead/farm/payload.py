@@ -39,6 +39,13 @@ def pack(value: Any) -> Any:
     return data
 
 
+def size_of(payload: Any) -> int:
+    """Return how many bytes a payload has."""
+    if type(payload) is bytes:
+        return len(payload)
+    return len(payload.data) + sum(memoryview(buffer).nbytes for buffer in payload.buffers)
+
+
 def unpack(payload: Any) -> Any:
     """Unpickle what `pack` made."""
     if type(payload) is bytes:

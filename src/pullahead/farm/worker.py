@@ -26,7 +26,7 @@ from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.failure import kind_of
 from pullahead.farm.note import RunningNote
-from pullahead.farm.payload import pack, unpack
+from pullahead.farm.payload import pack, size_of, unpack
 from pullahead.farm.work import Raised, WorkSpec
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
@@ -255,6 +255,7 @@ class Worker:
                 if message[0] == m.GRANT:
                     _, _, first, payloads, *_ = message
                     self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
+                    self._pipeline.weighed(sum(map(size_of, payloads)), len(payloads))
             self._perform(self._pipeline.answered(messages, monotonic()))
 
     # Load and store, in the background
