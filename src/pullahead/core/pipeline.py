@@ -31,7 +31,7 @@ become full, and for what lasts long.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple, final
 
@@ -149,7 +149,8 @@ class Pipeline:
         self._idle_since: float | None = None
         self._nothing_left = False
         self._said_hungry = False  # since the last grant
-        self._backlog = 0  # items that were ready for each worker at the last grant
+        self._plenty = 0  # half of what was ready for each worker at the last grant
+        self._bundle = 1  # how many items travel together
         self._stuck_at: float | None = None  # when what runs will have lasted much longer than usual
         self._is_stuck = False  # it has
         self._stuck_until: float | None = None  # when it may soon be over: time to ask again
@@ -171,7 +172,8 @@ class Pipeline:
         effects: list[Effect] = []
         for kind, *rest in messages:
             if kind == m.GRANT:
-                lease, first, payloads, waited, cause, self._backlog = rest
+                lease, first, payloads, waited, cause, backlog = rest
+                self._plenty = backlog // 2
                 effects += self._granted(lease, first, len(payloads), waited, cause, now)
             elif kind == m.CLOSED:
                 waited, cause = rest
@@ -192,6 +194,7 @@ class Pipeline:
                 effects += self._cut(now) + self._return(self._held(), now)
             else:
                 raise ProtocolError(f"a worker got a message of kind {kind!r}")
+        self._choose_bundle()
         return effects + self._after(now)
 
     def weighed(self, size: int, items: int) -> None:
@@ -309,6 +312,7 @@ class Pipeline:
         self.recorder.add(trace.PROCESS, start, end, ran.items[0], ran.size)
         if self.lookahead.computed(end - start, ran.size):
             self._note_lookahead(now)
+        self._choose_bundle()
         self.running = None
         return self._computed(ran.open, ran.failures, now)
 
@@ -366,7 +370,7 @@ class Pipeline:
         """When `tick` should be called next, or None."""
         if self.phase is Phase.GONE:
             return None
-        send_at = self._outbox.caller.free_at if self._must_ask else self._send_at()
+        send_at = self._outbox.caller.free_at if self._wanted() >= self._bundle else self._send_at()
         if send_at is not None and self.running:
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
             send_at += QUANTUM
@@ -426,16 +430,13 @@ class Pipeline:
 
     def _ask(self, now: float) -> None:
         """Ask as soon as a bundle is wanted."""
-        if self._must_ask:
-            self._ask_for(self._wanted(), now)
+        wanted = self._wanted()
+        if wanted >= self._bundle:
+            self._ask_for(wanted, now)
 
     def _ask_for(self, items: int, now: float) -> None:
         self._asks.made(items, now)
         self._outbox.ask(items, now)
-
-    @property
-    def _must_ask(self) -> bool:
-        return self._wanted() >= self._bundle
 
     def _say_hungry(self, now: float) -> None:
         """Say, once, that there is nothing left to compute and that an ask is out."""
@@ -481,15 +482,9 @@ class Pipeline:
         target = self.lookahead.depth + self._bundle - 1 + next_up
         return target - target % (self._batch_size or 1)
 
-    @property
-    def _bundle(self) -> int:
-        """How many items travel together."""
-        return max(1, min(self.lookahead.bundle, self._plenty))
-
-    @property
-    def _plenty(self) -> int:
-        """How many items may be taken together: half of what is there for each worker."""
-        return self._backlog // 2
+    def _choose_bundle(self) -> None:
+        """Let as many items travel together as the policy says, but no more than half of what is there."""
+        self._bundle = max(1, min(self.lookahead.bundle, self._plenty))
 
     def _send_at(self) -> float | None:
         """When to call the queue with what there is to say; None: there is nothing, or no call is free."""
@@ -525,9 +520,12 @@ class Pipeline:
             self._batch_since = now
         self._put_in(items)
 
-    def _put_in(self, items: Iterable[int]) -> None:
-        """Put items into the buffer, the oldest first: what has come back here before must not wait again."""
-        self._buffer = deque(sorted([*self._buffer, *items]))
+    def _put_in(self, items: Sequence[int]) -> None:
+        """Put items, ascending, into the buffer, the oldest first: what has moved must not wait again."""
+        in_order = not (self._buffer and items and items[0] < self._buffer[-1])
+        self._buffer.extend(items)
+        if not in_order:
+            self._buffer = deque(sorted(self._buffer))
 
     def _takeable(self, now: float) -> int:
         ready = len(self._buffer)
@@ -546,7 +544,7 @@ class Pipeline:
         """Put up to so many items that have not begun back into the buffer; end those that have finished."""
         if self.running is None or most <= 0:
             return []
-        self._put_in(self.running.cut(most))
+        self._put_in(self.running.cut(most)[::-1])
         return self._computed(self.running.finished(), self.running.failures, now)
 
     def _computed(
