@@ -158,6 +158,8 @@ class Pipeline:
     def answered(self, messages: list[m.Message], now: float) -> list[Effect]:
         """A call to the queue was answered with these messages."""
         self._outbox.caller.answered()
+        if self.phase is Phase.GONE:
+            return []  # whatever the queue still says, it says to nobody: an answer to a goodbye is a stop
         effects: list[Effect] = []
         for kind, *rest in messages:
             if kind == m.GRANT:

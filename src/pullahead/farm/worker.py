@@ -26,6 +26,7 @@ from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.failure import kind_of
+from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
 from pullahead.farm.payload import pack, unpack
 from pullahead.farm.work import Raised, WorkSpec
@@ -45,6 +46,7 @@ class WorkerOptions:
     load_concurrency: int | None = None
     trace: bool = False
     gives_back: bool = True  # by itself, while an item lasts much longer than usual
+    join: Join = DirectLine  # what joins it to the queue
 
 
 @final
@@ -59,8 +61,7 @@ class Worker:
     """
 
     def __init__(self, number: int, queue: Any, spec: WorkSpec, options: WorkerOptions) -> None:
-        self._number = number
-        self._queue = queue
+        self._line = options.join(number, queue)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
         self._pipeline = Pipeline(
@@ -100,6 +101,7 @@ class Worker:
         finally:
             self._alarm.stop()
             self._background.close()
+            self._line.close()
 
     def _take(self) -> tuple[int, ...]:
         """Wait for the next items to process; () at the end."""
@@ -245,8 +247,7 @@ class Worker:
 
     def _send(self) -> None:
         messages = [self._with_payloads(message) for message in self._pipeline.take_messages(monotonic())]
-        call = self._queue.exchange.remote(self._number, messages)
-        call.future().add_done_callback(self._answered)
+        self._line.send(messages, self._answered)
 
     def _with_payloads(self, message: m.Message) -> m.Message:
         """Put the results beside the numbers of the items."""
