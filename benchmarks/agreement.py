@@ -1,0 +1,221 @@
+"""Does the simulator tell the truth? The same items, for real behind a delay line and under virtual time.
+
+Run it with `python -m benchmarks.agreement`, with `--quick` to see that it works. It takes about a minute.
+
+What is compared is the utilization from the moment when the first worker was there until the last computation
+ended. A report of a real run begins earlier, when `map` was called, and ends later, when the caller has heard
+of the end: starting processes, and talking to the caller, is not simulated. For the same reason the simulator
+is told when each further worker was there, and what the machine's own round trip takes, which comes on top of
+the delay line and is measured first.
+
+The computations sleep, so that a crowded machine changes what they take as little as possible. The largest of
+the last items come first: otherwise who happens to get the last large one would decide more than any policy.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from statistics import median
+from typing import Final, Literal, final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+import pullahead
+from pullahead.core import trace
+from pullahead.observe.report import Report
+from pullahead.sim import Distribution, bimodal, constant, lognormal
+from pullahead.sim.result import Result
+from pullahead.sim.trial import Trial
+from pullahead.testing import delay_line
+
+MS: Final = 1e-3
+Lookahead = int | Literal["auto"]
+LOOKAHEADS: Final[tuple[Lookahead, ...]] = (0, 1, 4, "auto")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What both worlds are given. Times in seconds.
+
+    Attributes:
+        name: for the table.
+        workers, items: how many.
+        compute: what an item takes.
+        delay: a round trip between worker and queue, without what the machine itself needs.
+        load: what the work's `load` takes for each item; 0: it has none.
+    """
+
+    name: str
+    workers: int
+    items: int
+    compute: Distribution
+    delay: float = 40 * MS
+    load: float = 0.0
+
+    @property
+    def sizes(self) -> array[float]:
+        """What each item takes; see the module for their order."""
+        draw = self.compute.sampler(Random(f"agreement {self.name}"))
+        drawn = [draw() for _ in range(self.items)]
+        first = self.items - self.items // 4
+        return array("d", drawn[:first] + sorted(drawn[first:], reverse=True))
+
+
+SCENARIOS: Final = (
+    Scenario("constant 15 ms", 2, 120, constant(15 * MS)),
+    Scenario("constant 30 ms", 3, 120, constant(30 * MS)),
+    Scenario("15 or 45 ms", 2, 100, bimodal(15 * MS, 45 * MS, 0.25)),
+    Scenario("lognormal 25 ms", 2, 100, lognormal(25 * MS, 0.5)),
+    Scenario("25 ms, load 50 ms", 2, 80, constant(25 * MS), 20 * MS, load=50 * MS),
+)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One scenario under one policy, in both worlds."""
+
+    lookahead: Lookahead
+    report: Report
+    simulated: Result
+
+    @property
+    def real_utilization(self) -> float:
+        """Of the real run, over the time that is compared."""
+        return self.report.useful_seconds / (self.report.lanes * self.real_seconds)
+
+    @property
+    def real_seconds(self) -> float:
+        """From the first worker's beginning to the end of the last computation."""
+        assert self.report.trace is not None
+        spans = [span for lane in self.report.trace.values() for span in lane]
+        return max(span.end for span in spans if span.kind == trace.PROCESS) - first_start(self.report)
+
+    @property
+    def replayed_utilization(self) -> float:
+        """What `Report.replay` says of the same policy, over the same time."""
+        again = self.report.replay(self.lookahead, recall=True)
+        seconds = again.seconds - (first_start(self.report) - self.report.started)
+        return again.useful_seconds / (again.workers * seconds)
+
+
+def first_start(report: Report) -> float:
+    """When the first worker was there, on the monotonic clock."""
+    return min(one.started for one in report.workers)
+
+
+def rest(seconds: float) -> None:
+    """Compute, as far as anyone can tell."""
+    time.sleep(seconds)
+
+
+def load(pause: float, seconds: float) -> float:
+    """Read an item from something that takes a while."""
+    time.sleep(pause)
+    return seconds
+
+
+def own_round_trip() -> float:
+    """Measure what this machine needs for a round trip behind a delay line, beside the delay.
+
+    One worker asks when it is idle, and computes for longer than a round trip takes: so each ask leaves at
+    once, and nothing but the trip is in a fetch.
+    """
+    delay, compute = 10 * MS, 15 * MS
+    with delay_line(delay):
+        report = pullahead.run(rest, [compute] * 20, workers=1, lookahead=0, trace=True)
+    assert report.trace is not None
+    fetches = [
+        span.end - span.start for lane in report.trace.values() for span in lane if span.kind == trace.FETCH
+    ]
+    return median(fetches) - delay
+
+
+def compare(scenario: Scenario, lookahead: Lookahead, own: float) -> Pair:
+    """Run it for real, then simulate it.
+
+    Args:
+        scenario: what to run.
+        lookahead: the policy.
+        own: what the machine itself takes for a round trip.
+    """
+    report = run(scenario, lookahead)
+    return Pair(lookahead, report, simulate(scenario, lookahead, scenario.delay + own, starts(report)))
+
+
+def run(scenario: Scenario, lookahead: Lookahead) -> Report:
+    """Run it on processes, behind a delay line."""
+    with delay_line(scenario.delay):
+        return pullahead.run(
+            rest,
+            scenario.sizes,
+            workers=scenario.workers,
+            lookahead=lookahead,
+            load=partial(load, scenario.load) if scenario.load else None,
+            ordered=False,  # else the caller's window waits for the slowest item; nothing waits in a simulation
+            trace=True,
+        )
+
+
+def simulate(scenario: Scenario, lookahead: Lookahead, delay: float, at: array[float]) -> Result:
+    """Run it under virtual time; `at` is when each worker is there."""
+    return Trial(
+        workers=scenario.workers,
+        computes=scenario.sizes,
+        arrivals=None,
+        wire=lambda: lambda: 0.5 * delay,
+        lookahead=None if lookahead == "auto" else lookahead,
+        loads=array("d", [scenario.load] * scenario.items) if scenario.load else None,
+        starts=at,
+    ).run()
+
+
+def starts(report: Report) -> array[float]:
+    """When each worker was there, in seconds after the first."""
+    first = first_start(report)
+    by_lane = sorted(report.workers, key=lambda one: one.worker)
+    return array("d", [one.started - first for one in by_lane])
+
+
+def show(pairs: Sequence[tuple[Scenario, Pair]], own: float) -> None:
+    """Print the table."""
+    table = Table(box=box.SIMPLE_HEAD, caption_justify="left")
+    table.caption = f"on top of each delay: {own / MS:.2f} ms, this machine's own round trip"
+    for column in ("scenario", "delay", "lookahead"):
+        table.add_column(column)
+    for column in ("real", "simulated", "points", "real s", "simulated s", "replayed"):
+        table.add_column(column, justify="right")
+    for scenario, pair in pairs:
+        real, simulated = pair.real_utilization, pair.simulated.utilization
+        table.add_row(
+            f"{scenario.name}, {scenario.workers} workers",
+            f"{scenario.delay / MS:g} ms",
+            str(pair.lookahead),
+            f"{real:.1%}",
+            f"{simulated:.1%}",
+            f"{100 * (real - simulated):+.1f}",
+            f"{pair.real_seconds:.2f}",
+            f"{pair.simulated.seconds:.2f}",
+            f"{pair.replayed_utilization:.1%}",
+        )
+    Console(highlight=False, width=110).print(table)
+
+
+def main() -> None:
+    """Compare them all."""
+    chosen = SCENARIOS[:1] if "--quick" in sys.argv else SCENARIOS
+    own = own_round_trip()
+    show([(one, compare(one, lookahead, own)) for one in chosen for lookahead in LOOKAHEADS], own)
+
+
+if __name__ == "__main__":
+    main()
