@@ -3,10 +3,10 @@
 Run it with `python -m benchmarks.agreement`, with `--quick` to see that it works. It takes about a minute.
 
 What is compared is the utilization from the moment when the first worker was there until the last computation
-ended. A report of a real run begins earlier, when `map` was called, and ends later, when the caller has heard
-of the end: starting processes, and talking to the caller, is not simulated. For the same reason the simulator
-is told when each further worker was there, and what the machine's own round trip takes, which comes on top of
-the delay line and is measured first.
+ended. A real run's own report begins earlier, when `map` was called, and ends later, when the caller has
+heard of the end: neither the start of processes nor the way to the caller is simulated. For the same reason
+the simulator is told when each further worker was there, and what the machine's own round trip takes, which
+comes on top of the delay line and is measured first.
 
 The computations sleep, so that a crowded machine changes what they take as little as possible. The largest of
 the last items come first: otherwise who happens to get the last large one would decide more than any policy.
@@ -86,7 +86,13 @@ class Pair:
 
     lookahead: Lookahead
     report: Report
+    began: float  # when the first worker was there, on the monotonic clock
     simulated: Result
+
+    @property
+    def real_seconds(self) -> float:
+        """From the first worker's beginning to the end of the last computation."""
+        return max(span.end for span in spans(self.report, trace.PROCESS)) - self.began
 
     @property
     def real_utilization(self) -> float:
@@ -94,23 +100,17 @@ class Pair:
         return self.report.useful_seconds / (self.report.lanes * self.real_seconds)
 
     @property
-    def real_seconds(self) -> float:
-        """From the first worker's beginning to the end of the last computation."""
-        assert self.report.trace is not None
-        spans = [span for lane in self.report.trace.values() for span in lane]
-        return max(span.end for span in spans if span.kind == trace.PROCESS) - first_start(self.report)
-
-    @property
     def replayed_utilization(self) -> float:
-        """What `Report.replay` says of the same policy, over the same time."""
+        """What `Report.replay` says of the same policy, from the first worker's beginning."""
         again = self.report.replay(self.lookahead, recall=True)
-        seconds = again.seconds - (first_start(self.report) - self.report.started)
-        return again.useful_seconds / (again.workers * seconds)
+        before = min(one.started for one in self.report.workers) - self.report.started
+        return again.useful_seconds / (again.workers * (again.seconds - before))
 
 
-def first_start(report: Report) -> float:
-    """When the first worker was there, on the monotonic clock."""
-    return min(one.started for one in report.workers)
+def spans(report: Report, kind: str) -> list[trace.Span]:
+    """Return what all workers have recorded of one kind."""
+    assert report.trace is not None
+    return [span for recorded in report.trace.values() for span in recorded if span.kind == kind]
 
 
 def rest(seconds: float) -> None:
@@ -133,11 +133,7 @@ def own_round_trip() -> float:
     delay, compute = 10 * MS, 15 * MS
     with delay_line(delay):
         report = pullahead.run(rest, [compute] * 20, workers=1, lookahead=0, trace=True)
-    assert report.trace is not None
-    fetches = [
-        span.end - span.start for lane in report.trace.values() for span in lane if span.kind == trace.FETCH
-    ]
-    return median(fetches) - delay
+    return median(span.end - span.start for span in spans(report, trace.FETCH)) - delay
 
 
 def compare(scenario: Scenario, lookahead: Lookahead, own: float) -> Pair:
@@ -148,8 +144,12 @@ def compare(scenario: Scenario, lookahead: Lookahead, own: float) -> Pair:
         lookahead: the policy.
         own: what the machine itself takes for a round trip.
     """
+    round_trip = scenario.delay + own
     report = run(scenario, lookahead)
-    return Pair(lookahead, report, simulate(scenario, lookahead, scenario.delay + own, starts(report)))
+    there = starts(report, round_trip)
+    began = min(there)
+    at = array("d", [moment - began for moment in there])
+    return Pair(lookahead, report, began, simulate(scenario, lookahead, round_trip, at))
 
 
 def run(scenario: Scenario, lookahead: Lookahead) -> Report:
@@ -161,7 +161,7 @@ def run(scenario: Scenario, lookahead: Lookahead) -> Report:
             workers=scenario.workers,
             lookahead=lookahead,
             load=partial(load, scenario.load) if scenario.load else None,
-            ordered=False,  # else the caller's window waits for the slowest item; nothing waits in a simulation
+            ordered=False,  # else the caller's window would wait for large items; a simulation has none
             trace=True,
         )
 
@@ -179,11 +179,16 @@ def simulate(scenario: Scenario, lookahead: Lookahead, delay: float, at: array[f
     ).run()
 
 
-def starts(report: Report) -> array[float]:
-    """When each worker was there, in seconds after the first."""
-    first = first_start(report)
-    by_lane = sorted(report.workers, key=lambda one: one.worker)
-    return array("d", [one.started - first for one in by_lane])
+def starts(report: Report, round_trip: float) -> list[float]:
+    """When each worker was there, on the monotonic clock: a round trip before its first items came.
+
+    What its process needs to come to that is not simulated.
+    """
+    assert report.trace is not None
+    return [
+        min(span.end for span in spans if span.kind == trace.FETCH) - round_trip
+        for _, spans in sorted(report.trace.items())
+    ]
 
 
 def show(pairs: Sequence[tuple[Scenario, Pair]], own: float) -> None:

@@ -702,6 +702,15 @@ def test_an_idle_worker_says_goodbye_at_once(make: Make) -> None:
     assert pipeline.meter.totals.tail == 4.0
 
 
+def test_nothing_follows_from_the_answer_to_a_goodbye(make: Make) -> None:
+    """The queue answers whoever has gone with a stop: taken up, each would be answered with another one."""
+    pipeline = settled(make(1))
+    pipeline.answered([(m.STOP,)], 4.0)
+    said(pipeline, 4.0)
+    assert pipeline.answered([(m.STOP,)], 5.0) == []
+    assert pipeline.phase is Phase.GONE
+
+
 def test_an_unknown_message_is_a_bug(make: Make) -> None:
     pipeline = settled(make(1))
     with pytest.raises(ProtocolError, match="of kind 'hello'"):
