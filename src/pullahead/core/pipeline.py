@@ -319,6 +319,7 @@ class Pipeline:
         """Hand over what is to be sent now; performs the `Send` effect's half of the machine."""
         if not self._announced:
             self._announce(now)  # it costs nothing beside what is sent anyway
+        self._asks.sent(now)
         over = self._is_over()
         if over and self._idle_since is not None:
             self._stall(now, trace.CAUSE_TAIL)
@@ -565,7 +566,8 @@ class Pipeline:
     # How it is done: time
 
     def _account_fetch(self, first: int, count: int, waited: float, cause: str, now: float) -> None:
-        asked = None if cause == m.UNASKED_FOR else self._asks.answered(count)
+        times = None if cause == m.UNASKED_FOR else self._asks.answered(count)
+        asked, in_line = (None, 0.0) if times is None else times
         fetch = 0.0 if asked is None else max(0.0, now - asked - waited)
         preventable = self._account_wait(waited, cause, now)
         self._nothing_left = False
@@ -574,6 +576,8 @@ class Pipeline:
         self.meter.totals.fetches += 1
         self.meter.communicated(now - fetch, now)
         self.recorder.add(trace.FETCH, now - fetch, now, first, count)
+        if in_line:
+            self.recorder.add(trace.ASK, now - fetch, now - fetch + in_line, first, count)
         if asked is not None and self.lookahead.fetched(fetch):
             self._note_lookahead(now)
         if preventable:
