@@ -58,11 +58,12 @@ def replay(
     if not computes:
         raise ValueError("this run computed nothing that could be replayed")
     items = sorted(computes)
+    round_trips = [seconds for spans in report.trace.values() for seconds in trips(spans)]
     return Trial(
         workers=report.lanes,
         computes=array("d", [computes[item] for item in items]),
         arrivals=_arrivals(report.trace, items, report.started),
-        wire=partial(_half, _trips(report.trace) or [0.0], seed),
+        wire=partial(_half, round_trips or [0.0], seed),
         lookahead=None if lookahead == "auto" else lookahead,
         recall=lookahead == "auto" if recall is None else recall,
         loads=_times(report.trace, trace.LOAD, items),
@@ -78,18 +79,18 @@ def _half(fetches: Sequence[float], seed: int) -> Callable[[], float]:
     return lambda: 0.5 * fetch()
 
 
-def _trips(recorded: Mapping[int, Sequence[Span]]) -> list[float]:
-    """Return what the way to the queue and back took, each time that it is known."""
-    trips: list[float] = []
-    for spans in recorded.values():
-        in_line = {(span.item, span.start): span.end - span.start for span in spans if span.kind == trace.ASK}
-        for span in spans:
-            if (
-                span.kind == trace.FETCH and span.end > span.start
-            ):  # else it answered no ask, or not as the first
-                waited = in_line.get((span.item, span.start), 0.0)
-                trips.append(max(0.0, span.end - span.start - waited))
-    return trips
+def trips(spans: Sequence[Span]) -> list[float]:
+    """Return the seconds that a worker's way to the queue and back took, each time that it is known.
+
+    Not known is the way of what came later than the first answer to its ask, or without one: those fetches
+    have no length.
+    """
+    left = {(span.item, span.start): span.end for span in spans if span.kind == trace.ASK}
+    return [
+        max(0.0, span.end - left.get((span.item, span.start), span.start))
+        for span in spans
+        if span.kind == trace.FETCH and span.end > span.start
+    ]
 
 
 def _spans(recorded: Mapping[int, Sequence[Span]], kind: str) -> Iterable[Span]:
