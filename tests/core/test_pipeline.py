@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pullahead.core import messages as m
+from pullahead.core import trace
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.messages import Message
 from pullahead.core.meter import Meter
@@ -700,6 +701,24 @@ def test_an_idle_worker_says_goodbye_at_once(make: Make) -> None:
     assert pipeline.answered([(m.STOP,)], 4.0) == [S, W]
     assert said(pipeline, 4.0) == [(m.BYE,)]
     assert pipeline.meter.totals.tail == 4.0
+
+
+def test_an_ask_that_waits_for_a_free_call_is_recorded_as_a_part_of_its_fetch(make: Make) -> None:
+    pipeline = settled(make(0))
+    granted(pipeline, 1.0, 1, 0, 1)
+    pipeline.take(1.0)
+    said(pipeline, 1.0)  # what has started: with the parked call, that makes two
+    pipeline._outbox.caller.called()
+    assert compute(pipeline, 1.0, 2.0) == [W]
+    assert pipeline.answered([], 2.5) == [S, W]
+    assert said(pipeline, 2.5) == [(m.ASK, 1), (m.DONE, 1, (0,))]
+    granted(pipeline, 4.0, 2, 1, 1)
+    spans = [span for span in pipeline.recorder.take() if span.kind in {trace.FETCH, trace.ASK}]
+    assert spans == [
+        Span(trace.FETCH, 0.0, 1.0, 0),
+        Span(trace.FETCH, 2.0, 4.0, 1),
+        Span(trace.ASK, 2.0, 2.5, 1),
+    ]
 
 
 def test_nothing_follows_from_the_answer_to_a_goodbye(make: Make) -> None:
