@@ -169,7 +169,10 @@ def run(scenario: Scenario, lookahead: Lookahead) -> Report:
 def simulate(
     scenario: Scenario, lookahead: Lookahead, round_trip: float, overhead: float, at: array[float]
 ) -> Result:
-    """Run it under virtual time; `overhead` is what each item takes longer, `at` when each worker is there."""
+    """Run it under virtual time: `overhead` is what each item takes longer, `at` when each worker is there.
+
+    All in seconds.
+    """
     return Trial(
         workers=scenario.workers,
         computes=array("d", [seconds + overhead for seconds in scenario.sizes]),
