@@ -6,7 +6,7 @@ What is compared is the utilization from the moment when the first worker was th
 ended. A real run's own report begins earlier, when `map` was called, and ends later, when the caller has
 heard of the end: neither the start of processes nor the way to the caller is simulated. For the same reason
 the simulator is told when each further worker was there, and what the machine itself has added in this run to
-a round trip (the median) and to a computation (the mean): one and some tenths of a millisecond.
+a round trip and to a computation, on average: one and some tenths of a millisecond.
 
 The computations sleep, so that a crowded machine changes what they take as little as possible. Where it held
 something up for tens of milliseconds all the same, what it ran is not the scenario any more: such a run is
@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from statistics import fmean, median
+from statistics import fmean
 from typing import Final, Literal, final
 
 from rich import box
@@ -99,7 +99,7 @@ class Pair:
     lookahead: Lookahead
     report: Report
     held_up: str  # how the machine did not keep up, "" if it did
-    round_trip: float  # what it took for real, usually
+    round_trip: float  # what it took for real, on average
     began: float  # when the first worker was there, on the monotonic clock
     simulated: Result
 
@@ -145,7 +145,7 @@ def compare(scenario: Scenario, lookahead: Lookahead) -> Pair:
         why = held_up(scenario, report)
         if not why:
             break
-    round_trip = median(ways(report))
+    round_trip = fmean(ways(report))
     there = starts(report, round_trip)
     at = array("d", [moment - min(there) for moment in there])
     simulated = simulate(scenario, lookahead, round_trip, fmean(late(scenario, report)), at)
