@@ -42,8 +42,8 @@ from pullahead.testing import delay_line
 MS: Final = 1e-3
 #: Runs of one scenario under one policy until the machine has kept up. The last is compared as it is.
 ATTEMPTS: Final = 12
-#: How much longer than it was told to be a computation, a load or a round trip may be, ÷ what is compared: where
-#: there are two workers, one such is worth a point.
+#: How much longer than it was told to be a computation, a load or a round trip may be, ÷ what is compared: of
+#: two workers, one such is worth a point.
 _HICCUP: Final = 0.02
 #: By how much all computations together may be longer, and what workers may have waited for the caller ÷ all.
 _EXCESS: Final = 0.1
