@@ -6,7 +6,7 @@ What is compared is the utilization from the moment when the first worker was th
 ended. A real run's own report begins earlier, when `map` was called, and ends later, when the caller has
 heard of the end: neither the start of processes nor the way to the caller is simulated. For the same reason
 the simulator is told when each further worker was there, and what the machine itself has added in this run to
-a round trip and to a computation, on average: one and some tenths of a millisecond.
+a round trip, to a computation and to a load, on average: one and some tenths of a millisecond.
 
 The computations sleep, so that a crowded machine changes what they take as little as possible. Where it held
 something up for tens of milliseconds all the same, what it ran is not the scenario any more: such a run is
@@ -20,7 +20,7 @@ import sys
 import time
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from statistics import fmean
@@ -64,6 +64,7 @@ class Scenario:
         compute: what an item takes.
         delay: a round trip between worker and queue, without what the machine itself needs.
         load: what the work's `load` takes for each item; 0: it has none.
+        overhead: what the machine adds to each computation.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Scenario:
     compute: Distribution
     delay: float = 40 * MS
     load: float = 0.0
+    overhead: float = 0.0
 
     @property
     def sizes(self) -> array[float]:
@@ -79,7 +81,12 @@ class Scenario:
         draw = self.compute.sampler(Random(f"agreement {self.name}"))
         drawn = [draw() for _ in range(self.items)]
         first = self.items - self.items // 4
-        return array("d", drawn[:first] + sorted(drawn[first:], reverse=True))
+        ordered = drawn[:first] + sorted(drawn[first:], reverse=True)
+        return array("d", [seconds + self.overhead for seconds in ordered])
+
+    def longer(self, overhead: float, load: float) -> Scenario:
+        """Return it with so much added to each computation and to each load."""
+        return replace(self, overhead=overhead, load=self.load + load)
 
 
 SCENARIOS: Final = (
@@ -87,7 +94,7 @@ SCENARIOS: Final = (
     Scenario("constant 30 ms", 3, 120, constant(30 * MS)),
     Scenario("15 or 45 ms", 2, 100, bimodal(15 * MS, 45 * MS, 0.25)),
     Scenario("lognormal 25 ms", 2, 100, lognormal(25 * MS, 0.5)),
-    Scenario("25 ms, load 50 ms", 2, 80, constant(25 * MS), 20 * MS, load=50 * MS),
+    Scenario("25 ms, load 50 ms", 2, 100, constant(25 * MS), 20 * MS, load=50 * MS),
 )
 
 
@@ -148,7 +155,8 @@ def compare(scenario: Scenario, lookahead: Lookahead) -> Pair:
     round_trip = fmean(ways(report))
     there = starts(report, round_trip)
     at = array("d", [moment - min(there) for moment in there])
-    simulated = simulate(scenario, lookahead, round_trip, fmean(late(scenario, report)), at)
+    real = scenario.longer(fmean(late(scenario, report)), fmean(late_loads(scenario, report) or [0.0]))
+    simulated = simulate(real, lookahead, round_trip, at)
     return Pair(lookahead, report, why, round_trip, min(there), simulated)
 
 
@@ -166,16 +174,11 @@ def run(scenario: Scenario, lookahead: Lookahead) -> Report:
         )
 
 
-def simulate(
-    scenario: Scenario, lookahead: Lookahead, round_trip: float, overhead: float, at: array[float]
-) -> Result:
-    """Run it under virtual time: `overhead` is what each item takes longer, `at` when each worker is there.
-
-    All in seconds.
-    """
+def simulate(scenario: Scenario, lookahead: Lookahead, round_trip: float, at: array[float]) -> Result:
+    """Run it under virtual time; `at` is when each worker is there, in seconds."""
     return Trial(
         workers=scenario.workers,
-        computes=array("d", [seconds + overhead for seconds in scenario.sizes]),
+        computes=scenario.sizes,
         arrivals=None,
         wire=lambda: lambda: 0.5 * round_trip,
         lookahead=None if lookahead == "auto" else lookahead,
@@ -188,6 +191,11 @@ def late(scenario: Scenario, report: Report) -> list[float]:
     """Return by how much each computation was longer than it sleeps."""
     sizes = scenario.sizes
     return [span.end - span.start - sizes[span.item] for span in spans(report, trace.PROCESS)]
+
+
+def late_loads(scenario: Scenario, report: Report) -> list[float]:
+    """Return by how much each load was longer than it sleeps."""
+    return [span.end - span.start - scenario.load for span in spans(report, trace.LOAD)]
 
 
 def ways(report: Report) -> list[float]:
@@ -204,7 +212,7 @@ def held_up(scenario: Scenario, report: Report) -> str:
     computing = spans(report, trace.PROCESS)
     hiccup = _HICCUP * (max(span.end for span in computing) - min(span.start for span in computing))
     items, longest = late(scenario, report), max(ways(report))
-    loads = [span.end - span.start - scenario.load for span in spans(report, trace.LOAD)]
+    loads = late_loads(scenario, report)
     waited = sum(
         report.stall_seconds.get(cause, 0.0)
         for cause in (trace.CAUSE_SOURCE, trace.CAUSE_CONSUMER, trace.CAUSE_ORDER)

@@ -56,7 +56,7 @@ def test_it_notices_a_world_that_is_simulated_wrongly() -> None:
     """A delay line of 40 ms against a simulated delay of 30 ms."""
     scenario = Scenario("wrong", 2, 40, constant(15 * MS))
     pair = compare(scenario, 1)
-    wrong = simulate(scenario, 1, 30 * MS, 0.0, array("d", [0.0, 0.0]))
+    wrong = simulate(scenario, 1, 30 * MS, array("d", [0.0, 0.0]))
     assert abs(pair.real_utilization - wrong.utilization) > POINTS
 
 
