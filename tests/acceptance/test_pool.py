@@ -296,6 +296,11 @@ def test_an_interrupt_delivers_what_ran_and_raises() -> None:
         assert process.wait(20) == 0
 
 
+def test_the_report_of_a_run_knows_how_long_workers_idled_at_its_end() -> None:
+    report = pa.run(works.sleep_and_echo, [(0, 0.01), (1, 0.3)], workers=2)
+    assert report.tail_seconds > 0.1
+
+
 def test_a_script_without_a_main_guard(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -226,6 +226,12 @@ def slow_pid(_: int) -> int:
     return os.getpid()
 
 
+def sleep_and_echo(item: tuple[int, float]) -> int:
+    number, seconds = item
+    time.sleep(seconds)
+    return number
+
+
 def sleep_on_three(x: int) -> int:
     time.sleep(2.0 if x == 3 else 0.0)
     return x

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pullahead.core import messages as m
+from pullahead.core import trace
 from pullahead.core.exchange import AT_ONCE
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.messages import Message
@@ -45,7 +46,9 @@ def make() -> Iterator[Make]:
         # Their items last as long as it suits a test, and no deadline for that is among those that it sees.
         options.setdefault("gives_back", False)
         policy = Lookahead(lookahead, batch=batch_size or 1)
-        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, says_starts=True, **options))
+        made.append(
+            Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, says_starts=True, **options)
+        )
         return made[-1]
 
     yield build
@@ -709,6 +712,29 @@ def test_an_idle_worker_says_goodbye_at_once(make: Make) -> None:
     assert pipeline.answered([(m.STOP,)], 4.0) == [S, W]
     assert said(pipeline, 4.0) == [(m.BYE,)]
     assert pipeline.meter.totals.tail == 4.0
+
+
+def test_an_ask_that_waits_for_a_free_call_is_recorded_as_a_part_of_its_fetch(make: Make) -> None:
+    pipeline = settled(make(0))
+    granted(pipeline, 1.0, 1, 0, 1)
+    pipeline.take(1.0)
+    said(pipeline, 1.0)  # what has started: with the parked call, that makes two
+    pipeline._outbox.caller.called()
+    assert compute(pipeline, 1.0, 2.0) == [W]
+    assert pipeline.answered([], 2.5) == [S, W]
+    assert said(pipeline, 2.5) == [(m.ASK, 1), (m.DONE, 1, (0,))]
+    granted(pipeline, 4.0, 2, 1, 1)
+    spans = [span for span in pipeline.recorder.take() if span.kind in {trace.FETCH, trace.ASK}]
+    assert spans == [Span(trace.FETCH, 2.0, 4.0, 1), Span(trace.ASK, 2.0, 2.5, 1)]
+
+
+def test_nothing_follows_from_the_answer_to_a_goodbye(make: Make) -> None:
+    """The queue answers whoever has gone with a stop: taken up, each would be answered with another one."""
+    pipeline = settled(make(1))
+    pipeline.answered([(m.STOP,)], 4.0)
+    said(pipeline, 4.0)
+    assert pipeline.answered([(m.STOP,)], 5.0) == []
+    assert pipeline.phase is Phase.GONE
 
 
 def test_an_unknown_message_is_a_bug(make: Make) -> None:

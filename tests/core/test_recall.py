@@ -34,7 +34,11 @@ def make() -> Iterator[Callable[..., Pipeline]]:
         # Those that are recalled from last as long as it suits a test; what gives back by itself says so.
         options.setdefault("gives_back", False)
         policy = Lookahead(lookahead, batch=batch_size or 1)
-        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(False), batch_size=batch_size, says_starts=True, **options))
+        made.append(
+            Pipeline(
+                policy, Meter(0, 0.0), Recorder(False), batch_size=batch_size, says_starts=True, **options
+            )
+        )
         return made[-1]
 
     yield build

@@ -102,6 +102,7 @@ def test_imports_go_one_way() -> None:
         ("farm/a.py", "from pullahead import map", "farm must not import pullahead"),
         ("farm/a.py", "from .. import overlap", "farm must not import pullahead.overlap"),
         ("__init__.py", "from pullahead.cli import main", "pullahead must not import pullahead.cli"),
+        ("farm/a.py", "import pullahead.testing", "testing is in no row; give it a place in ROWS"),
         ("attic/a.py", "from pullahead.core import b", "attic is in no row; give it a place in ROWS"),
     ],
 )

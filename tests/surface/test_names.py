@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pullahead
+import pullahead.testing
 
 NAMES = {
     "map", "run", "Pool", "overlap", "Report", "Failure", "RetryLater", "Reject", "PullaheadError",
@@ -22,3 +23,10 @@ def test_importing_brings_nothing_heavy() -> None:
     code = f"import pullahead, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_is_there_for_tests_is_this_and_comes_only_when_it_is_asked_for() -> None:
+    assert pullahead.testing.__all__ == ["delay_line"]
+    code = "import pullahead, sys; print('pullahead.testing' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

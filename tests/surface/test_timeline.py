@@ -393,6 +393,16 @@ def test_loads_side_by_side_get_a_thread_each_and_give_it_back(tmp_path: Path) -
     assert [event["tid"] for event in found if event["ph"] == "X"] == [2000, 2001, 2002, 2001, 2000]
 
 
+def test_an_ask_is_a_part_of_its_fetch_and_has_a_thread_in_a_trace_file_only(tmp_path: Path) -> None:
+    spans = [Span(trace.FETCH, 0.0, 1.0, 0), Span(trace.ASK, 0.0, 0.25, 0), Span(trace.PROCESS, 1.0, 2.0, 0)]
+    report = Report(workers=[WorkerTotals()], trace={0: spans}, seconds=2.0)
+    report.timeline(tmp_path / "run.json")
+    found = [(event["name"], event["tid"]) for event in events(tmp_path / "run.json") if event["ph"] == "X"]
+    assert found == [("fetch 0", 1000), ("ask 0", 500), ("process 0", 1)]
+    report.timeline(tmp_path / "run.svg")
+    assert ">ask<" not in (tmp_path / "run.svg").read_text()
+
+
 def test_processes_are_numbered_through_several_runs(tmp_path: Path) -> None:
     timelines(tmp_path / "runs.json", [("seed", a_run(2, 1)), ("Pullahead", a_run(1, 1))])
     names = {

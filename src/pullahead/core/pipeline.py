@@ -169,6 +169,8 @@ class Pipeline:
     def answered(self, messages: list[m.Message], now: float) -> list[Effect]:
         """A call to the queue was answered with these messages."""
         self._outbox.caller.answered()
+        if self.phase is Phase.GONE:
+            return []  # whatever the queue still says, it says to nobody: an answer to a goodbye is a stop
         effects: list[Effect] = []
         for kind, *rest in messages:
             if kind == m.GRANT:
@@ -339,6 +341,7 @@ class Pipeline:
         wanted = self._wanted()
         if wanted:
             self._ask_for(wanted, now)  # so does this
+        self._asks.sent(now)
         over = self._is_over()
         if over and self._idle_since is not None:
             self._stall(now, trace.CAUSE_TAIL)
@@ -609,7 +612,8 @@ class Pipeline:
     # How it is done: time
 
     def _account_fetch(self, first: int, count: int, waited: float, cause: str, now: float) -> None:
-        asked = None if cause == m.UNASKED_FOR else self._asks.answered(count)
+        times = None if cause == m.UNASKED_FOR else self._asks.answered(count)
+        asked, in_line = (None, 0.0) if times is None else times
         fetch = 0.0 if asked is None else max(0.0, now - asked - waited)
         preventable = self._account_wait(waited, cause, now)
         self._nothing_left = False
@@ -618,6 +622,8 @@ class Pipeline:
         self.meter.totals.fetches += 1
         self.meter.communicated(now - fetch, now)
         self.recorder.add(trace.FETCH, now - fetch, now, first, count)
+        if in_line:
+            self.recorder.add(trace.ASK, now - fetch, now - fetch + in_line, first, count)
         if asked is not None and self.lookahead.fetched(fetch):
             self._note_lookahead(now)
         if preventable:

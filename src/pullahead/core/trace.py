@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-#: What a span can be. `fetch`, `load`, `store` and `report` are communication.
+#: What a span can be. `fetch`, `load`, `store` and `report` are communication. An `ask` is the first part of
+#: a fetch, in which the ask waited for a call to be free.
+ASK: Final = "ask"
 FETCH: Final = "fetch"
 LOAD: Final = "load"
 PROCESS: Final = "process"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self, final
 
 from pullahead.core.retry import RetryPolicy
+from pullahead.farm import line
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import WorkerOptions
@@ -94,6 +95,7 @@ class Options:
             load_concurrency=_number(self.load_concurrency),
             trace=bool(self.trace),
             gives_back=self.worker_count > 1,  # else there is nobody who would run it sooner
+            join=line.join,
         )
 
     def retry(self) -> RetryPolicy:

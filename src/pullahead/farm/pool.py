@@ -93,8 +93,8 @@ def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
     """
     _check_run_options(options)
     with Pool(work, **options) as pool:
-        pool.run(source, sink)
-    return pool.report  # now that every worker has said goodbye, nothing is missing in it
+        results = pool._run(source, sink, {})
+    return results.report  # now that every worker has said goodbye, nothing is missing in it
 
 
 @final
@@ -128,6 +128,9 @@ class Pool:
 
     def run(self, source: Any, sink: Any = None, **options: Any) -> Report:
         """As `pullahead.run`."""
+        return self._run(source, sink, options).report
+
+    def _run(self, source: Any, sink: Any, options: dict[str, Any]) -> Results:
         _check_run_options(options)
         write = as_sink(sink)
         results = self.map(source, on_error="collect", pairs=True, **options)
@@ -141,7 +144,7 @@ class Pool:
         except BaseException:
             results.close()
             raise
-        return results.report
+        return results
 
     def submit(self, item: Any) -> Future[Any]:
         """Run the work on one item. The future gets its result or its exception."""

@@ -25,6 +25,7 @@ from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.failure import kind_of
+from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
 from pullahead.farm.payload import pack, size_of, unpack
 from pullahead.farm.work import Raised, WorkSpec
@@ -42,6 +43,7 @@ class WorkerOptions:
     load_concurrency: int | None = None
     trace: bool = False
     gives_back: bool = True  # by itself, while an item lasts much longer than usual
+    join: Join = DirectLine  # what joins it to the queue
 
 
 @final
@@ -56,8 +58,7 @@ class Worker:
     """
 
     def __init__(self, number: int, queue: Any, spec: WorkSpec, options: WorkerOptions) -> None:
-        self._number = number
-        self._queue = queue
+        self._line = options.join(number, queue)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
         self._note = RunningNote(bool(spec.batch_size))
@@ -97,6 +98,7 @@ class Worker:
         finally:
             self._alarm.stop()
             self._background.close()
+            self._line.close()
 
     def _take(self) -> tuple[int, ...]:
         """Wait for the next items to process; () at the end."""
@@ -230,8 +232,7 @@ class Worker:
 
     def _send(self) -> None:
         messages = [self._with_payloads(message) for message in self._pipeline.take_messages(monotonic())]
-        call = self._queue.exchange.remote(self._number, messages)
-        call.future().add_done_callback(self._answered)
+        self._line.send(messages, self._answered)
 
     def _with_payloads(self, message: m.Message) -> m.Message:
         """Put the results beside the numbers of the items."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pullahead.core.trace import FETCH, LOAD, LOOKAHEAD, PROCESS, REPORT, STALL, STORE, Span
+from pullahead.core.trace import ASK, FETCH, LOAD, LOOKAHEAD, PROCESS, REPORT, STALL, STORE, Span
 
 if TYPE_CHECKING:
     from pullahead.observe.report import Report
@@ -24,8 +24,8 @@ Event = dict[str, Any]
 
 _COMPUTE_TID: Final = 1
 _WAITING_TID: Final = 2
-#: The first thread of each kind of communication; the next ones follow it.
-_FIRST_TID: Final = {FETCH: 1000, LOAD: 2000, STORE: 3000, REPORT: 4000}
+#: The first thread of each kind of communication, and of asks; the next ones follow it.
+_FIRST_TID: Final = {ASK: 500, FETCH: 1000, LOAD: 2000, STORE: 3000, REPORT: 4000}
 
 
 def write(path: Path, reports: Sequence[tuple[str, Report]]) -> None:

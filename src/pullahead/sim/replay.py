@@ -5,7 +5,8 @@ when the source was too slow. Assumed is what the trace cannot say:
 
 - An item that was fetched after the workers had waited for the source was there when that wait ended, not
   earlier; where nobody waited, it was there from the beginning.
-- A message takes half of a fetch that was seen. What the worker's interpreter and the queue took is in it.
+- A message takes half of a fetch that was seen, less what its ask waited for a call to be free: that follows
+  from the policy, and the other one has its own. What the worker's interpreter and the queue took is in it.
 - Of a batch, or of small items that were computed together, each took the same.
 - The worker's own handling between two items, and the queue's, take no time. With items below a millisecond
   that flatters policies that exchange messages for each item.
@@ -57,12 +58,12 @@ def replay(
     if not computes:
         raise ValueError("this run computed nothing that could be replayed")
     items = sorted(computes)
-    fetches = [max(0.0, span.end - span.start) for span in _spans(report.trace, trace.FETCH)]
+    round_trips = [seconds for spans in report.trace.values() for seconds in trips(spans)]
     return Trial(
         workers=report.lanes,
         computes=array("d", [computes[item] for item in items]),
         arrivals=_arrivals(report.trace, items, report.started),
-        wire=partial(_half, fetches or [0.0], seed),
+        wire=partial(_half, round_trips or [0.0], seed),
         lookahead=None if lookahead == "auto" else lookahead,
         recall=lookahead == "auto" if recall is None else recall,
         loads=_times(report.trace, trace.LOAD, items),
@@ -76,6 +77,20 @@ def replay(
 def _half(fetches: Sequence[float], seed: int) -> Callable[[], float]:
     fetch = empirical(fetches).sampler(Random(f"replay {seed}"))
     return lambda: 0.5 * fetch()
+
+
+def trips(spans: Sequence[Span]) -> list[float]:
+    """Return the seconds that a worker's way to the queue and back took, each time that it is known.
+
+    Not known is the way of what came later than the first answer to its ask, or without one: those fetches
+    have no length.
+    """
+    left = {(span.item, span.start): span.end for span in spans if span.kind == trace.ASK}
+    return [
+        max(0.0, span.end - left.get((span.item, span.start), span.start))
+        for span in spans
+        if span.kind == trace.FETCH and span.end > span.start
+    ]
 
 
 def _spans(recorded: Mapping[int, Sequence[Span]], kind: str) -> Iterable[Span]:
