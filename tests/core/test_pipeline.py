@@ -45,7 +45,9 @@ def make() -> Iterator[Make]:
         # Their items last as long as it suits a test, and no deadline for that is among those that it sees.
         options.setdefault("gives_back", False)
         policy = Lookahead(lookahead, batch=batch_size or 1)
-        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, says_starts=True, **options))
+        made.append(
+            Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, says_starts=True, **options)
+        )
         return made[-1]
 
     yield build
