@@ -34,7 +34,7 @@ def test_a_third_call_too_soon_is_a_bug() -> None:
     caller.called(0.0)
     caller.called(1.0)
     for now in (0.0, 1.0, 1.0 + 0.999 * Caller.SPACING):
-        with pytest.raises(ProtocolError, match="^a call went out too soon, while 2 were unanswered$"):
+        with pytest.raises(ProtocolError, match=r"^a call went out too soon, while 2 were unanswered$"):
             caller.called(now)
     assert (caller.in_flight, caller.sent, caller.free_at) == (2, 2, 1.0 + Caller.SPACING)
 
@@ -62,7 +62,7 @@ def test_no_more_than_thirty_two_calls_are_unanswered() -> None:
     for now in range(32):
         caller.called(now)
     assert caller.free_at is None, "however long it waits"
-    with pytest.raises(ProtocolError, match="^a call went out too soon, while 32 were unanswered$"):
+    with pytest.raises(ProtocolError, match=r"^a call went out too soon, while 32 were unanswered$"):
         caller.called(1000.0)
     assert (caller.in_flight, caller.sent) == (32, 32)
     caller.answered()
