@@ -111,7 +111,8 @@ def subset() -> list[Cell]:
     """Return 40 cells that a shared machine can afford.
 
     Most have 8 workers. They cover each ratio of delay to computing from 1/100 to 100 under each load, each
-    spread under each load, and a few cells with 1 and with 64 workers. Where 200 round trips take 20,000 items per worker, most have one.
+    spread under each load, and a few cells with 1 and with 64 workers. Where 200 round trips take 20,000
+    items per worker, most have one.
     """
     return [Cell(*row, load) for load, rows in _SUBSET.items() for row in rows]
 

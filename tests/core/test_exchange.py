@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from pullahead.core.exchange import Caller, Mailbox
+from pullahead.core.exchange import AT_ONCE, Caller, Mailbox
 from pullahead.core.messages import Message
 from pullahead.errors import ProtocolError
 
@@ -29,13 +29,46 @@ def test_a_caller_may_have_two_calls_out() -> None:
     assert (caller.may_send, caller.must_send) == (True, True)
 
 
-def test_a_third_call_is_a_bug() -> None:
+def test_a_third_call_too_soon_is_a_bug() -> None:
     caller = Caller()
     caller.called(0.0)
-    caller.called(0.0)
-    with pytest.raises(ProtocolError, match="a third call"):
-        caller.called(0.0)
-    assert (caller.in_flight, caller.sent) == (2, 2)
+    caller.called(1.0)
+    for now in (0.0, 1.0, 1.0 + 0.999 * Caller.SPACING):
+        with pytest.raises(ProtocolError, match=r"^a call went out too soon, while 2 were unanswered$"):
+            caller.called(now)
+    assert (caller.in_flight, caller.sent, caller.free_at) == (2, 2, 1.0 + Caller.SPACING)
+
+
+def test_over_a_long_wire_a_call_may_go_every_three_milliseconds() -> None:
+    caller = Caller()
+    assert (caller.may_send, caller.free_at) == (True, AT_ONCE)
+    caller.called(1.0)
+    assert (caller.may_send, caller.free_at) == (True, AT_ONCE)
+    caller.called(2.0)
+    assert (caller.may_send, caller.free_at) == (False, 2.0 + 0.003)
+    caller.called(2.0 + 0.003)
+    assert (caller.may_send, caller.free_at) == (False, 2.0 + 0.003 + 0.003)
+    caller.called(4.0)
+    assert (caller.in_flight, caller.sent, caller.free_at) == (4, 4, 4.0 + 0.003)
+    caller.answered()
+    caller.answered()
+    assert (caller.may_send, caller.free_at) == (False, 4.0 + 0.003), "two are still unanswered"
+    caller.answered()
+    assert (caller.may_send, caller.must_send, caller.free_at) == (True, False, AT_ONCE)
+
+
+def test_no_more_than_thirty_two_calls_are_unanswered() -> None:
+    caller = Caller()
+    for now in range(32):
+        caller.called(now)
+    assert caller.free_at is None, "however long it waits"
+    with pytest.raises(ProtocolError, match=r"^a call went out too soon, while 32 were unanswered$"):
+        caller.called(1000.0)
+    assert (caller.in_flight, caller.sent) == (32, 32)
+    caller.answered()
+    assert caller.free_at == 31 + Caller.SPACING
+    caller.called(1000.0)
+    assert caller.free_at is None
 
 
 def test_an_answer_to_no_call_is_a_bug() -> None:
@@ -74,8 +107,13 @@ def test_what_is_posted_while_no_call_is_parked_waits_for_one() -> None:
     assert box.flush() == [(2, [C])]
 
 
+@pytest.mark.parametrize(
+    ("step_s", "most"), [(0.0, Caller.LIMIT), (0.001, Caller.MOST)], ids=["at once", "long wire"]
+)
 @pytest.mark.parametrize("seed", range(20))
-def test_both_ends_deliver_everything_in_order_and_keep_a_call_parked(seed: int) -> None:
+def test_both_ends_deliver_everything_in_order_and_keep_a_call_parked(
+    seed: int, step_s: float, most: int
+) -> None:
     """Whatever the order of events: nothing is lost or held back, and at rest exactly one call is parked."""
     draw = random.Random(seed)
     caller, box = Caller(), Mailbox[int]()
@@ -84,14 +122,18 @@ def test_both_ends_deliver_everything_in_order_and_keep_a_call_parked(seed: int)
     outbox: list[Message] = []
     said: dict[str, list[Message]] = {"peer": [], "queue": []}
     heard: dict[str, list[Message]] = {"peer": [], "queue": []}
+    now = 0.0
 
     def send() -> None:
-        if caller.may_send and (outbox or caller.must_send):
-            caller.called(0.0)
+        free_at = caller.free_at
+        if free_at is not None and now >= free_at and (outbox or caller.must_send):
+            caller.called(now)
             up.append((caller.sent, outbox[:]))
             outbox.clear()
 
     def step(event: str) -> None:
+        nonlocal now
+        now += step_s
         if event == "peer speaks":
             said["peer"].append(("p", len(said["peer"])))
             outbox.append(said["peer"][-1])
@@ -109,9 +151,13 @@ def test_both_ends_deliver_everything_in_order_and_keep_a_call_parked(seed: int)
         send()
 
     step("begin")
+    in_flight = []
     for _ in range(200):
         step(draw.choice(("peer speaks", "queue speaks", "call arrives", "answer arrives")))
-        assert 1 <= caller.in_flight <= Caller.LIMIT
+        in_flight.append(caller.in_flight)
+    assert min(in_flight) >= 1
+    assert Caller.LIMIT <= max(in_flight) <= most
+    assert (max(in_flight) > Caller.LIMIT) == (step_s > 0.0)
     for _ in range(1000):  # far more than it takes to come to rest
         step("call arrives")
         step("answer arrives")

@@ -21,10 +21,13 @@ from pullahead.core.ledger import (
     Starved,
     Withdraw,
 )
+from pullahead.core.messages import UNASKED_FOR
 from pullahead.core.retry import Again, Bury
+from pullahead.core.service import Pace
 from pullahead.errors import ProtocolError
 
 SOURCE, CONSUMER = "source", "consumer"
+PLENTY = 1 << 20  # items that are ready for each worker, as far as they are told
 
 
 @pytest.fixture
@@ -130,17 +133,20 @@ def test_a_running_item_cannot_be_given_back() -> None:
 
 def test_the_oldest_items_go_first(ledger: Ledger) -> None:
     ledger.submitted(1, 0, 10, SOURCE, 0.0)
-    assert ledger.asked(0, 4, 1.0) == [grant(0, 1, 0, 4)]
-    assert ledger.asked(1, 3, 1.0) == [grant(1, 2, 4, 3)]
+    assert ledger.asked(0, 4, 1.0) == [grant(0, 1, 0, 4, backlog=3)]
+    assert ledger.asked(1, 3, 1.0) == [grant(1, 2, 4, 3, backlog=1)]
     assert ledger.asked(0, 9, 2.0) == [grant(0, 3, 7, 3), Starved(1)]
 
 
 def test_an_ask_that_waits_says_for_how_long_and_for_whom(ledger: Ledger) -> None:
     assert ledger.asked(0, 1, 2.0) == [Starved(1)]
     assert ledger.asked(0, 2, 3.0) == []
-    assert ledger.submitted(1, 0, 1, CONSUMER, 5.0) == [Grant(0, 1, 1, 0, 1, 3.0, CONSUMER), Starved(1)]
+    assert ledger.submitted(1, 0, 1, CONSUMER, 5.0) == [
+        Grant(0, 1, 1, 0, 1, 3.0, CONSUMER, PLENTY),
+        Starved(1),
+    ]
     # What is left of an ask counts from its last answer.
-    assert ledger.submitted(1, 1, 9, SOURCE, 5.5) == [Grant(0, 2, 1, 1, 2, 2.5, SOURCE)]
+    assert ledger.submitted(1, 1, 9, SOURCE, 5.5) == [grant(0, 2, 1, 2, 2.5, backlog=3)]
     assert counts(ledger) == {"held": 3, "ready": 7}
 
 
@@ -167,7 +173,11 @@ def test_items_that_come_back_take_their_old_place(ledger: Ledger) -> None:
     ledger.started(0, 1, (0,))
     assert ledger.gave_back(0, 1, (5, 4, 2, 1), 1.0) == []
     assert counts(ledger) == {"held": 1, "running": 1, "ready": 6}
-    assert ledger.asked(1, 9, 2.0) == [grant(1, 2, 1, 2), grant(1, 3, 4, 4), Starved(1)]
+    assert ledger.asked(1, 9, 2.0) == [
+        grant(1, 2, 1, 2, backlog=2),
+        grant(1, 3, 4, 4),
+        Starved(1),
+    ]
 
 
 def test_what_comes_back_goes_at_once_to_who_waits(ledger: Ledger) -> None:
@@ -181,7 +191,7 @@ def test_a_grant_never_spans_two_runs(ledger: Ledger) -> None:
     ledger.opened(2)
     ledger.submitted(1, 0, 2, SOURCE, 0.0)
     ledger.submitted(2, 2, 2, SOURCE, 0.0)
-    assert ledger.asked(0, 4, 0.0) == [grant(0, 1, 0, 2), grant(0, 2, 2, 2, run=2)]
+    assert ledger.asked(0, 4, 0.0) == [grant(0, 1, 0, 2, backlog=1), grant(0, 2, 2, 2, run=2)]
     assert ledger.asked(1, 1, 0.0) == [Starved(1), Starved(2)]
 
 
@@ -190,6 +200,100 @@ def test_no_items_are_no_submission(ledger: Ledger) -> None:
     assert ledger.submitted(1, 0, 0, SOURCE, 1.0) == []
     assert ledger.cancelled(1, 1.0) == [NothingLeft(0, 1.0, SOURCE)]
     assert ledger.submitted(1, 0, 0, SOURCE, 1.0) == []
+
+
+# What a grant says of what is behind it
+
+
+def backlogs(effects: list[Any]) -> list[int]:
+    return [one.backlog for one in effects if isinstance(one, Grant)]
+
+
+def test_a_grant_says_how_many_items_are_ready_for_each_worker(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 100, SOURCE, 0.0)
+    assert backlogs(ledger.asked(0, 20, 0.0)) == [40]
+    assert backlogs(ledger.asked(1, 1, 0.0)) == [39], "79 are two times 39"
+    ledger.joined(2)
+    assert backlogs(ledger.asked(2, 19, 0.0)) == [20]
+    ledger.gave_back(0, 1, tuple(range(20)), 0.0)
+    assert backlogs(ledger.asked(1, 20, 0.0)) == [20], "what came back is ready too"
+    ledger.said_goodbye(0)
+    assert backlogs(ledger.asked(1, 60, 0.0)) == [0]
+
+
+def test_there_is_plenty_while_the_caller_has_more_and_may_not_send_it(ledger: Ledger) -> None:
+    for cause, first, backlog in (
+        (CONSUMER, 0, PLENTY),
+        ("order", 4, PLENTY),
+        (SOURCE, 8, 4),  # three of each four are ready, for two workers
+        (CONSUMER, 12, PLENTY),
+    ):
+        ledger.submitted(1, first, 4, cause, 0.0)
+        ledger.submitted(1, first, 0, SOURCE if cause == CONSUMER else CONSUMER, 0.0)  # says nothing
+        assert backlogs(ledger.asked(0, 1, 0.0)) == [backlog]
+
+
+def test_at_the_end_there_is_what_is_ready_whatever_had_kept_it(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 20, CONSUMER, 0.0)
+    assert backlogs(ledger.asked(0, 2, 0.0)) == [PLENTY]
+    ledger.closed(1, 0.0)
+    assert backlogs(ledger.asked(1, 2, 0.0)) == [8]
+    ledger.opened(2)
+    ledger.submitted(2, 20, 1, CONSUMER, 0.0)
+    assert backlogs(ledger.asked(1, 1, 0.0)) == [PLENTY], "another run goes on"
+    ledger.cancelled(2, 0.0)
+    assert backlogs(ledger.asked(1, 1, 0.0)) == [7]
+
+
+def test_what_was_not_asked_for_says_what_is_behind_it_too(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 9, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    ledger.finished(0, 1, (0,), 1.0)
+    assert ledger.stuck(0, 2, 0.5, 2.0) == [Grant(0, 2, 1, 7, 2, 0.0, UNASKED_FOR, 2)]
+    ledger.submitted(1, 9, 1, CONSUMER, 3.0)
+    assert ledger.stuck(0, 1, 0.5, 4.0) == [Grant(0, 3, 1, 9, 1, 0.0, UNASKED_FOR, PLENTY)]
+
+
+def test_who_is_stuck_gets_items_of_several_runs_in_several_grants(ledger: Ledger) -> None:
+    ledger.opened(2)
+    ledger.submitted(1, 0, 4, SOURCE, 0.0)
+    ledger.submitted(2, 4, 2, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    ledger.finished(0, 1, (0,), 1.0)
+    assert ledger.stuck(0, 4, 0.5, 2.0) == [
+        Grant(0, 2, 2, 4, 2, 0.0, UNASKED_FOR, 1),
+        Grant(0, 3, 1, 2, 2, 0.0, UNASKED_FOR, 0),
+    ]
+
+
+# How fast the workers are
+
+
+def test_pace_is_a_quotient_of_fading_sums() -> None:
+    pace = Pace(0.5)
+    assert pace.usual == 0.0, "nothing is known"
+    pace.reported(8.0, 1)
+    assert pace.usual == 8.0, "the first of all is taken as it is"
+    pace.reported(2.0, 4)
+    assert pace.usual == (4.0 + 2.0) / (0.5 + 4.0)
+    pace.reported(1.0, 0)
+    assert pace.usual == (3.0 + 1.0) / 2.25
+
+
+def test_several_reports_in_one_message_say_what_one_of_all_would(ledger: Ledger) -> None:
+    one, several = Pace(0.5), Pace(0.5)
+    for pace in (one, several):
+        pace.reported(8.0, 1)
+    one.reported(6.0, 3)
+    for seconds in (6.0, 0.0, 0.0):
+        several.reported(seconds, 1)
+    assert several.usual == one.usual == (4.0 + 6.0) / (0.5 + 3.0)
+    # And so does the ledger count: at two items in two seconds, two workers begin six in three seconds more.
+    ledger.submitted(1, 0, 10, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    ledger.finished(0, 1, (0,), 2.0)
+    ledger.finished(0, 1, (1,), 2.0)
+    assert ledger.stuck(0, 10, 3.0, 2.0) == [Grant(0, 2, 1, 8, 2, 0.0, UNASKED_FOR, 3)]
 
 
 # Reports
@@ -240,7 +344,7 @@ def test_a_retry_comes_back_when_it_is_due_at_its_old_place(ledger: Ledger) -> N
     assert counts(ledger) == {"delayed": 1, "ready": 2}
     assert ledger.tick(3.5) == []
     assert ledger.deadline is None
-    assert ledger.asked(1, 1, 4.0) == [grant(1, 2, 0, 1)]
+    assert ledger.asked(1, 1, 4.0) == [grant(1, 2, 0, 1, backlog=1)]
 
 
 def test_the_deadline_is_the_earliest_retry(ledger: Ledger) -> None:
@@ -376,7 +480,7 @@ def test_what_a_lost_worker_held_goes_oldest_first_whatever_the_lease(ledger: Le
     ledger.closed(1, 0.0)
     ledger.asked(1, 3, 0.0)
     # Worker 1 has been told that nothing is left; it is not told so again in between.
-    assert ledger.lost(0, {}, 1.0) == [grant(1, 4, 0, 3, 1.0)]
+    assert ledger.lost(0, {}, 1.0) == [grant(1, 4, 0, 3, 1.0, backlog=3)], "one worker is left"
 
 
 def test_what_a_lost_worker_held_of_a_cancelled_run_is_left(ledger: Ledger) -> None:

@@ -17,22 +17,40 @@ def measured(*, fetch: float, compute: float, times: int = 128, batch: int = 1) 
     return policy
 
 
+def learned(computes: list[float], fetch: float | None = None) -> Lookahead:
+    """A policy that knows exactly these computes, and fetches that last always the same."""
+    policy = Lookahead()
+    if fetch is not None:
+        policy.fetched(fetch)
+    for seconds in computes:
+        policy.computed(seconds, 1)
+    policy._longs = 0  # whatever their order
+    policy._review()
+    return policy
+
+
 @pytest.mark.parametrize(
     ("compute", "fetch", "depth"),
     [
         (30 * MS, 41 * MS, 2),
         (30 * MS, 30 * MS, 1),
-        (10 * MS, 30 * MS, 3),  # exactly three, although 0.01 + 0.01 + 0.01 < 0.03 in floating point
-        (1 * MS, 7 * MS, 7),
-        (1 * MS, 7.1 * MS, 8),
+        (30 * MS, 27 * MS, 1),
+        (10 * MS, 27 * MS, 3),
+        (10 * MS, 28 * MS, 4),
+        (10 * MS, 30 * MS, 4),  # three last exactly a fetch: an answer just in time is late half of the time
+        (1 * MS, 7 * MS, 8),
+        (1 * MS, 7.2 * MS, 8),
+        (1 * MS, 7.3 * MS, 9),
         (1000 * MS, 1 * MS, 1),
         (1 * MS, 0.0, 1),
-        (1 * MS, 100 * MS, 110),  # more than half of what was seen: the mean, with a tenth of reserve
+        (1 * MS, 100 * MS, 110),  # more than half of what was seen: the mean, with the same reserve
         (0.0, 1 * MS, MAX_LOOKAHEAD),
         (5e-324, 1 * MS, MAX_LOOKAHEAD),  # the quotient is no number
     ],
 )
-def test_constant_times_give_the_quotient(compute: float, fetch: float, depth: int) -> None:
+def test_constant_times_give_the_quotient_with_a_tenth_of_reserve(
+    compute: float, fetch: float, depth: int
+) -> None:
     assert covering_depth([compute] * 128, fetch) == depth
 
 
@@ -40,12 +58,18 @@ def test_large_items_among_small_ones_do_not_deepen_it() -> None:
     # 95 % of 1 ms and 5 % of 200 ms: the small ones alone cover 0.9 ms; a normal approximation asks for 43.
     bimodal = ([1 * MS] * 19 + [200 * MS]) * 6
     assert covering_depth(bimodal, 0.9 * MS) == 1
-    assert covering_depth(bimodal, 1.9 * MS) == 2
+    assert covering_depth(bimodal, 1.8 * MS) == 2
+    assert covering_depth(bimodal, 1.9 * MS) == 3, "two of 1 ms have less than a tenth of reserve"
 
 
 def test_one_run_in_twenty_may_be_too_short() -> None:
-    assert covering_depth([0.0] + [1 * MS] * 19, 1 * MS) == 1
-    assert covering_depth([0.0] + [1 * MS] * 18, 1 * MS) == 2
+    assert covering_depth([0.0] + [1 * MS] * 19, 0.9 * MS) == 1
+    assert covering_depth([0.0] + [1 * MS] * 18, 0.9 * MS) == 2
+
+
+def test_one_is_enough_where_even_the_shortest_lasts_a_fetch() -> None:
+    assert covering_depth([1 * MS] * 20, 1 * MS) == 1, "without a reserve"
+    assert covering_depth([0.9 * MS] + [1 * MS] * 19, 1 * MS) == 2
 
 
 def test_it_starts_as_the_pattern_and_doubles_on_stalls_while_it_knows_nothing() -> None:
@@ -70,16 +94,16 @@ def test_a_depth_that_stays_gets_its_reason_too() -> None:
 
 def test_it_grows_at_once_and_shrinks_by_an_eighth() -> None:
     policy = measured(fetch=32 * MS, compute=1 * MS)
-    assert policy.depth == 32
+    assert policy.depth == 36, "1.1 times 32 are 35.2"
     depths = [policy.depth]
     for _ in range(1000):
         policy.fetched(1 * MS)
         if policy.depth != depths[-1]:
             depths.append(policy.depth)
-    assert depths == [32, 28, 25, 22, 20, 18, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert depths == [36, 32, 28, 25, 22, 20, 18, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
     moved = [policy.fetched(20 * MS) for _ in range(32)]
     assert moved.count(True) == 1
-    assert (policy.depth, policy.reason) == (20, "1 → 20: p95 fetch 20 ms > p50 work 1 ms")
+    assert (policy.depth, policy.reason) == (22, "1 → 22: p95 fetch 20 ms > p50 work 1 ms")
 
 
 def test_the_load_of_the_work_is_part_of_a_fetch() -> None:
@@ -127,25 +151,55 @@ def test_items_that_became_small_are_noticed_within_eight() -> None:
 
 
 @pytest.mark.parametrize(
-    ("computes", "fetch", "patience", "rest"),
+    ("computes", "fetch", "patience", "age", "rest"),
     [
-        ([10 * MS] * 128, 5 * MS, 30 * MS, 30 * MS),  # none was ever longer: two computes and two fetches
-        ([1 * MS] * 19 + [200 * MS], 1 * MS, 1 * MS, 199 * MS),  # what is not small is large, and that lasts
-        ([1 * MS] * 19 + [200 * MS], 1.0, 2.0219, 2.0219),  # nobody is served that soon
-        ([1 * MS, 2 * MS, 3 * MS, 4 * MS], 0.0, 5 * MS, 5 * MS),
-        ([1.0 + i * 1e-3 for i in range(122)] + [20.0] * 6, 0.1, 1.115, 18.885),  # the last six usual ones
+        (
+            [10 * MS] * 128,
+            5 * MS,
+            30 * MS,
+            30 * MS,
+            30 * MS,
+        ),  # none was ever longer: two computes and two fetches
+        (
+            [1 * MS] * 2 + [10 * MS] * 2,
+            0.0,
+            12.5 * MS,
+            12.5 * MS,
+            12.5 * MS,
+        ),  # or a quarter more than the longest
+        ([1 * MS] * 19 + [200 * MS], 1 * MS, 1 * MS, 1 * MS, 199 * MS),  # what is not small is large
+        ([1 * MS] * 19 + [200 * MS], 1.0, 2.0219, 2.0219, 2.0219),  # nobody is served that soon
+        ([1 * MS, 2 * MS, 3 * MS, 4 * MS], 0.0, 5 * MS, 5 * MS, 5 * MS),
+        ([1.0 + i * 1e-3 for i in range(122)] + [20.0] * 6, 0.1, 1.115, 1.116, 18.884),  # the last six
+        ([1.0 + i * 1e-3 for i in range(121)] + [20.0] * 7, 0.1, 1.113, 1.114, 18.886),  # or seven
     ],
 )
 def test_patience_ends_where_the_rest_is_likely_to_last(
-    computes: list[float], fetch: float, patience: float, rest: float
+    computes: list[float], fetch: float, patience: float, age: float, rest: float
 ) -> None:
-    assert patience_of(sorted(computes), fetch) == pytest.approx((patience, rest))
+    assert patience_of(sorted(computes), fetch) == pytest.approx(patience)
+    policy = learned(computes, fetch)
+    assert policy.patience == pytest.approx(max(2 * MS, patience))
+    assert policy.rest(age) == pytest.approx(rest)
+
+
+def test_rest_is_a_quantile_of_what_the_longer_ones_had_left() -> None:
+    policy = learned([index * MS for index in range(1, 101)])
+    assert policy.rest(20 * MS) == pytest.approx(40 * MS), "half of 21 to 100 end with 60"
+    assert policy.rest(20 * MS, 0.25) == pytest.approx(20 * MS)
+    assert policy.rest(20 * MS, 0.75) == pytest.approx(60 * MS)
+    assert policy.rest(98.5 * MS) == pytest.approx(0.5 * MS), "99 is longer, and 100"
+    assert policy.rest(99 * MS) == pytest.approx(1 * MS), "100 alone is longer"
 
 
 def test_what_lasts_longer_than_all_before_it_goes_on_as_long_again() -> None:
     policy = measured(fetch=1 * MS, compute=10 * MS)
+    assert policy.rest(10 * MS) == pytest.approx(10 * MS), "as long as the longest: none lasted longer"
     assert policy.rest(22 * MS) == pytest.approx(22 * MS)
     assert policy.rest(3.0) == pytest.approx(3.0)
+    assert policy.rest(3.0, 0.25) == pytest.approx(1.0), "with one chance in four it ends within a third"
+    assert policy.rest(3.0, 0.75) == pytest.approx(9.0)
+    assert Lookahead().rest(3.0) == pytest.approx(3.0), "nothing is known"
 
 
 def test_patience_before_anything_is_known_is_half_a_second() -> None:
@@ -155,18 +209,53 @@ def test_patience_before_anything_is_known_is_half_a_second() -> None:
     assert policy.patience == pytest.approx(0.8), "two fetches, where that is longer"
     policy.computed(1.0, 1)
     assert policy.patience == pytest.approx(2 * 1.4)
+    assert Lookahead().patience_after(2.0) == 4.0, "two computes, if they all last as long"
 
 
-def test_two_long_items_in_a_row_are_no_exception() -> None:
+def test_patience_is_at_least_two_milliseconds() -> None:
+    assert measured(fetch=0.0, compute=0.1 * MS).patience == 2 * MS
+    assert measured(fetch=0.0, compute=1.1 * MS).patience == pytest.approx(2.2 * MS)
+
+
+def test_three_long_calls_in_a_row_are_no_exception() -> None:
     policy = measured(fetch=1 * MS, compute=10 * MS)
     assert policy.patience == pytest.approx(22 * MS)
-    assert policy.patience(3) == pytest.approx(42 * MS)
     policy.computed(1.0, 1)
-    assert policy.patience == pytest.approx(1.25)
+    assert policy.patience == pytest.approx(22 * MS), "one is an exception"
+    policy.computed(10 * MS, 1)
+    policy.computed(1.0, 1)
+    assert policy.patience == pytest.approx(22 * MS), "they are not in a row"
+    policy.computed(2.0, 1)
+    assert policy.patience == pytest.approx(2.5), "a third one may take as long as the second did"
     policy.computed(1.0, 1)
     assert policy.patience == pytest.approx(1.25)
     policy.computed(10 * MS, 1)
     assert policy.patience < 0.1
+
+
+def test_a_slice_of_many_items_is_no_long_call() -> None:
+    policy = measured(fetch=1 * MS, compute=10 * MS)
+    for _ in range(3):
+        policy.computed(32 * 10 * MS, 32)
+    assert policy.patience == pytest.approx(22 * MS)
+    for _ in range(2):
+        policy.computed(32 * 10 * MS + 13 * MS, 32)
+    assert policy.patience == pytest.approx(1.25 * 333 * MS), "each lasted 13 ms longer than its items should"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="patience is that of one item, and a batch is many: see `Lookahead.patience`"
+)
+def test_patience_with_a_batch_is_longer_than_a_usual_batch_lasts() -> None:
+    assert measured(fetch=1 * MS, compute=10 * MS, batch=4).patience > 40 * MS
+
+
+def test_patience_lasts_longer_every_time() -> None:
+    policy = learned([1 * MS] * 119 + [40 * MS] * 6 + [400 * MS] * 3, fetch=1 * MS)
+    assert policy.patience == 2 * MS, "what is not small is likely to last 40 ms"
+    assert policy.patience_after(2 * MS) == 40 * MS, "what lasts longer is likely to last 400 ms"
+    assert policy.patience_after(40 * MS) == pytest.approx(500 * MS), "a quarter more than the longest"
+    assert policy.patience_after(500 * MS) == pytest.approx(625 * MS), "and a quarter more every time"
 
 
 def test_a_move_says_what_limits_it() -> None:
@@ -176,7 +265,7 @@ def test_a_move_says_what_limits_it() -> None:
     policy = measured(fetch=32 * MS, compute=1 * MS)
     while not policy.fetched(1 * MS):
         pass
-    assert policy.reason == "32 → 28: p95 fetch 1 ms ≤ p50 work 1 ms, by an eighth at a time"
+    assert policy.reason == "36 → 32: p95 fetch 1 ms ≤ p50 work 1 ms, by an eighth at a time"
 
 
 def test_a_depth_for_the_sake_of_one_short_item_in_twenty_says_so() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pullahead.core import messages as m
 from pullahead.core import trace
-from pullahead.core.exchange import AT_ONCE
+from pullahead.core.exchange import AT_ONCE, Caller
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.messages import Message
 from pullahead.core.meter import Meter
@@ -32,6 +32,7 @@ from pullahead.errors import ProtocolError
 
 S, W = Send(), Wake()
 PLENTY = 1 << 20  # items that are ready for each worker
+SOON = 2.0**-10  # 1 ms: with two calls out, the last one is too young for a third
 TINY = 2.0**-14  # 61 µs: 262 items in a bundle of 16 ms, 32 in a slice of 2 ms
 
 Make = Callable[..., Pipeline]
@@ -44,11 +45,9 @@ def make() -> Iterator[Make]:
 
     def build(lookahead: int | None = 1, batch_size: int = 0, **options: Any) -> Pipeline:
         # Their items last as long as it suits a test, and no deadline for that is among those that it sees.
-        options.setdefault("gives_back", False)
+        options = {"gives_back": False, "says_starts": True} | options
         policy = Lookahead(lookahead, batch=batch_size or 1)
-        made.append(
-            Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, says_starts=True, **options)
-        )
+        made.append(Pipeline(policy, Meter(0, 0.0), Recorder(), batch_size=batch_size, **options))
         return made[-1]
 
     yield build
@@ -76,8 +75,15 @@ def granted(
     size: int,
     waited: float = 0.0,
     cause: str = "source",
+    backlog: int = PLENTY,
 ) -> list[Effect]:
-    return pipeline.answered([(m.GRANT, lease, first, [None] * size, waited, cause, PLENTY)], now)
+    return pipeline.answered([(m.GRANT, lease, first, [None] * size, waited, cause, backlog)], now)
+
+
+def called_twice(pipeline: Pipeline, now: float = 0.0) -> Pipeline:
+    """Settled, with one call more: an answer leaves one parked, and nothing has to be sent."""
+    settled(pipeline, now).take_messages(now)
+    return pipeline
 
 
 def compute(pipeline: Pipeline, start: float, end: float, **failures: tuple[str, float]) -> list[Effect]:
@@ -121,8 +127,8 @@ def test_the_next_ask_is_due_the_moment_an_item_is_taken(make: Make) -> None:
     pipeline.take_messages(1.0)
     assert pipeline.take(1.0) == (0,)
     assert pipeline.deadline == AT_ONCE
-    assert pipeline.tick(1.0) == [S]
-    assert said(pipeline, 1.0) == [(m.STARTED, 1, (0,))]
+    assert pipeline.tick(2.0 - SOON) == [S]
+    assert said(pipeline, 2.0 - SOON) == [(m.STARTED, 1, (0,))]
     assert (pipeline.held, pipeline.asked) == (2, 0)
     assert compute(pipeline, 1.0, 2.0) == [W], "two calls are out"
     assert pipeline.answered([], 2.0) == [S, W]
@@ -133,11 +139,12 @@ def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
     pipeline = measured(make(None))
     assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 262)
     assert pipeline.began(0.0) == [S, W]
-    assert said(pipeline, 0.0) == [(m.ASK, 263), (m.HUNGRY, 263)]
-    granted(pipeline, 0.0, 1, 0, 263)
+    assert said(pipeline, 0.0) == [(m.ASK, 2), (m.HUNGRY, 2)], "nobody said that there is plenty"
+    granted(pipeline, 0.0, 1, 0, 2)
+    assert said(pipeline, 0.0) == [(m.ASK, 262)]
     pipeline.take_messages(0.0)
-    pipeline.answered([], 0.0)
-    pipeline.take_messages(0.0)
+    assert granted(pipeline, 0.0, 2, 2, 262) == [W]
+    assert (pipeline.held, pipeline.asked) == (264, 0)
     rows = []
     for _ in range(9):
         items = pipeline.take(0.0)
@@ -147,17 +154,14 @@ def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
         compute(pipeline, 0.0, TINY * len(items))
     # It asks again as soon as a whole bundle is wanted, while the slice that made the room is computed.
     assert [row[0] for row in rows] == [0, 32, 64, 96, 128, 160, 192, 224, 256]
-    assert [row[1:] for row in rows[-2:]] == [(32, 7, []), (7, 0, [S])]
+    assert [row[1:] for row in rows[-2:]] == [(32, 8, []), (8, 0, [S])]
     assert (m.ASK, 262) in said(pipeline, 0.0)
 
 
 def test_what_the_next_slice_will_take_is_asked_for_with_the_report_before_it(make: Make) -> None:
     """After `take` it would be too late: the call with the report would be in the way of the ask."""
-    pipeline = settled(measured(make(None)))
-    granted(pipeline, 0.0, 1, 0, 263)
-    pipeline.take_messages(0.0)
-    pipeline.answered([], 0.0)
-    pipeline.take_messages(0.0)
+    pipeline = called_twice(measured(make(None)))
+    assert granted(pipeline, 0.0, 1, 0, 263) == [W]
     for first in (0, 32, 64, 96, 128, 160, 192):
         assert pipeline.take(0.0)[0] == first
         assert compute(pipeline, 0.0, 0.0) == [W]
@@ -174,8 +178,10 @@ def test_a_bundle_is_an_amount_of_work_even_if_most_items_are_tiny(make: Make) -
         pipeline.lookahead.computed(seconds, 1)
     # The last review came before the last large one: its mean was a little smaller.
     assert (pipeline.lookahead.median_compute, pipeline.lookahead.bundle) == (TINY, 16)
-    assert pipeline.began(0.0) == [S, W]
-    assert said(pipeline, 0.0) == [(m.ASK, 17), (m.HUNGRY, 17)], "a bundle of sixteen, one to compute"
+    called_twice(pipeline)
+    granted(pipeline, 0.0, 1, 0, 2)
+    assert said(pipeline, 0.0) == [(m.ASK, 16)], "a bundle of sixteen, beyond the two to compute"
+    assert (pipeline.held, pipeline.asked) == (2, 16)
 
 
 def test_batches_are_asked_for_whole(make: Make) -> None:
@@ -228,6 +234,79 @@ def test_a_partly_answered_ask_stays_open_for_the_rest(make: Make) -> None:
     assert said(pipeline, 0.0) == []
     granted(pipeline, 0.0, 2, 2, 3)
     assert (pipeline.held, pipeline.asked) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("backlog", "bundle", "slice_"),
+    [
+        (0, 1, 1),
+        (1, 1, 1),
+        (3, 1, 1),
+        (4, 2, 2),
+        (40, 20, 20),
+        (100, 50, 32),
+        (523, 261, 32),
+        (PLENTY, 262, 32),
+    ],
+)
+def test_half_of_what_is_ready_for_each_worker_may_travel_and_be_taken_together(
+    make: Make, backlog: int, bundle: int, slice_: int
+) -> None:
+    pipeline = called_twice(measured(make(None, says_starts=False)))
+    assert pipeline.lookahead.bundle == 262
+    assert granted(pipeline, 0.0, 1, 0, 2 * slice_, backlog=backlog) == [W]
+    items = pipeline.take(0.0)
+    assert len(items) == slice_
+    assert pipeline.tick(0.0) == []
+    assert compute(pipeline, 0.0, 0.0) == [S, W], "what is left is taken next"
+    assert said(pipeline, 0.0)[-2:] == [(m.ASK, bundle), (m.DONE, 1, items)]
+
+
+def test_what_is_ready_is_what_the_latest_grant_says(make: Make) -> None:
+    pipeline = settled(measured(make(None)))
+    for lease, (backlog, size) in enumerate(((PLENTY, 32), (8, 4), (0, 1), (20, 10))):
+        granted(pipeline, 0.0, lease, 32 * lease, 32, backlog=backlog)
+        assert len(pipeline.take(0.0)) == size
+        compute(pipeline, 0.0, 0.0)
+        pipeline.take_messages(0.0)
+
+
+def test_with_a_small_backlog_tiny_items_are_reported_one_by_one(make: Make) -> None:
+    pipeline = called_twice(measured(make(None, says_starts=False)))
+    granted(pipeline, 0.0, 1, 0, 5, backlog=3)
+    pipeline.take(0.0)
+    assert compute(pipeline, 0.0, TINY) == [S, W]
+    assert said(pipeline, TINY) == [(m.DONE, 1, (0,))], "nothing is missing, and nobody waits for company"
+    pipeline.answered([(m.GRANT, 2, 5, [None], 0.0, "source", 4)], TINY)
+    assert pipeline.take(TINY) == (1, 2)
+    assert compute(pipeline, TINY, 2 * TINY) == [W]
+    assert pipeline.deadline == 2 * TINY + QUANTUM, "two together are a bundle"
+
+
+def test_any_message_takes_along_an_ask_for_what_is_missing(make: Make) -> None:
+    """It costs nothing beside what is sent anyway."""
+    pipeline = called_twice(measured(make(None, says_starts=False)))
+    assert granted(pipeline, 0.0, 1, 0, 294) == [W], "a bundle, one ahead, and a slice that is taken next"
+    items = pipeline.take(0.0)
+    assert len(items) == 32
+    assert compute(pipeline, 0.0, 0.0) == [W]
+    assert pipeline.asked == 0, "a slice is missing: that is less than a bundle, and none is due"
+    assert pipeline.deadline == QUANTUM, "the report is"
+    assert pipeline.tick(QUANTUM) == [S, W]
+    assert said(pipeline, QUANTUM) == [(m.ASK, 32), (m.DONE, 1, items)]
+    assert pipeline.asked == 32
+    pipeline.answered([], QUANTUM)
+    assert said(pipeline, QUANTUM) == [], "once is enough"
+
+
+def test_a_worker_that_stops_takes_no_ask_along(make: Make) -> None:
+    pipeline = settled(make(1))
+    granted(pipeline, 0.0, 1, 0, 2)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    pipeline.answered([(m.STOP,)], 0.0)
+    assert pipeline.asked == 0
+    assert said(pipeline, 0.0) == [(m.STARTED, 1, (0,)), (m.GAVE_BACK, 1, (1,))]
 
 
 # How long a fetch takes
@@ -359,11 +438,33 @@ def test_started_is_said_after_idling_and_with_what_is_sent_anyway(make: Make) -
     assert said(pipeline, 1.0) == [], "once is enough"
 
 
+def test_started_goes_with_the_next_message_only_where_a_memory_survives_the_worker(make: Make) -> None:
+    pipeline = called_twice(Pipeline(Lookahead(1), Meter(0, 0.0), Recorder(), gives_back=False))
+    granted(pipeline, 0.0, 1, 0, 2)
+    assert pipeline.take(0.0) == (0,), "after idling"
+    assert pipeline.deadline is None
+    assert pipeline.tick(0.5) == []
+    assert pipeline.answered([], 0.5) == [S], "one call is always parked"
+    assert said(pipeline, 0.5) == [(m.STARTED, 1, (0,))], "it goes with that"
+    assert compute(pipeline, 0.0, 1.0) == [S, W]
+    assert said(pipeline, 1.0) == [(m.ASK, 1), (m.DONE, 1, (0,))], "once is enough"
+    assert pipeline.take(1.0) == (1,)
+    assert pipeline.tick(1.0) == []
+    pipeline.validate()
+
+
+def test_what_has_ended_before_the_next_message_is_not_said_to_have_started(make: Make) -> None:
+    pipeline = called_twice(make(0, says_starts=False))
+    granted(pipeline, 0.0, 1, 0, 1)
+    pipeline.take(0.0)
+    assert compute(pipeline, 0.0, 1.0) == [S, W]
+    assert said(pipeline, 1.0) == [(m.ASK, 1), (m.DONE, 1, (0,))]
+
+
 def test_started_tiny_items_are_said_after_a_quantum(make: Make) -> None:
     pipeline = measured(settled(make(None)))
     granted(pipeline, 1.0, 1, 0, 2)
     said(pipeline, 1.0)
-    pipeline._asks.made(33, 1.0)  # so that no ask is due, which would take it along
     assert pipeline.take(1.0) == (0, 1)
     assert pipeline.tick(1.0 + QUANTUM) == [S]
     assert pipeline.deadline == 1.0 + QUANTUM + QUANTUM, "the end of what runs should come first"
@@ -391,6 +492,34 @@ def test_a_batch_from_two_leases_is_reported_by_lease(make: Make) -> None:
     ]
 
 
+def test_the_oldest_item_is_computed_first_whatever_the_order_of_arrival(make: Make) -> None:
+    pipeline = settled(make(9))
+    pipeline.answered(
+        [(m.GRANT, 1, 7, [None] * 2, 0.0, "source", 0), (m.GRANT, 2, 3, [None] * 2, 0.0, "source", 0)], 0.0
+    )
+    taken = []
+    for item in (3, 4, 7, 1, 8):
+        taken += pipeline.take(0.0)
+        assert taken[-1] == item
+        if item == 7:  # one had failed elsewhere
+            pipeline.take_messages(0.0)
+            granted(pipeline, 0.0, 3, 1, 1)
+        compute(pipeline, 0.0, 0.0)
+        pipeline.validate()
+
+
+def test_the_oldest_items_are_a_slice_or_a_batch_whatever_the_order_of_arrival(make: Make) -> None:
+    sliced, batched = measured(make(9)), make(7, batch_size=4)
+    for pipeline in (sliced, batched):
+        called_twice(pipeline)
+        granted(pipeline, 0.0, 1, 6, 2)
+        granted(pipeline, 0.0, 2, 0, 3, backlog=8)
+        assert pipeline.take(0.0) == (0, 1, 2, 6), "half of the backlog, or a batch"
+        assert compute(pipeline, 0.0, 1.0) == [S, W]
+        done = [one for one in said(pipeline, 1.0) if one[0] == m.DONE]
+        assert done == [(m.DONE, 2, (0, 1, 2)), (m.DONE, 1, (6,))]
+
+
 # Loading
 
 
@@ -401,9 +530,12 @@ def test_items_are_loaded_in_order_as_far_as_the_limit_allows(make: Make) -> Non
     assert pipeline.take(0.0) == ()
     assert pipeline.loaded(1, 1.0) == [Load(2), W]
     assert pipeline.loaded(0, 2.0) == [Load(3), W]
-    assert pipeline.take(2.0) == (1,), "first loaded, first processed"
+    assert pipeline.take(2.0) == (0,), "of what is loaded, the oldest is processed first"
     compute(pipeline, 2.0, 3.0)
-    assert pipeline.take(3.0) == (0,)
+    assert pipeline.loaded(3, 3.0)[-1] == W
+    assert pipeline.take(3.0) == (1,)
+    compute(pipeline, 3.0, 4.0)
+    assert pipeline.take(4.0) == (3,), "what is still being loaded keeps nobody waiting"
 
 
 def test_without_a_limit_everything_held_is_loaded(make: Make) -> None:
@@ -466,9 +598,10 @@ def test_results_are_stored_behind_and_reported_when_they_are(make: Make) -> Non
     assert compute(pipeline, 0.0, 1.0) == [Store(0), S, W]
     assert said(pipeline, 1.0) == [(m.STARTED, 1, (0,)), (m.ASK, 1)]
     assert pipeline.take(1.0) == (1,), "stores do not hold up the next item"
-    assert pipeline.stored(0, 2.0) == [], "two calls are out"
-    assert pipeline.answered([], 2.0) == [S]
-    assert said(pipeline, 2.0) == [(m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
+    now = 1.0 + SOON
+    assert pipeline.stored(0, now) == [], "two calls are out"
+    assert pipeline.answered([], now) == [S]
+    assert said(pipeline, now) == [(m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
 
 
 def test_a_store_that_fails_for_good_is_a_failed_item(make: Make) -> None:
@@ -542,7 +675,11 @@ def test_tiny_items_are_collected_for_at_most_one_quantum(make: Make) -> None:
     assert pipeline.deadline == since + QUANTUM + QUANTUM, "the end of what runs should come first"
     assert pipeline.tick(since + QUANTUM / 2) == []
     assert pipeline.tick(since + QUANTUM) == [S]
-    assert said(pipeline, since + QUANTUM) == [(m.DONE, 1, items), (m.STARTED, 1, running[:1])]
+    assert said(pipeline, since + QUANTUM) == [
+        (m.DONE, 1, items),
+        (m.STARTED, 1, running[:1]),
+        (m.ASK, len(items)),
+    ]
     assert pipeline.deadline is None
 
 
@@ -563,7 +700,7 @@ def test_tiny_items_are_reported_at_once_when_nothing_is_left_to_compute(make: M
     items = pipeline.take(TINY)
     assert pipeline.held == 0
     assert compute(pipeline, TINY, 2 * TINY) == [S, W]
-    assert said(pipeline, 2 * TINY) == [(m.DONE, 1, items)]
+    assert said(pipeline, 2 * TINY) == [(m.ASK, 1), (m.DONE, 1, items)]
 
 
 def test_a_failure_takes_what_was_collected_along_in_order(make: Make) -> None:
@@ -576,26 +713,63 @@ def test_a_failure_takes_what_was_collected_along_in_order(make: Make) -> None:
     assert said(pipeline, TINY) == [
         (m.DONE, 1, (*first, second[0])),
         (m.FAILED, 1, broken, "error", 0.0),
+        (m.ASK, len(first) + len(second)),
         (m.DONE, 1, second[2:]),
     ]
 
 
-def test_never_more_than_two_calls_are_out_and_what_waits_goes_with_the_next_answer(make: Make) -> None:
-    pipeline = settled(make(3))
+def test_a_third_call_does_not_go_too_soon_and_what_waits_goes_with_the_next_answer(make: Make) -> None:
+    pipeline = settled(measured(make(3), 1.0))
     granted(pipeline, 0.0, 1, 0, 4)
     said(pipeline, 0.0)
     pipeline.take(0.0)
     assert compute(pipeline, 0.0, 1.0) == [S, W]
     said(pipeline, 1.0)
-    pipeline.take(1.0)
-    assert compute(pipeline, 1.0, 2.0) == [W]
-    pipeline.take(2.0)
-    assert compute(pipeline, 2.0, 3.0) == [W]
-    assert pipeline.deadline is None
-    assert pipeline.answered([], 3.0) == [S, W]
-    assert said(pipeline, 3.0) == [(m.ASK, 1), (m.ASK, 1), (m.DONE, 1, (1, 2))]
-    with pytest.raises(ProtocolError, match="third call"):
-        pipeline.take_messages(3.0)
+    now = 1.0
+    for _ in (1, 2):
+        pipeline.take(now)
+        assert compute(pipeline, now, now + SOON) == [W], "two calls are out"
+        now += SOON
+    assert pipeline.deadline == 1.0 + Caller.SPACING
+    assert pipeline.answered([], now) == [S, W]
+    assert said(pipeline, now) == [(m.ASK, 1), (m.ASK, 1), (m.DONE, 1, (1, 2))]
+    with pytest.raises(ProtocolError, match="too soon, while 2 were unanswered"):
+        pipeline.take_messages(now)
+
+
+def test_over_a_long_wire_what_waits_goes_when_the_last_call_is_three_milliseconds_old(make: Make) -> None:
+    pipeline = called_twice(measured(make(64), 1.0))
+    granted(pipeline, 0.0, 1, 0, 65)
+    now, sent = 0.0, []
+    for item in range(31):  # one call is parked
+        pipeline.take(now)
+        compute(pipeline, now, now + TINY)
+        now += Caller.SPACING
+        assert pipeline.tick(now) == [S, W]
+        sent.append(said(pipeline, now)[-1])
+        assert pipeline.tick(now) == [W]
+    assert sent == [(m.DONE, 1, (item,)) for item in range(31)]
+    assert pipeline._outbox.caller.in_flight == Caller.MOST
+    pipeline.take(now)
+    assert compute(pipeline, now, now + 1.0) == [W]
+    assert pipeline.deadline is None, "thirty-two calls are out"
+    assert pipeline.answered([], now + 1.0) == [S, W]
+    assert said(pipeline, now + 1.0) == [(m.ASK, 1), (m.DONE, 1, (31,))]
+
+
+def test_a_report_that_must_wait_for_a_call_is_due_when_one_may_go(make: Make) -> None:
+    pipeline = settled(make(1))
+    granted(pipeline, 0.0, 1, 0, 2)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (0,)
+    said(pipeline, 0.0)
+    assert compute(pipeline, 0.0, SOON) == [W]
+    assert pipeline.deadline == Caller.SPACING
+    assert pipeline.take(SOON) == (1,)
+    assert pipeline.deadline == Caller.SPACING + QUANTUM, "the end of what runs should come first"
+    assert compute(pipeline, SOON, 2 * SOON) == [W]
+    assert pipeline.tick(Caller.SPACING) == [S, W]
+    assert said(pipeline, Caller.SPACING)[-1] == (m.DONE, 1, (0, 1))
 
 
 def test_sums_travel_with_what_is_sent_but_not_more_often_than_four_times_a_second(make: Make) -> None:
@@ -694,9 +868,10 @@ def test_the_goodbye_waits_for_a_call_that_may_go_out(make: Make) -> None:
     pipeline.answered([(m.STOP,)], 0.0)
     said(pipeline, 0.0)
     pipeline._outbox.caller.called(0.0)
-    assert compute(pipeline, 0.0, 1.0) == [W]
-    assert pipeline.answered([], 1.0) == [S, W]
-    assert said(pipeline, 1.0) == [(m.DONE, 1, (0,)), (m.BYE,)]
+    assert compute(pipeline, 0.0, SOON) == [W]
+    assert pipeline.deadline == Caller.SPACING
+    assert pipeline.answered([], SOON) == [S, W]
+    assert said(pipeline, SOON) == [(m.DONE, 1, (0,)), (m.BYE,)]
 
 
 def test_what_is_granted_after_the_stop_is_given_back(make: Make) -> None:
@@ -862,7 +1037,7 @@ def test_the_first_wait_does_not_deepen_the_lookahead(make: Make) -> None:
     assert pipeline.lookahead.depth == 1
 
 
-@pytest.mark.parametrize(("waited", "depth"), [(0.0, 4), (0.25, 1)])
+@pytest.mark.parametrize(("waited", "depth"), [(0.0, 5), (0.25, 1)])
 def test_only_a_stall_that_an_earlier_ask_would_have_prevented_deepens_the_lookahead(
     make: Make, waited: float, depth: int
 ) -> None:
@@ -885,7 +1060,7 @@ def test_only_a_stall_that_an_earlier_ask_would_have_prevented_deepens_the_looka
     assert pipeline.lookahead.depth == 1
     granted(pipeline, 6.0, 2, 2, 1, waited=waited)
     assert pipeline.lookahead.depth == depth
-    assert (pipeline.lookahead.reason == "1 → 4: a stall: lately fetch 4 s, work 1 s") == (depth == 4)
+    assert (pipeline.lookahead.reason == "1 → 5: a stall: lately fetch 4 s, work 1 s") == (depth == 5)
 
 
 def test_what_runs_is_looked_after_when_it_will_have_lasted_long(make: Make) -> None:
@@ -897,7 +1072,8 @@ def test_what_runs_is_looked_after_when_it_will_have_lasted_long(make: Make) -> 
     assert pipeline.tick(1.0) == [S]
     said(pipeline, 1.0)
     assert pipeline.deadline == 1.0 + 2 * 1.0, "the fetch took a second"
-    assert compute(pipeline, 1.0, 1.25) == [W]
+    assert compute(pipeline, 1.0, 1.25) == [S, W]
+    said(pipeline, 1.25)
     assert pipeline.deadline is None, "nothing runs"
 
 

@@ -6,10 +6,12 @@ the worker stalls for each fetch; too many and items sit with a worker while ano
 Rules:
 1. Nothing measured: 1, the depth of the plain prefetch pattern (or one batch). A stall that a deeper
    lookahead would have prevented doubles it.
-2. Measured: the smallest k for which k consecutive compute times add up to at least one fetch. *One fetch*
-   is the 95th percentile of the recent ones, with the time that the work's own `load` takes. *Add up to*
-   means in 95 % of the runs of k consecutive items that were seen lately. So k items in hand keep the worker
-   computing until the answer to an ask is there, and the next ask is made in time.
+2. Measured: 1 where even the shortest compute lasts a fetch. Otherwise the smallest k for which k consecutive
+   compute times add up to at least 1.1 fetches. *One fetch* is the 95th percentile of the recent ones, with
+   the time that the work's own `load` takes. *Add up to* means in 95 % of the runs of k consecutive items
+   that were seen lately. So k items in hand keep the worker computing until the answer to an ask is there,
+   and the next ask is made in time. The tenth is a reserve: an answer that is due just when it is needed
+   comes too late half of the time.
 3. A stall that a deeper lookahead would have prevented is a reason to look at the latest measurements alone:
    if the world has changed, the recent ones do not know it yet.
 4. Grow at once, shrink by an eighth at a time: too shallow costs compute time now, too deep costs a little
@@ -17,11 +19,14 @@ Rules:
 5. Every move carries its reason, with the numbers that made it.
 6. Little known, little trusted: with n computes measured, at most 32 n. The first of many sizes may be a
    hundredth of the usual one.
-7. What runs is *much longer than usual* once it is likely to go on for another two usual computes and two
+7. What runs is *much longer than usual* once it is likely to go on for another two mean computes and two
    fetches: by then, who waits behind it would have been served elsewhere. How long it is likely to go on is
-   the median residual life of the recent computes; of what has lasted longer than all of them, as long again
-   as it has.
-8. Two such items in a row are no exception: the second one may take as long as the first did.
+   the median residual life of the recent computes. If at no age it is that long, then once it has lasted
+   1.25 times the longest of them, and two mean computes and two fetches. What has lasted longer than all of
+   them will go on for as long again as it has, with even chances. Nothing is much longer than usual before
+   2 ms; and with no compute measured, before half a second and two fetches.
+8. Three such calls in a row are no exception: after two, the next one may take 1.25 times as long as the one
+   before it did.
 
 A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
@@ -70,7 +75,8 @@ def _percentile(values: list[float], q: float) -> float:
 
 
 def covering_depth(computes: list[float], fetch: float) -> int:
-    """Return the smallest k so that 95 % of the runs of k consecutive computes last at least one fetch.
+    """Return the smallest k so that 95 % of the runs of k consecutive computes last at least 1.1 fetches; 1 if
+    every single one lasts at least a fetch.
 
     Args:
         computes: recent compute times in seconds, oldest first, at least one.
@@ -106,7 +112,8 @@ def patience_of(ordered: list[float], fetch: float, after: float = 0.0) -> float
     """Return the age from which on what runs is likely to go on for another two computes and two fetches.
 
     Likely: half of the computes that lasted longer than that age did. The mean would let a few huge ones
-    speak for the usual ones, which differ a little and end soon.
+    speak for the usual ones, which differ a little and end soon. If there is no such age among the computes,
+    it is 1.25 times the longest of them, or two computes and two fetches if that is more.
 
     Args:
         ordered: recent compute times in seconds, ascending, at least one.
@@ -182,8 +189,8 @@ class Lookahead:
         self._mean = 0.0
         self._patience = 0.0
         self._ordered: list[float] = []  # the computes at the last review
-        self._longs = 0
-        self._long = 0.0  # what the last call took, if that was much longer than usual
+        self._longs = 0  # calls in a row, up to the last one, that lasted much longer than usual
+        self._long = 0.0  # what the last call took
         self._fetch: float | None = None  # the 95th percentile, with load
         self.bundle = 1
         if fixed is None:

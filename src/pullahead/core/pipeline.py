@@ -4,7 +4,7 @@ Rules:
 1. Ask early enough: held + asked ≤ lookahead + bundle - 1 beyond what is computed now, and ask as soon as a
    whole bundle is wanted. When nothing is computed, what comes next (an item, a slice, a batch) is wanted
    too: with a lookahead of 0 that is all, so asking on demand needs no rule of its own.
-2. First loaded, first processed.
+2. Of what is loaded, the oldest is processed first.
 3. Whether an item has *started* is decided here alone: when it leaves the buffer, and within a slice when the
    main thread comes to it. A recall takes from what is still in the buffer, and then from the slice.
    Whichever comes first wins, without a round trip.
