@@ -340,7 +340,7 @@ def test_who_is_stuck_for_less_than_a_fetch_asks_again_at_once(make: Callable[..
     assert (pipeline.held, pipeline.asked) == (3, 1)
     now = 71 * MS
     assert pipeline.tick(now) == [*(Discard(item, loaded=False) for item in (1, 2, 3)), S]
-    # Behind what it gives back, or that would answer its ask. What it asked for before may be on its way.
+    # What it asked for before may be on its way.
     assert said(pipeline, now) == [(m.STUCK, 4, now), (m.GAVE_BACK, 1, (1, 2, 3)), (m.ASK, 3)]
     assert granted(pipeline, 72 * MS, 4, 1, lease=2) == [], "it is kept"
     assert (pipeline.held, pipeline.asked) == (1, 3)

@@ -333,6 +333,36 @@ def test_a_slice_is_half_of_what_is_there_for_each_worker(make: Make, backlog: i
     said(pipeline, MS)
 
 
+@pytest.mark.parametrize(("backlog", "bundle"), [(0, 1), (3, 1), (16, 8), (PLENTY, 64)])
+def test_a_bundle_is_half_of_what_is_there_for_each_worker(make: Make, backlog: int, bundle: int) -> None:
+    pipeline = make()
+    pipeline.lookahead.bundle = 64
+    pipeline.answered([(m.GRANT, 3, 10, [None], 0.0, m.UNASKED_FOR, backlog), (m.UNASKED, 41)], MS)
+    assert said(pipeline, MS) == [(m.ASK, 40 + bundle - 1 - 3)], "three are here"
+    assert pipeline.turn(0.0, 2 * MS, MS, 2 * MS)[0] == (8, 9, 10)[: max(1, min(3, backlog // 2))]
+    said(pipeline, 2 * MS)
+
+
+def test_less_than_a_bundle_is_asked_for_with_what_goes_anyway(make: Make) -> None:
+    """By itself it is no reason to go."""
+    pipeline = make()
+    pipeline.lookahead.bundle = 64
+    pipeline.answered([(m.GRANT, 3, 10, [None], 0.0, m.UNASKED_FOR, PLENTY), (m.UNASKED, 41)], MS)
+    assert said(pipeline, MS) == [(m.ASK, 100)]
+    pipeline.answered([(m.RECALL, 0)], MS)
+    said(pipeline, MS)
+    assert pipeline.turn(0.0, 2 * MS, MS, 2 * MS) == ((8, 9, 10), [])
+    assert pipeline.asked == 100
+    assert pipeline.answered([(m.RECALL, 0)], 2 * MS) == [S]
+    assert said(pipeline, 2 * MS) == [
+        (m.DONE, 1, (0, 1, 2, 3, 4, 5)),
+        (m.DONE, 2, (6, 7)),
+        (m.RECALLED, 0),
+        (m.STARTED, 2, (8,)),
+        (m.ASK, 3),
+    ]
+
+
 def test_results_that_a_cut_slice_has_finished_are_stored(make: Make) -> None:
     pipeline = make(stores=True)
     begin(pipeline, 2, MS)
