@@ -14,6 +14,7 @@ from pullahead.core.messages import Message
 from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Discard, Load, Pipeline, Send, Wake
 from pullahead.core.recalls import Recalls
+from pullahead.core.service import Pace, Service
 from pullahead.core.trace import Recorder
 
 S, W = Send(), Wake()
@@ -122,6 +123,43 @@ def test_what_a_worker_computes_next_is_not_recalled(
     assert pipeline.take(1.0) == kept
 
 
+def test_what_came_back_is_computed_before_what_is_younger(make: Callable[..., Pipeline]) -> None:
+    """It has waited elsewhere, and must not wait for all that came here in the meantime."""
+    pipeline = begun(make(8))
+    granted(pipeline, 0.0, 20, 4)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (20,)
+    granted(pipeline, 0.0, 3, 2, lease=2)
+    taken = [pipeline.turn(now, now + 1.0, 0.0, now + 1.0)[0] for now in range(5)]
+    assert taken == [(3,), (4,), (21,), (22,), (23,)]
+    said(pipeline, 5.0)
+
+
+def test_what_came_back_is_not_recalled_before_what_is_younger(make: Callable[..., Pipeline]) -> None:
+    pipeline = begun(make(8))
+    granted(pipeline, 0.0, 20, 4)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (20,)
+    granted(pipeline, 0.0, 3, 2, lease=2)
+    said(pipeline, 0.0)
+    pipeline.answered([(m.RECALL, 3)], 1.0)
+    assert (m.GAVE_BACK, 1, (21, 22, 23)) in said(pipeline, 1.0)
+    assert pipeline.held == 2
+
+
+def test_what_is_loaded_in_any_order_is_computed_by_age(make: Callable[..., Pipeline]) -> None:
+    """Among those that are loaded."""
+    pipeline = begun(make(8, loads=True))
+    granted(pipeline, 0.0, 0, 4)
+    for item in (3, 2, 0):
+        pipeline.loaded(item, 1.0)
+    said(pipeline, 1.0)
+    assert pipeline.take(1.0) == (0,)
+    assert pipeline.turn(1.0, 2.0, 0.0, 2.0)[0] == (2,)
+    pipeline.loaded(1, 2.0)
+    assert pipeline.turn(2.0, 3.0, 0.0, 3.0)[0] == (1,)
+
+
 def test_what_is_not_loaded_is_recalled_before_what_is(make: Callable[..., Pipeline]) -> None:
     pipeline = begun(make(5, loads=True, load_concurrency=3))
     assert granted(pipeline, 0.0, 0, 5)[:3] == [Load(0), Load(1), Load(2)]
@@ -150,7 +188,7 @@ def stuck(pipeline: Pipeline, size: int = 4, asked: int = 1) -> Pipeline:
     """Let item 0 last much longer than usual: what is held is given back, and a call may go out."""
     behind_a_long_one(pipeline, size, asked)
     assert S in pipeline.tick(32 * MS)
-    assert said(pipeline, 32 * MS)[0] == (m.STUCK, size - 1, 32 * MS)
+    assert said(pipeline, 32 * MS)[0] == (m.STUCK, size - 1 + asked, 32 * MS)
     pipeline.answered([], 32 * MS)
     return pipeline
 
@@ -161,13 +199,14 @@ def test_nobody_waits_behind_an_item_that_lasts_much_longer_than_usual(make: Cal
     assert pipeline.tick(29 * MS) == []
     assert pipeline.tick(31 * MS) == [*(Discard(item, loaded=False) for item in (1, 2, 3)), S]
     # It takes back its asks before it gives back, or the queue would answer them with what it gives back.
-    assert said(pipeline, 31 * MS) == [(m.STUCK, 3, 31 * MS), (m.GAVE_BACK, 1, (1, 2, 3))]
-    assert pipeline.deadline is None
+    # Of the youngest, it would have as many as it had held and asked for.
+    assert said(pipeline, 31 * MS) == [(m.STUCK, 4, 31 * MS), (m.GAVE_BACK, 1, (1, 2, 3))]
+    assert pipeline.deadline == pytest.approx(31 * MS + 31 * MS / 3 - 5 * MS), "when it asks again"
     assert (pipeline.held, pipeline.asked) == (0, 1), "what it asked for before may be on its way"
     assert pipeline.answered([(m.UNASKED, 1)], 32 * MS) == []
     assert pipeline.asked == 0, "and it asks for nothing"
     # Younger items may wait here; they answer no ask.
-    pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR, PLENTY)], 53 * MS)
+    pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
     assert (pipeline.held, pipeline.asked) == (2, 0)
     effects = pipeline.processed(0.0, 1.0, 1.0, 1.0)
     assert effects[-1] == W
@@ -185,7 +224,139 @@ def test_how_long_it_is_likely_to_go_on_is_said(make: Callable[..., Pipeline]) -
     pipeline.take(0.0)
     assert pipeline._stuck_at == 1 / 64, "what lasts longer than the usual ones is like that one"
     pipeline.tick(1 / 64)
-    assert said(pipeline, 1 / 64)[-2:] == [(m.STUCK, 3, 7.0), (m.GAVE_BACK, 1, (1, 2, 3))]
+    assert said(pipeline, 1 / 64)[-2:] == [(m.STUCK, 4, 7.0), (m.GAVE_BACK, 1, (1, 2, 3))]
+
+
+def test_who_is_stuck_takes_no_more_of_the_youngest_than_it_would_ask_for(
+    make: Callable[..., Pipeline],
+) -> None:
+    pipeline = behind_a_long_one(make(4, gives_back=True))
+    pipeline.answered([(m.GRANT, 3, 90, [None] * 5, 0.0, m.UNASKED_FOR, PLENTY)], MS)
+    assert (pipeline.held, pipeline.asked) == (8, 1)
+    said(pipeline, MS)
+    pipeline.answered([], MS)
+    pipeline.tick(31 * MS)
+    assert said(pipeline, 31 * MS)[0] == (m.STUCK, 4, 31 * MS)
+
+
+# Asking again
+
+
+def test_who_is_stuck_asks_again_a_fetch_before_it_may_be_over(make: Callable[..., Pipeline]) -> None:
+    """What has lasted for 32 ms, longer than all before it, ends within a third of that in a quarter of the
+    cases, and a fetch takes 5 ms."""
+    pipeline = stuck(make(4, gives_back=True))
+    pipeline.answered([(m.UNASKED, 1)], 33 * MS)
+    assert said(pipeline, 33 * MS) == [], "the call that the queue may speak with"
+    again = 32 * MS + 32 * MS / 3 - 5 * MS
+    assert pipeline.deadline == pytest.approx(again)
+    assert pipeline.tick(again - MS / 8) == []
+    assert pipeline.asked == 0
+    assert pipeline.tick(again + MS / 8) == [S]
+    assert said(pipeline, again + MS / 8) == [(m.ASK, 4)]
+    assert pipeline._stuck_until is None, "it has asked"
+
+
+def test_who_asks_again_asks_for_what_is_missing(make: Callable[..., Pipeline]) -> None:
+    """Neither for what it got unasked, nor for what it had asked for before and may still get."""
+    pipeline = stuck(make(4, gives_back=True))
+    pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
+    assert (pipeline.held, pipeline.asked) == (2, 1)
+    assert pipeline.tick(38 * MS) == [S]
+    assert said(pipeline, 38 * MS) == [(m.ASK, 1)]
+    assert pipeline.answered([(m.UNASKED, 1)], 39 * MS) == [S]
+    assert said(pipeline, 39 * MS) == [(m.ASK, 1)], "that one will not come"
+
+
+def test_a_quarter_of_the_longer_ones_have_ended_when_who_is_stuck_gets_something(
+    make: Callable[..., Pipeline],
+) -> None:
+    usual = 1 / 64
+    pipeline = make(4, gives_back=True)
+    for seconds in (3, 5, 7, 9, *[0] * 8):
+        pipeline.lookahead.computed(usual + seconds, 1)
+    for _ in range(64):
+        pipeline.lookahead.fetched(1.0)
+    granted(begun(pipeline), 0.0, 0, 4)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    assert pipeline._stuck_at == usual
+    pipeline.tick(usual)
+    assert said(pipeline, usual)[-2] == (m.STUCK, 4, 5.0), "half of the longer ones have ended by then"
+    pipeline.answered([(m.UNASKED, 1)], usual)
+    assert pipeline.deadline == usual + 3.0 - 1.0
+    assert pipeline.tick(usual + 1.75) == []
+    assert pipeline.tick(usual + 2.0) == [S]
+    assert said(pipeline, usual + 2.0) == [(m.ASK, 4)]
+    # None of the computes that it remembers lasted so long that, from then on, it went on for long.
+    assert pipeline.deadline == 1.25 * (usual + 9.0)
+
+
+def asked_again(pipeline: Pipeline) -> Pipeline:
+    """Let a stuck worker ask again, after 40 ms of what runs, and get what it asked for: 10 to 13."""
+    stuck(pipeline)
+    pipeline.answered([(m.UNASKED, 1)], 33 * MS)
+    assert said(pipeline, 33 * MS) == [], "the call that the queue may speak with"
+    assert pipeline.tick(40 * MS) == [S]
+    assert said(pipeline, 40 * MS) == [(m.ASK, 4)]
+    assert granted(pipeline, 42 * MS, 10, 4, lease=2) == []
+    return pipeline
+
+
+def test_what_comes_after_asking_again_is_kept(make: Callable[..., Pipeline]) -> None:
+    pipeline = asked_again(make(4, gives_back=True))
+    assert (pipeline.held, pipeline.asked) == (4, 0)
+    assert pipeline.turn(0.0, 45 * MS, 0.0, 45 * MS)[0] == (10,)
+    assert said(pipeline, 45 * MS) == [(m.ASK, 1), (m.DONE, 1, (0,)), (m.STARTED, 2, (10,))]
+
+
+def test_who_has_asked_again_can_be_stuck_again(make: Callable[..., Pipeline]) -> None:
+    """It is looked after when it has lasted a quarter longer than when it asked again."""
+    pipeline = asked_again(make(4, gives_back=True))
+    assert pipeline.deadline == pytest.approx(50 * MS)
+    assert pipeline.tick(49 * MS) == []
+    now = 51 * MS
+    assert pipeline.tick(now) == [*(Discard(item, loaded=False) for item in (10, 11, 12, 13)), S]
+    assert said(pipeline, now) == [(m.STUCK, 4, now), (m.GAVE_BACK, 2, (10, 11, 12, 13))]
+    assert pipeline.deadline == pytest.approx(now + now / 3 - 5 * MS)
+    pipeline.answered([], now)
+    assert granted(pipeline, 52 * MS, 14, 1, lease=3)[0] == Discard(14, loaded=False), "it is stuck"
+    said(pipeline, 52 * MS)
+    pipeline.answered([], 52 * MS)
+    assert pipeline.tick(64 * MS) == [S]
+    assert said(pipeline, 64 * MS) == [(m.ASK, 4)]
+    assert pipeline.deadline == pytest.approx(80 * MS)
+
+
+def test_who_is_stuck_for_less_than_a_fetch_asks_again_at_once(make: Callable[..., Pipeline]) -> None:
+    """After 71 ms, it may end in a third of that, and a fetch takes 25 ms."""
+    pipeline = begun(experienced(make(4, gives_back=True), compute=10 * MS, fetch=25 * MS))
+    granted(pipeline, 0.0, 0, 4)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    pipeline.tick(0.0)
+    said(pipeline, 0.0)
+    pipeline.answered([], 0.0)
+    assert (pipeline.held, pipeline.asked) == (3, 1)
+    now = 71 * MS
+    assert pipeline.tick(now) == [*(Discard(item, loaded=False) for item in (1, 2, 3)), S]
+    # What it asked for before may be on its way.
+    assert said(pipeline, now) == [(m.STUCK, 4, now), (m.GAVE_BACK, 1, (1, 2, 3)), (m.ASK, 3)]
+    assert granted(pipeline, 72 * MS, 4, 1, lease=2) == [], "it is kept"
+    assert (pipeline.held, pipeline.asked) == (1, 3)
+    assert pipeline.deadline == pytest.approx(1.25 * now)
+
+
+def test_what_has_ended_is_not_stuck_any_more(make: Callable[..., Pipeline]) -> None:
+    pipeline = stuck(make(4, gives_back=True))
+    pipeline.answered([(m.UNASKED, 1), (m.GRANT, 3, 90, [None], 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
+    pipeline.turn(0.0, 34 * MS, 0.0, 34 * MS)
+    said(pipeline, 34 * MS)
+    assert pipeline._stuck_until is None
+    assert pipeline.deadline == pytest.approx(34 * MS + 30 * MS), "when the next one will be stuck"
+
+
+# What crosses a STUCK
 
 
 def test_what_crosses_the_stuck_is_given_back(make: Callable[..., Pipeline]) -> None:
@@ -217,7 +388,7 @@ def test_what_crosses_the_stuck_while_its_load_is_under_way_is_discarded_once(
     said(pipeline, 0.0)
     pipeline.answered([], 0.0)
     assert pipeline.tick(31 * MS) == [S], "1 is being loaded"
-    assert said(pipeline, 31 * MS) == [(m.STUCK, 1, 31 * MS), (m.GAVE_BACK, 1, (1,))]
+    assert said(pipeline, 31 * MS) == [(m.STUCK, 4, 31 * MS), (m.GAVE_BACK, 1, (1,))]
     assert granted(pipeline, 32 * MS, 1, 1, lease=2) == [S]
     assert said(pipeline, 32 * MS) == [(m.GAVE_BACK, 2, (1,))]
     pipeline.validate()
@@ -228,8 +399,8 @@ def test_asks_are_taken_back_even_if_nothing_is_held(make: Callable[..., Pipelin
     """What they would bring would wait here."""
     pipeline = behind_a_long_one(make(4, gives_back=True), size=1, asked=4)
     assert pipeline.tick(31 * MS) == [S]
-    assert said(pipeline, 31 * MS) == [(m.STUCK, 0, 31 * MS)]
-    assert pipeline.deadline is None
+    assert said(pipeline, 31 * MS) == [(m.STUCK, 4, 31 * MS)]
+    assert pipeline.deadline == pytest.approx(31 * MS + 31 * MS / 3 - 5 * MS), "when it asks again"
     pipeline.answered([(m.UNASKED, 4)], 32 * MS)
     assert pipeline.asked == 0
     assert said(pipeline, 32 * MS) == [], "it asks for nothing"
@@ -259,8 +430,8 @@ def test_who_was_stuck_and_has_something_is_not_hungry_when_its_asks_were_taken_
     pipeline.answered([(m.GRANT, 3, 90, [None] * 2, 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
     assert pipeline.turn(0.0, 1.0, 1.0, 1.0) == ((90,), [S])
     assert said(pipeline, 1.0) == [(m.ASK, 2), (m.DONE, 1, (0,)), (m.STARTED, 3, (90,))]
-    assert pipeline.answered([(m.UNASKED, 1)], 1.125) == [S]
-    assert said(pipeline, 1.125) == [(m.ASK, 1)]
+    assert pipeline.answered([(m.UNASKED, 1)], 1.0 + MS) == [S]
+    assert said(pipeline, 1.0 + MS) == [(m.ASK, 1)]
 
 
 def test_the_oldest_asks_are_taken_back(make: Callable[..., Pipeline]) -> None:
@@ -275,23 +446,26 @@ def test_the_oldest_asks_are_taken_back(make: Callable[..., Pipeline]) -> None:
     assert pipeline.asked == 1
 
 
-def test_two_long_ones_in_a_row_are_no_exception(make: Callable[..., Pipeline]) -> None:
-    """The second one may take a quarter longer than the first before anybody is said to wait behind it."""
+def test_three_long_ones_in_a_row_are_no_exception(make: Callable[..., Pipeline]) -> None:
+    """The third one may take a quarter longer than the second before anybody is said to wait behind it."""
     pipeline = stuck(make(4, gives_back=True))
-    pipeline.answered([(m.GRANT, 3, 90, [None] * 3, 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
+    pipeline.answered([(m.GRANT, 3, 90, [None] * 4, 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
     assert pipeline.turn(0.0, 1.0, 1.0, 1.0)[0] == (90,)
-    assert pipeline._stuck_at == 2.25
-    assert pipeline.turn(1.0, 1.0 + 1 / 128, 1.0, 1.0 + 1 / 128)[0] == (91,)
+    assert pipeline._stuck_at == pytest.approx(1.0 + 30 * MS), "one long one is an exception"
+    assert pipeline.turn(1.0, 3.0, 1.0, 3.0)[0] == (91,)
+    assert pipeline._stuck_at == 3.0 + 2.5
+    assert pipeline.turn(3.0, 3.0 + 1 / 128, 1.0, 3.0 + 1 / 128)[0] == (92,)
     assert pipeline._stuck_at is not None
-    assert pipeline._stuck_at - (1.0 + 1 / 128) < 1.0, "a usual one: the next long one is an exception again"
+    assert pipeline._stuck_at - (3.0 + 1 / 128) < 1.0, "a usual one: the next long one is an exception again"
 
 
-def test_a_slice_of_small_items_may_last_as_long_as_all_of_them(make: Callable[..., Pipeline]) -> None:
+def test_a_slice_of_small_items_may_last_as_long_as_one_of_them(make: Callable[..., Pipeline]) -> None:
+    """Then it is cut, and looked at again. Usually it has ended long before: a fetch lasts longer."""
     pipeline = experienced(begun(make(200, gives_back=True)), compute=MS / 4, fetch=5 * MS)
     granted(pipeline, 0.0, 0, 200)
     said(pipeline, 0.0)
     assert len(pipeline.take(0.0)) == 8
-    assert pipeline._stuck_at == pytest.approx(2 * (MS / 4 + 5 * MS) + 7 * MS / 4)
+    assert pipeline._stuck_at == pytest.approx(2 * (MS / 4 + 5 * MS))
 
 
 def test_while_nothing_is_known_nobody_waits_for_longer_than_half_a_second(
@@ -307,7 +481,7 @@ def test_while_nothing_is_known_nobody_waits_for_longer_than_half_a_second(
     assert pipeline.deadline == 0.5
     assert pipeline.tick(0.5 - MS) == []
     assert pipeline.tick(0.5) == [*(Discard(item, loaded=False) for item in (1, 2, 3)), S]
-    assert said(pipeline, 0.5) == [(m.STUCK, 3, 0.5), (m.GAVE_BACK, 1, (1, 2, 3))]
+    assert said(pipeline, 0.5) == [(m.STUCK, 4, 0.5), (m.GAVE_BACK, 1, (1, 2, 3))]
 
 
 def test_nothing_is_given_back_by_itself_if_it_must_not(make: Callable[..., Pipeline]) -> None:
@@ -368,11 +542,11 @@ def test_who_has_something_on_its_way_is_not_hungry() -> None:
 
 
 def test_what_its_holder_begins_sooner_than_it_could_be_moved_is_left_there(ledger: Ledger) -> None:
-    """A move takes 15 ms as long as nothing is known, and the holder needs 10 ms for each item."""
-    ledger.finished(0, 1, tuple(range(8)), 0.08)
-    assert ledger.hungry(1, 2, 0.08) == []
-    assert ledger.deadline == pytest.approx(0.08 + 0.015), "by then, it would have begun long ago"
-    assert ledger.tick(0.08 + 0.015) == [Recall(0, 1)]
+    """A move takes 3 ms as long as nothing is known, and the holder needs 2 ms for each item."""
+    ledger.finished(0, 1, tuple(range(8)), 0.016)
+    assert ledger.hungry(1, 2, 0.016) == []
+    assert ledger.deadline == pytest.approx(0.016 + 0.003), "by then, it would have begun long ago"
+    assert ledger.tick(0.016 + 0.003) == [Recall(0, 1)]
 
 
 def test_near_the_end_what_came_back_is_shared(ledger: Ledger) -> None:
@@ -391,7 +565,7 @@ def test_at_the_end_nobody_is_granted_more_than_its_share_however_often_it_is_se
         ledger.joined(worker)
     ledger.submitted(1, 0, 40, SOURCE, 0.0)
     ledger.closed(1, 0.0)
-    assert ledger.asked(0, 100, 0.0)[0] == grant(0, 1, 0, 10)
+    assert ledger.asked(0, 100, 0.0)[0] == grant(0, 1, 0, 10, backlog=7)
     for moment in range(10):
         ledger.tick(float(moment))
     granted = 40 - ledger.statistics().ready
@@ -425,7 +599,8 @@ def test_who_had_nothing_to_give_is_not_asked_in_vain(ledger: Ledger) -> None:
     assert ledger.recalled(0, 0, 1.5) == []
     assert ledger.finished(0, 1, (0,), 2.0)[1][1:] == []
     assert ledger.asked(0, 1, 2.0) == []
-    assert ledger.submitted(1, 10, 4, SOURCE, 3.0)[0] == grant(1, 2, 10, 2, 3.0), "the hungry one first"
+    effects = ledger.submitted(1, 10, 4, SOURCE, 3.0)
+    assert effects[0] == grant(1, 2, 10, 2, 3.0, backlog=1), "the hungry one first"
 
 
 def test_who_was_granted_something_while_it_was_asked_is_worth_asking_again(ledger: Ledger) -> None:
@@ -449,10 +624,10 @@ def test_a_worker_that_does_not_answer_is_not_waited_for(ledger: Ledger) -> None
     ledger.asked(1, 1, 1.0)
     assert ledger.hungry(1, 1, 1.0) == [Recall(0, 1)]
     deadline = ledger.deadline
-    assert deadline == 1.0 + 0.04
+    assert deadline == 1.0 + 0.008
     assert ledger.tick(deadline - 0.001) == []
     assert ledger.tick(deadline) == [Recall(2, 1)]
-    assert ledger.deadline == deadline + 0.04
+    assert ledger.deadline == deadline + 0.008
 
 
 def test_a_late_answer_says_nothing_about_the_usual_trip(ledger: Ledger) -> None:
@@ -464,7 +639,7 @@ def test_a_late_answer_says_nothing_about_the_usual_trip(ledger: Ledger) -> None
     ledger.hungry(1, 1, 62.0)
     ledger.tick(62.0)
     assert ledger.deadline is not None
-    assert ledger.deadline <= 62.0 + 0.04
+    assert ledger.deadline <= 62.0 + 0.008
 
 
 def test_without_recall_nothing_moves() -> None:
@@ -492,9 +667,25 @@ def test_who_is_stuck_gets_the_youngest_from_a_backlog(ledger: Ledger) -> None:
     ledger.finished(0, 1, (0,), 0.1)
     # They are said to wait another 4 s for the end of what runs; of 198, 118 wait in the queue for longer.
     effects = ledger.stuck(0, 8, 4.0, 1.0)
-    assert effects == [grant(0, 3, 202, 8)._replace(cause=m.UNASKED_FOR)]
+    assert effects == [grant(0, 3, 202, 8, backlog=95)._replace(cause=m.UNASKED_FOR)]
     assert ledger.gave_back(0, 1, tuple(range(2, 10)), 1.0) == []
-    assert ledger.asked(1, 3, 2.0) == [grant(1, 4, 2, 3)], "age is served elsewhere"
+    assert ledger.asked(1, 3, 2.0) == [grant(1, 4, 2, 3, backlog=97)], "age is served elsewhere"
+
+
+def test_who_is_stuck_gets_the_youngest_from_several_ranges(ledger: Ledger) -> None:
+    ledger.submitted(1, 10, 200, SOURCE, 0.0)  # two of them go to worker 1, which waited
+    ledger.opened(2)
+    ledger.submitted(2, 210, 3, SOURCE, 0.0)  # another run: another range
+    ledger.submitted(1, 213, 2, SOURCE, 0.0)
+    ledger.finished(1, 2, (10, 11), 0.2)
+    ledger.finished(0, 1, (0,), 0.1)
+    effects = ledger.stuck(0, 8, 4.0, 1.0)
+    assert effects == [
+        grant(0, 3, 213, 2, backlog=100)._replace(cause=m.UNASKED_FOR),
+        grant(0, 4, 210, 3, backlog=99)._replace(cause=m.UNASKED_FOR, run=2),
+        grant(0, 5, 207, 3, backlog=97)._replace(cause=m.UNASKED_FOR),
+    ]
+    assert ledger.statistics().ready == 195
 
 
 def test_without_a_backlog_the_youngest_are_not_kept_waiting(ledger: Ledger) -> None:
@@ -507,7 +698,7 @@ def test_without_a_backlog_the_youngest_are_not_kept_waiting(ledger: Ledger) -> 
 def test_who_is_stuck_takes_its_asks_back_and_does_not_get_its_own_items_again(ledger: Ledger) -> None:
     ledger.asked(0, 3, 0.5)
     assert ledger.stuck(0, 9, 1.0, 1.0) == [Unasked(0, 3)]
-    assert ledger.gave_back(0, 1, tuple(range(1, 10)), 1.0) == [grant(1, 2, 1, 2, 1.0)]
+    assert ledger.gave_back(0, 1, tuple(range(1, 10)), 1.0) == [grant(1, 2, 1, 2, 1.0, backlog=3)]
     assert ledger.asked(1, 7, 1.0) == [grant(1, 3, 3, 7)]
 
 
@@ -539,18 +730,117 @@ def test_what_waits_behind_a_batch_that_was_not_full_can_be_recalled() -> None:
     assert recalls.choose(1, 8, 1, 0.0) == [(0, 7)]
 
 
+def test_each_hungry_worker_is_to_have_its_share() -> None:
+    """Of the 20 that could be recalled, 5 are a share."""
+    for hungry, credits, expected in [
+        (1, 20, [(0, 5)]),
+        (2, 20, [(0, 5), (1, 5)]),
+        (2, 7, [(0, 5), (1, 2)]),  # no more than they asked for
+        (2, 5, [(0, 5)]),
+    ]:
+        recalls = Recalls()
+        recalls.weigh(0, held=11, running=1, pace=1.0, reported=0.5)
+        recalls.weigh(1, held=11, running=1, pace=1.0, reported=0.0)
+        assert recalls.choose(hungry, credits, 4, 0.5) == expected
+        assert recalls.choose(hungry, credits, 4, 0.5) == [], "that is on its way"
+        recalls.validate()
+
+
+def test_where_one_cannot_give_a_share_others_are_asked_too() -> None:
+    """Four are a share of each that holds something, and what is beyond that is not enough for the hungry."""
+    recalls = Recalls()
+    for worker in range(3):
+        recalls.weigh(worker, held=7, running=1, pace=1.0, reported=float(worker))
+    assert recalls.choose(1, 20, 4, 9.0) == [(0, 2), (1, 2)]
+    recalls.validate()
+
+
+def test_another_recall_is_due_as_long_as_a_share_is_missing() -> None:
+    """The last item of the second holder waits for 2 ms, and a move takes 3."""
+    recalls = Recalls()
+    recalls.weigh(0, held=4, running=1, pace=1.0, reported=0.0)
+    recalls.weigh(1, held=2, running=1, pace=0.002, reported=0.0)
+    assert recalls.choose(2, 4, 2, 0.0) == [(0, 1)], "beyond its share"
+    assert recalls.deadline(1, 1, 2) == 0.008, "enough is on its way, and this is when it is overdue"
+    assert recalls.deadline(2, 4, 2) == pytest.approx(0.003), "or when the other one becomes worth it"
+    assert recalls.deadline(1, 4, 2) == pytest.approx(0.003), "a share is two"
+    assert recalls.deadline(1, 4, 4) == 0.008, "here it is one"
+    assert recalls.deadline(2, 1, 2) == 0.008, "no more was asked for"
+    assert recalls.choose(1, 4, 2, 0.003) == [(1, 1)]
+
+
 def test_patience_follows_what_recalls_have_taken() -> None:
     recalls = Recalls()
     recalls.weigh(0, held=9, running=1, pace=1.0, reported=0.0)
     recalls.choose(1, 1, 1, 0.0)
-    assert recalls.deadline(1) == 0.04
+    assert recalls.deadline(1, 1, 1) == 0.008
     for _ in range(40):
         recalls.answered(0, 1, 0.0)
         recalls.weigh(0, held=9, running=1, pace=1.0, reported=0.0)
         recalls.choose(1, 1, 1, 0.0)
-    assert recalls.deadline(1) == 0.002
-    assert recalls.deadline(0) is None, "for nobody"
+    assert recalls.deadline(1, 1, 1) == 0.002
+    assert recalls.deadline(0, 0, 1) is None, "for nobody"
     recalls.lost(0)
-    assert recalls.deadline(1) is None
+    assert recalls.deadline(1, 1, 1) is None
     assert recalls.total == 0
     recalls.validate()
+
+
+def test_the_first_trip_is_taken_as_it_is() -> None:
+    """The next ones count for a fifth. What is assumed before says nothing about this machine."""
+    recalls = Recalls()
+    trip = 1 / 128
+    patience = []
+    for taken in (trip, 0.0):
+        recalls.weigh(0, held=9, running=1, pace=1.0, reported=0.0)
+        recalls.choose(1, 1, 1, 0.0)
+        recalls.answered(0, 1, taken)
+        recalls.weigh(0, held=9, running=1, pace=1.0, reported=0.0)
+        recalls.choose(1, 1, 1, 1.0)
+        patience.append(recalls.deadline(1, 1, 1))
+        recalls.lost(0)
+    assert patience == [1.0 + 4 * trip, pytest.approx(1.0 + 0.8 * 4 * trip)]
+
+
+# How long an item takes
+
+
+def test_the_pace_is_all_seconds_by_all_items() -> None:
+    pace = Pace(keep=0.5)
+    assert pace.usual == 0.0, "nothing is known"
+    pace.reported(3.0, 2)
+    assert pace.usual == 1.5, "the first of all is taken as it is"
+    pace.reported(1.0, 4)
+    assert pace.usual == 2.5 / 5, "what was before counts for half"
+
+
+def test_several_reports_in_one_message_are_one() -> None:
+    """All but the first seem to have taken no time."""
+    together, apart = Pace(keep=0.5), Pace(keep=0.5)
+    for _ in range(3):
+        together.reported(1.0, 8)
+        for seconds, items in ((1.0, 1), (0.0, 2), (0.0, 5)):
+            apart.reported(seconds, items)
+        assert apart.usual == together.usual == 1 / 8
+
+
+def test_a_pace_of_no_time_is_none() -> None:
+    pace = Pace(keep=0.5)
+    pace.reported(0.0, 3)
+    assert pace.usual == 0.0
+    pace.reported(1.0, 1)
+    assert pace.usual == 1 / 2.5
+
+
+def test_what_is_told_of_two_leases_at_once_took_the_time_of_both() -> None:
+    service = Service(unit=1, recall=True)
+    for worker in (0, 1):
+        service.joined(worker)
+        service.given(service.workers[worker], 16, 0.0)
+    for _ in range(2):
+        service.reported(0, 2, 1.0)
+        service.reported(0, 6, 1.0)
+    assert service.workers[0].pace.usual == 1 / 16
+    assert service.workers[1].pace.usual == 0.0
+    # Two such workers do 32 in a second.
+    assert [service.beyond(20, seconds) for seconds in (0.25, 0.5, 1.0)] == [12, 4, 0]

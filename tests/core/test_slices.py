@@ -21,8 +21,7 @@ PLENTY = 1 << 20  # items that are ready for each worker
 MS = 2.0**-10
 ITEM = MS / 4  # 8 in a slice of 2 ms
 FETCH = 4 * MS
-PATIENCE = 2 * (ITEM + FETCH)  # with one item
-SLICE_PATIENCE = PATIENCE + 7 * ITEM
+PATIENCE = 2 * (ITEM + FETCH)  # with one item, and so with a slice before it is looked at
 
 Make = Callable[..., Pipeline]
 
@@ -218,12 +217,12 @@ def running_and_held(pipeline: Pipeline) -> tuple[tuple[int, ...], int]:
 def test_a_slice_that_lasts_long_is_cut_and_what_it_has_finished_is_reported(make: Make) -> None:
     """No item of it has lasted long by itself: nothing is given back."""
     pipeline = make()
-    assert pipeline.deadline == SLICE_PATIENCE
-    begin(pipeline, 4, SLICE_PATIENCE - MS)
+    assert pipeline.deadline == PATIENCE
+    begin(pipeline, 4, PATIENCE - MS)
     running(pipeline).failures[2] = "error", 0.0
-    assert pipeline.tick(SLICE_PATIENCE - MS / 8) == []
-    assert pipeline.tick(SLICE_PATIENCE) == [S]
-    assert said(pipeline, SLICE_PATIENCE) == [
+    assert pipeline.tick(PATIENCE - MS / 8) == []
+    assert pipeline.tick(PATIENCE) == [S]
+    assert said(pipeline, PATIENCE) == [
         (m.DONE, 1, (0, 1)),
         (m.FAILED, 1, 2, "error", 0.0),
         (m.DONE, 1, (3,)),
@@ -236,26 +235,26 @@ def test_a_slice_that_lasts_long_is_cut_and_what_it_has_finished_is_reported(mak
 
 def test_nobody_waits_behind_an_item_of_a_slice_that_lasts_long(make: Make) -> None:
     pipeline = make()
-    began = 9 * MS
+    began = 8 * MS
     begin(pipeline, 4, began)
-    assert pipeline.tick(SLICE_PATIENCE) == [S], "the slice has lasted long"
-    said(pipeline, SLICE_PATIENCE)
-    pipeline.answered([], SLICE_PATIENCE)
+    assert pipeline.tick(PATIENCE) == [S], "the slice has lasted long"
+    said(pipeline, PATIENCE)
+    pipeline.answered([], PATIENCE)
     assert pipeline.deadline == began + PATIENCE, "and this is when its item will have lasted long"
     assert pipeline.tick(began + PATIENCE) == [*discarded(5, 6, 7, 8, 9), S]
     assert said(pipeline, began + PATIENCE) == [
-        (m.STUCK, 5, PATIENCE),
+        (m.STUCK, 40, PATIENCE),
         (m.GAVE_BACK, 1, (5,)),
         (m.GAVE_BACK, 2, (6, 7, 8, 9)),
     ]
     assert running_and_held(pipeline) == ((4,), 0)
 
 
-def test_both_at_once_when_the_item_has_lasted_long_before_the_slice(make: Make) -> None:
+def test_both_at_once_when_the_first_item_lasts_long(make: Make) -> None:
     pipeline = make()
-    assert pipeline.tick(11 * MS) == [*discarded(1, 2, 3, 4, 5, 6, 7, 8, 9), S]
-    assert said(pipeline, 11 * MS) == [
-        (m.STUCK, 9, 11 * MS),
+    assert pipeline.tick(PATIENCE) == [*discarded(1, 2, 3, 4, 5, 6, 7, 8, 9), S]
+    assert said(pipeline, PATIENCE) == [
+        (m.STUCK, 40, PATIENCE),
         (m.GAVE_BACK, 1, (1, 2, 3, 4, 5)),
         (m.GAVE_BACK, 2, (6, 7, 8, 9)),
     ]
@@ -273,8 +272,8 @@ def emptied(pipeline: Pipeline, began: float, *messages: Message) -> Pipeline:
 def test_results_do_not_wait_for_the_last_item_of_a_slice_even_if_nothing_else_does(make: Make) -> None:
     pipeline = emptied(make(lookahead=0), 5 * MS, (m.UNASKED, 1))
     assert (pipeline.held, pipeline.asked) == (0, 0)
-    assert pipeline.tick(SLICE_PATIENCE) == [S]
-    assert said(pipeline, SLICE_PATIENCE) == [(m.DONE, 1, (0, 1, 2, 3, 4, 5)), (m.DONE, 2, (6,))]
+    assert pipeline.tick(PATIENCE) == [S]
+    assert said(pipeline, PATIENCE) == [(m.DONE, 1, (0, 1, 2, 3, 4, 5)), (m.DONE, 2, (6,))]
     assert pipeline.deadline == 5 * MS + PATIENCE
     assert pipeline.tick(5 * MS + PATIENCE) == [], "nothing is here and nothing will come: nobody waits"
     assert pipeline.deadline is None
@@ -285,11 +284,16 @@ def test_asks_are_taken_back_behind_the_last_item_of_a_slice(make: Make) -> None
     """Nothing is held, but what was asked for would wait here."""
     pipeline = emptied(make(), 5 * MS)
     assert (pipeline.held, pipeline.asked) == (0, 41)
-    assert pipeline.tick(SLICE_PATIENCE) == [S]
-    assert [one[0] for one in said(pipeline, SLICE_PATIENCE)] == [m.DONE, m.DONE]
-    assert pipeline.tick(5 * MS + PATIENCE) == [S]
-    assert said(pipeline, 5 * MS + PATIENCE) == [(m.STUCK, 0, PATIENCE)]
-    assert pipeline.deadline is None
+    assert pipeline.tick(PATIENCE) == [S]
+    assert [one[0] for one in said(pipeline, PATIENCE)] == [m.DONE, m.DONE]
+    now = 5 * MS + PATIENCE
+    assert pipeline.tick(now) == [S]
+    assert said(pipeline, now) == [(m.STUCK, 40, PATIENCE)]
+    assert pipeline.deadline == 5 * MS + 1.25 * PATIENCE, "when the item is looked at again"
+    # It may end within a fetch: once the old asks have gone, there are new ones.
+    pipeline.answered([], now)
+    assert pipeline.answered([(m.UNASKED, 41)], now) == [S]
+    assert said(pipeline, now) == [(m.ASK, 40)]
 
 
 def test_a_short_slice_may_last_a_few_milliseconds_whatever_is_usual(make: Make) -> None:
@@ -301,7 +305,62 @@ def test_a_short_slice_may_last_a_few_milliseconds_whatever_is_usual(make: Make)
     for _ in range(200):
         pipeline.lookahead.computed(ITEM, 1)
     pipeline.take(2 * MS)
-    assert pipeline._stuck_at == 2 * MS + 0.005
+    assert pipeline._stuck_at == 2 * MS + 0.002
+
+
+def test_what_is_cut_takes_its_place_by_age(make: Make) -> None:
+    """Between what has come back and is older, and what is younger."""
+    pipeline = make()
+    grants = ((m.GRANT, 3, 20, [None] * 10), (m.GRANT, 4, 10, [None] * 2))
+    pipeline.answered([(*grants[0], 0.0, m.UNASKED_FOR, PLENTY)], MS)
+    assert pipeline.turn(0.0, MS, MS, MS)[0] == (8, 9, 20, 21, 22, 23, 24, 25)
+    said(pipeline, MS)
+    pipeline.answered([(*grants[1], 0.0, m.UNASKED_FOR, PLENTY)], MS)
+    begin(pipeline, 20, MS + PATIENCE)
+    pipeline.tick(MS + PATIENCE)
+    said(pipeline, MS + PATIENCE)
+    assert running_and_held(pipeline) == ((20,), 11)
+    now = 2 * MS + PATIENCE
+    assert pipeline.turn(MS, now, MS, now)[0] == (10, 11, 21, 22, 23, 24, 25, 26)
+
+
+@pytest.mark.parametrize(("backlog", "size"), [(0, 1), (1, 1), (2, 1), (7, 3), (16, 8), (1000, 8)])
+def test_a_slice_is_half_of_what_is_there_for_each_worker(make: Make, backlog: int, size: int) -> None:
+    """What one takes at once, others cannot have without asking for it."""
+    pipeline = make()
+    pipeline.answered([(m.GRANT, 3, 10, [None] * 10, 0.0, m.UNASKED_FOR, backlog)], MS)
+    assert pipeline.turn(0.0, MS, MS, MS)[0] == tuple(range(8, 8 + size))
+    said(pipeline, MS)
+
+
+@pytest.mark.parametrize(("backlog", "bundle"), [(0, 1), (3, 1), (16, 8), (PLENTY, 64)])
+def test_a_bundle_is_half_of_what_is_there_for_each_worker(make: Make, backlog: int, bundle: int) -> None:
+    pipeline = make()
+    pipeline.lookahead.bundle = 64
+    pipeline.answered([(m.GRANT, 3, 10, [None], 0.0, m.UNASKED_FOR, backlog), (m.UNASKED, 41)], MS)
+    assert said(pipeline, MS) == [(m.ASK, 40 + bundle - 1 - 3)], "three are here"
+    assert pipeline.turn(0.0, 2 * MS, MS, 2 * MS)[0] == (8, 9, 10)[: max(1, min(3, backlog // 2))]
+    said(pipeline, 2 * MS)
+
+
+def test_less_than_a_bundle_is_asked_for_with_what_goes_anyway(make: Make) -> None:
+    """By itself it is no reason to go."""
+    pipeline = make()
+    pipeline.lookahead.bundle = 64
+    pipeline.answered([(m.GRANT, 3, 10, [None], 0.0, m.UNASKED_FOR, PLENTY), (m.UNASKED, 41)], MS)
+    assert said(pipeline, MS) == [(m.ASK, 100)]
+    pipeline.answered([(m.RECALL, 0)], MS)
+    said(pipeline, MS)
+    assert pipeline.turn(0.0, 2 * MS, MS, 2 * MS) == ((8, 9, 10), [])
+    assert pipeline.asked == 100
+    assert pipeline.answered([(m.RECALL, 0)], 2 * MS) == [S]
+    assert said(pipeline, 2 * MS) == [
+        (m.DONE, 1, (0, 1, 2, 3, 4, 5)),
+        (m.DONE, 2, (6, 7)),
+        (m.RECALLED, 0),
+        (m.STARTED, 2, (8,)),
+        (m.ASK, 3),
+    ]
 
 
 def test_results_that_a_cut_slice_has_finished_are_stored(make: Make) -> None:
@@ -357,7 +416,9 @@ def test_what_waits_in_a_slice_has_not_started(make: Make) -> None:
     """A worker that is lost is charged for what was said to have started."""
     pipeline = make()
     assert [one for one in pipeline._outbox._messages if one[0] == m.STARTED] == []
-    pipeline.processed(0.0, MS, MS, MS)
+    assert pipeline.turn(0.0, MS, MS, MS)[0] == (8, 9)
+    assert said(pipeline, MS)[-1] == (m.STARTED, 2, (8,))
+    pipeline.processed(MS, MS, MS, MS)
 
 
 @pytest.mark.parametrize("message", [(m.RECALL, 9), (m.WITHDRAW, 1), (m.STOP,)])

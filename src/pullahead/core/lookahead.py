@@ -75,8 +75,7 @@ def _percentile(values: list[float], q: float) -> float:
 
 
 def covering_depth(computes: list[float], fetch: float) -> int:
-    """Return the smallest k so that 95 % of the runs of k consecutive computes last at least 1.1 fetches; 1 if
-    every single one lasts at least a fetch.
+    """Return the smallest k so that 95 % of the runs of k consecutive computes last at least one fetch.
 
     Args:
         computes: recent compute times in seconds, oldest first, at least one.

@@ -12,7 +12,8 @@ Worker to queue::
                                            have not come: if the queue knows of fewer, some are on their way
     (RECALLED, returned)                   answers a RECALL, behind what it gave back: so many items
     (STUCK, size, rest)                    what runs takes long, another `rest` seconds; it takes back its
-                                           asks, gives back `size` items next, and would have the youngest
+                                           asks, gives back what it holds next, and would have up to `size`
+                                           of the youngest instead
     (STARTED, lease, items)                what runs: goes with what is sent anyway
     (DONE, lease, items, payloads)         results, in the order of the items
     (FAILED, lease, item, payload, kind, delay)   see `pullahead.core.retry`
@@ -25,9 +26,11 @@ Queue to worker::
 
     (GRANT, lease, first, payloads, waited, cause, backlog)   consecutive items; the ask waited so long, for
                                            whom (UNASKED_FOR: it answers no ask, but a STUCK); behind them,
-                                           so many items are ready for each worker
+                                           so many items are ready for each worker (very many: the caller has
+                                           more and may not send it yet)
     (RECALL, size)                         give back up to so many items: another worker would run them now
-    (UNASKED, credits)                     answers STUCK: so many credits were left, and are taken back
+    (UNASKED, credits)                     answers STUCK: so many credits, the oldest, were left and are taken
+                                           back
     (WITHDRAW, lease)                      give back what is unstarted of it: its run was cancelled
     (CLOSED, waited, cause)                nothing more is on its way for now: do not wait for it
     (STOP,)                                give back, finish what runs, report, say bye

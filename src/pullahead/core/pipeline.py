@@ -2,15 +2,20 @@
 
 Rules:
 1. Ask early enough: held + asked ≤ lookahead + bundle - 1 beyond what is computed now, and ask as soon as a
-   whole bundle is wanted. When nothing is computed, what comes next (an item, a slice, a batch) is wanted
-   too: with a lookahead of 0 that is all, so asking on demand needs no rule of its own.
-2. Of what is loaded, the oldest is processed first.
+   whole bundle is wanted; a message that goes anyway asks for less, too. When nothing is computed, what
+   comes next (an item, a slice, a batch) is wanted too: with a lookahead of 0 that is all, so asking on
+   demand needs no rule of its own. A bundle is at most half of what is ready for each worker, and so is a
+   slice.
+2. Of what is loaded, the oldest (the smallest number) is processed first: what was cut from a slice, or came
+   back from another worker, has waited already.
 3. Whether an item has *started* is decided here alone: when it leaves the buffer, and within a slice when the
    main thread comes to it. A recall takes from what is still in the buffer, and then from the slice.
    Whichever comes first wins, without a round trip.
 4. When an item lasts much longer than usual, nobody waits behind it: give all back, ask for nothing, and take
-   the youngest items there are instead, if there are enough. A slice that lasts much longer than usual is
-   cut: what it has finished is reported, and what has not begun is in the buffer again.
+   the youngest items there are instead, if there are enough. Ask again a fetch before it may be over (a
+   quarter of those that last so long have ended by then), and look at it again when it has lasted much longer
+   once more. A slice that lasts for longer than one item should is cut: what it has finished is reported,
+   what has not begun is in the buffer again, and what runs is looked at again when it has lasted so long.
 5. What has started is said with the first message that goes anyway; at once after idling only where no
    memory survives the worker.
 6. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are

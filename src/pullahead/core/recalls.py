@@ -7,14 +7,17 @@ Rules:
    seconds per item each. Of what has run for a, with p usual, r = max(p - a, a): what is young ends on time,
    and what is old lasts as long again as it has. (The truth depends on the distribution: with constant times
    it is p - a, with many sizes even more than a.)
-3. Recalled is from the worker whose last item would wait longest, as soon as that is worth it.
+3. Recalled is from the worker whose last item would wait longest, as soon as that is worth it. Others are
+   asked, too, until what is on its way is a share for each of the hungry (of everything that could be
+   recalled), or what they asked for.
 4. Taken is what is worth moving, beyond the worker's share of everything that is held, and no more than the
    hungry asked for. So one recall serves many, and none is needed again soon.
 5. What runs, or is about to, is nobody's to recall: the first item (or batch) of each worker, and with it
    what was just granted to a hungry one.
 6. A worker has one recall at a time. One that does not answer (its interpreter is held by C code) is not
    waited for: after four usual trips others are asked, and it is asked again once it has answered. Such a
-   late answer says nothing about the usual trip.
+   late answer says nothing about the usual trip. The first trip that is known is taken for the
+   usual one as it is.
 7. A worker that had nothing to give is asked again when it has been granted something.
 """
 

@@ -9,7 +9,8 @@ Rules:
 3. A hungry worker with nothing ready gets what another one holds and has not begun; see `recalls`.
 4. A worker that is stuck in a long item takes its asks back and gives back what it holds. With a backlog it
    gets the youngest ready items instead: age is served elsewhere, and when the long item ends, there is
-   something to compute. Without one, the youngest would only have to wait for it.
+   something to compute. Without one, the youngest would only have to wait for it. When the long item may soon
+   be over, it asks again, like any other.
 5. Who waits while nothing more is to come, and nothing is on its way back, is told so, once until its next
    grant.
 6. A worker that was told to stop gets nothing more.

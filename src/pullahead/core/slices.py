@@ -8,6 +8,9 @@ by taking from the right end. Either is one indivisible step of a deque: whichev
 Because items begin in order, and each only once the one before it has its result, the place of the first
 that waits says what has begun and what has finished. Nobody counts.
 
+What is taken here must be recalled before another worker can have it, so a slice is also at most half of the
+backlog; see `pipeline`.
+
 Refused: asking the main thread to stop. Its answer would come when the item that keeps it has ended.
 """
 
@@ -22,7 +25,7 @@ MAX_SLICE: Final = 512
 
 
 def slice_size(median: float) -> int:
-    """Return how many items make a slice. `median`: seconds of one item, 0 when that is not known."""
+    """Return how many items make a slice at most. `median`: seconds of one item, 0 when that is not known."""
     return 1 if median <= 0.0 else max(1, min(MAX_SLICE, int(SLICE / median)))
 
 
