@@ -36,21 +36,17 @@ def learned(computes: list[float], fetch: float | None = None) -> Lookahead:
         (30 * MS, 30 * MS, 1),
         (30 * MS, 27 * MS, 1),
         (10 * MS, 27 * MS, 3),
-        (10 * MS, 28 * MS, 4),
-        (10 * MS, 30 * MS, 4),  # three last exactly a fetch: an answer just in time is late half of the time
-        (1 * MS, 7 * MS, 8),
-        (1 * MS, 7.2 * MS, 8),
-        (1 * MS, 7.3 * MS, 9),
+        (10 * MS, 30 * MS, 3),  # exactly three, although 0.01 + 0.01 + 0.01 < 0.03 in floating point
+        (1 * MS, 7 * MS, 7),
+        (1 * MS, 7.1 * MS, 8),
         (1000 * MS, 1 * MS, 1),
         (1 * MS, 0.0, 1),
-        (1 * MS, 100 * MS, 110),  # more than half of what was seen: the mean, with the same reserve
+        (1 * MS, 100 * MS, 100),  # more than half of what was seen: the mean
         (0.0, 1 * MS, MAX_LOOKAHEAD),
         (5e-324, 1 * MS, MAX_LOOKAHEAD),  # the quotient is no number
     ],
 )
-def test_constant_times_give_the_quotient_with_a_tenth_of_reserve(
-    compute: float, fetch: float, depth: int
-) -> None:
+def test_constant_times_give_the_quotient(compute: float, fetch: float, depth: int) -> None:
     assert covering_depth([compute] * 128, fetch) == depth
 
 
@@ -59,7 +55,7 @@ def test_large_items_among_small_ones_do_not_deepen_it() -> None:
     bimodal = ([1 * MS] * 19 + [200 * MS]) * 6
     assert covering_depth(bimodal, 0.9 * MS) == 1
     assert covering_depth(bimodal, 1.8 * MS) == 2
-    assert covering_depth(bimodal, 1.9 * MS) == 3, "two of 1 ms have less than a tenth of reserve"
+    assert covering_depth(bimodal, 1.9 * MS) == 2
 
 
 def test_one_run_in_twenty_may_be_too_short() -> None:
@@ -67,9 +63,17 @@ def test_one_run_in_twenty_may_be_too_short() -> None:
     assert covering_depth([0.0] + [1 * MS] * 18, 0.9 * MS) == 2
 
 
-def test_one_is_enough_where_even_the_shortest_lasts_a_fetch() -> None:
-    assert covering_depth([1 * MS] * 20, 1 * MS) == 1, "without a reserve"
-    assert covering_depth([0.9 * MS] + [1 * MS] * 19, 1 * MS) == 2
+@pytest.mark.parametrize(
+    ("fetch", "reason"),
+    [
+        (9 * MS, "1: p95 fetch 9 ms ≤ p50 work 10 ms"),
+        (10 * MS, "1 → 2: p95 fetch 10 ms and a tenth > p50 work 10 ms"),
+        (11 * MS, "1 → 2: p95 fetch 11 ms > p50 work 10 ms"),
+    ],
+)
+def test_a_tenth_is_a_reserve(fetch: float, reason: str) -> None:
+    """An answer that is due just when it is needed comes too late half of the time."""
+    assert measured(fetch=fetch, compute=10 * MS).reason == reason
 
 
 def test_it_starts_as_the_pattern_and_doubles_on_stalls_while_it_knows_nothing() -> None:
@@ -100,10 +104,10 @@ def test_it_grows_at_once_and_shrinks_by_an_eighth() -> None:
         policy.fetched(1 * MS)
         if policy.depth != depths[-1]:
             depths.append(policy.depth)
-    assert depths == [36, 32, 28, 25, 22, 20, 18, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert depths == [36, 32, 28, 25, 22, 20, 18, 16, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2]
     moved = [policy.fetched(20 * MS) for _ in range(32)]
     assert moved.count(True) == 1
-    assert (policy.depth, policy.reason) == (22, "1 → 22: p95 fetch 20 ms > p50 work 1 ms")
+    assert (policy.depth, policy.reason) == (22, "2 → 22: p95 fetch 20 ms > p50 work 1 ms")
 
 
 def test_the_load_of_the_work_is_part_of_a_fetch() -> None:
@@ -135,7 +139,7 @@ def test_a_stall_shows_that_the_world_has_changed_before_the_window_does() -> No
     policy = measured(fetch=10 * MS, compute=10 * MS)
     assert [policy.fetched(1.0), policy.stalled()] == [False, False]  # one long fetch is an accident
     assert [policy.fetched(1.0), policy.stalled()] == [False, True]
-    assert (policy.depth, policy.reason) == (110, "1 → 110: a stall: lately fetch 1 s, work 10 ms")
+    assert (policy.depth, policy.reason) == (110, "2 → 110: a stall: lately fetch 1 s, work 10 ms")
     assert not policy.stalled()
 
 
@@ -243,11 +247,11 @@ def test_a_slice_of_many_items_is_no_long_call() -> None:
     assert policy.patience == pytest.approx(1.25 * 333 * MS), "each lasted 13 ms longer than its items should"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="patience is that of one item, and a batch is many: see `Lookahead.patience`"
-)
-def test_patience_with_a_batch_is_longer_than_a_usual_batch_lasts() -> None:
-    assert measured(fetch=1 * MS, compute=10 * MS, batch=4).patience > 40 * MS
+def test_patience_with_a_batch_is_that_of_an_item_and_the_usual_time_of_the_others() -> None:
+    policy = measured(fetch=1 * MS, compute=10 * MS, batch=4)
+    assert policy.patience == pytest.approx((30 + 22) * MS)
+    assert policy.patience_after(52 * MS) == pytest.approx(1.25 * 52 * MS)
+    assert policy.rest(52 * MS) == pytest.approx(22 * MS), "as long again as one item has lasted"
 
 
 def test_patience_lasts_longer_every_time() -> None:
@@ -265,7 +269,7 @@ def test_a_move_says_what_limits_it() -> None:
     policy = measured(fetch=32 * MS, compute=1 * MS)
     while not policy.fetched(1 * MS):
         pass
-    assert policy.reason == "36 → 32: p95 fetch 1 ms ≤ p50 work 1 ms, by an eighth at a time"
+    assert policy.reason == "36 → 32: p95 fetch 1 ms and a tenth > p50 work 1 ms, by an eighth at a time"
 
 
 def test_a_depth_for_the_sake_of_one_short_item_in_twenty_says_so() -> None:

@@ -894,13 +894,13 @@ def test_an_ask_that_waits_for_a_free_call_is_recorded_as_a_part_of_its_fetch(ma
     granted(pipeline, 1.0, 1, 0, 1)
     pipeline.take(1.0)
     said(pipeline, 1.0)  # what has started: with the parked call, that makes two
-    pipeline._outbox.caller.called()
+    pipeline._outbox.caller.called(2.0)
     assert compute(pipeline, 1.0, 2.0) == [W]
-    assert pipeline.answered([], 2.5) == [S, W]
-    assert said(pipeline, 2.5) == [(m.ASK, 1), (m.DONE, 1, (0,))]
+    assert pipeline.answered([], 2.002) == [S, W]
+    assert said(pipeline, 2.002) == [(m.ASK, 1), (m.DONE, 1, (0,))]
     granted(pipeline, 4.0, 2, 1, 1)
     spans = [span for span in pipeline.recorder.take() if span.kind in {trace.FETCH, trace.ASK}]
-    assert spans == [Span(trace.FETCH, 2.0, 4.0, 1), Span(trace.ASK, 2.0, 2.5, 1)]
+    assert spans == [Span(trace.FETCH, 2.0, 4.0, 1), Span(trace.ASK, 2.0, 2.002, 1)]
 
 
 def test_nothing_follows_from_the_answer_to_a_goodbye(make: Make) -> None:

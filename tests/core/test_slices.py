@@ -289,11 +289,25 @@ def test_asks_are_taken_back_behind_the_last_item_of_a_slice(make: Make) -> None
     now = 5 * MS + PATIENCE
     assert pipeline.tick(now) == [S]
     assert said(pipeline, now) == [(m.STUCK, 40, PATIENCE)]
-    assert pipeline.deadline == 5 * MS + 1.25 * PATIENCE, "when the item is looked at again"
-    # It may end within a fetch: once the old asks have gone, there are new ones.
+    assert pipeline.deadline == now + FETCH, "it may end within a fetch, and the answer is here by then"
     pipeline.answered([], now)
-    assert pipeline.answered([(m.UNASKED, 41)], now) == [S]
-    assert said(pipeline, now) == [(m.ASK, 40)]
+    assert pipeline.answered([(m.UNASKED, 41)], now) == [S], "one call is always out"
+    assert said(pipeline, now) == []
+    assert pipeline.tick(now + FETCH) == [S]
+    assert said(pipeline, now + FETCH) == [(m.ASK, 40)]
+    assert pipeline.deadline == 5 * MS + 1.25 * (PATIENCE + FETCH), "when the item is looked at again"
+
+
+def test_an_item_that_began_later_than_its_slice_was_cut_is_given_its_time(make: Make) -> None:
+    """A recall leaves only the item that runs: how long the slice took says nothing about it."""
+    pipeline = make()
+    begin(pipeline, 4, 8 * MS)
+    pipeline.answered([(m.RECALL, 5)], 8 * MS)
+    said(pipeline, 8 * MS)
+    pipeline.answered([], 8 * MS)
+    pipeline.tick(PATIENCE)
+    assert m.STUCK not in [one[0] for one in said(pipeline, PATIENCE)]
+    assert pipeline.deadline == 8 * MS + PATIENCE
 
 
 def test_a_short_slice_may_last_a_few_milliseconds_whatever_is_usual(make: Make) -> None:

@@ -209,12 +209,15 @@ class Lookahead:
         """After how many seconds an item (or a batch) lasts much longer than usual."""
         if not self._computes:
             return max(_BLIND_PATIENCE, _LONG * self.usual_fetch)
-        return max(_LEAST_PATIENCE, self._patience, _AGAIN * self._long if self._longs > 1 else 0.0)
+        exceptional = _AGAIN * self._long if self._longs > 1 else 0.0
+        return max(_LEAST_PATIENCE, self._patience + self._others, exceptional)
 
     def patience_after(self, age: float) -> float:
         """Return at which age what has run for `age` will have lasted much longer than usual once more."""
         older = _AGAIN * age
-        return max(self.patience, patience_of(self._ordered or [age], self.usual_fetch, older), older)
+        others = self._others
+        patience = patience_of(self._ordered or [age], self.usual_fetch, older - others)
+        return max(self.patience, others + patience, older)
 
     def rest(self, age: float, quantile: float = 0.5) -> float:
         """Return a quantile of the seconds for which what has run for `age` will go on.
@@ -223,8 +226,16 @@ class Lookahead:
         what has lasted for so long ends within as long again in half of the cases (a Pareto distribution
         with an exponent of 1).
         """
+        age = max(0.0, age - self._others)
         longer = self._ordered[bisect_right(self._ordered, age) :]
-        return _percentile(longer, quantile) - age if longer else age * quantile / (1.0 - quantile)
+        if not longer:
+            return age * quantile / (1.0 - quantile)
+        return longer[int(quantile * len(longer))] - age  # of two in the middle the later, as in `patience_of`
+
+    @property
+    def _others(self) -> float:
+        """The seconds of a batch that all its items but one usually take."""
+        return (self._unit - 1) * self._mean
 
     @property
     def usual_fetch(self) -> float:

@@ -457,10 +457,9 @@ class Pipeline:
         """What runs takes long: cut it, if it is a slice. If one item is to blame, nobody waits behind it."""
         ran = self.running
         assert ran is not None
-        sliced = ran.divisible
         effects = self._cut(now)
         patient_until = ran.since + self.lookahead.patience
-        if sliced and now < patient_until:
+        if now < patient_until:  # it began later than its slice
             self._stuck_at = patient_until
             return effects
         self._stuck_at = None
@@ -470,7 +469,10 @@ class Pipeline:
             # Said first, so that what comes back is not granted to an ask of this very worker.
             age = now - ran.since
             rest = self.lookahead.rest(age)
-            self._stuck_until = now + max(0.0, self.lookahead.rest(age, _SOON) - self.lookahead.usual_fetch)
+            # It asks again a fetch before it may be over, but not before the answer is here: what that brings
+            # counts, and by then it is known better what runs.
+            fetch = self.lookahead.usual_fetch
+            self._stuck_until = now + max(fetch, self.lookahead.rest(age + fetch, _SOON))
             size = min(len(items) + self._asks.total, self._target(0))
             self._outbox.say((m.STUCK, size, rest), now, urgent=True)
             effects += self._return(items, now)
