@@ -740,7 +740,7 @@ def test_over_a_long_wire_what_waits_goes_when_the_last_call_is_three_millisecon
     pipeline = called_twice(measured(make(64), 1.0))
     granted(pipeline, 0.0, 1, 0, 65)
     now, sent = 0.0, []
-    for item in range(31):  # one call is parked
+    for _ in range(31):  # one call is parked
         pipeline.take(now)
         compute(pipeline, now, now + TINY)
         now += Caller.SPACING
