@@ -286,7 +286,7 @@ def test_with_a_small_backlog_tiny_items_are_reported_one_by_one(make: Make) -> 
 def test_any_message_takes_along_an_ask_for_what_is_missing(make: Make) -> None:
     """It costs nothing beside what is sent anyway."""
     pipeline = called_twice(measured(make(None, says_starts=False)))
-    assert granted(pipeline, 0.0, 1, 0, 294) == [W], "a bundle, one ahead, and a slice that is taken next"
+    assert granted(pipeline, 0.0, 1, 0, 294) == [W], "a bundle, and the slice that is taken next"
     items = pipeline.take(0.0)
     assert len(items) == 32
     assert compute(pipeline, 0.0, 0.0) == [W]
@@ -497,15 +497,28 @@ def test_the_oldest_item_is_computed_first_whatever_the_order_of_arrival(make: M
     pipeline.answered(
         [(m.GRANT, 1, 7, [None] * 2, 0.0, "source", 0), (m.GRANT, 2, 3, [None] * 2, 0.0, "source", 0)], 0.0
     )
-    taken = []
     for item in (3, 4, 7, 1, 8):
-        taken += pipeline.take(0.0)
-        assert taken[-1] == item
+        assert pipeline.take(0.0) == (item,)
         if item == 7:  # one had failed elsewhere
             pipeline.take_messages(0.0)
             granted(pipeline, 0.0, 3, 1, 1)
         compute(pipeline, 0.0, 0.0)
         pipeline.validate()
+
+
+def test_what_is_cut_from_a_slice_takes_its_old_place(make: Make) -> None:
+    pipeline = settled(measured(make(20)))
+    pipeline.answered(
+        [(m.GRANT, 1, 2, [None] * 3, 0.0, "source", 10), (m.GRANT, 2, 7, [None] * 4, 0.0, "source", 10)], 0.0
+    )
+    assert pipeline.take(0.0) == (2, 3, 4, 7, 8)
+    pipeline.take_messages(0.0)
+    granted(pipeline, 0.0, 3, 5, 1)  # it had failed elsewhere
+    pipeline.take_messages(0.0)
+    pipeline.answered([(m.WITHDRAW, 1)], 0.0)
+    assert pipeline.running is not None
+    assert pipeline.running.open == (2,)
+    assert pipeline._held() == [5, 7, 8, 9, 10]
 
 
 def test_the_oldest_items_are_a_slice_or_a_batch_whatever_the_order_of_arrival(make: Make) -> None:

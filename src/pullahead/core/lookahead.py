@@ -21,10 +21,11 @@ Rules:
    hundredth of the usual one.
 7. What runs is *much longer than usual* once it is likely to go on for another two mean computes and two
    fetches: by then, who waits behind it would have been served elsewhere. How long it is likely to go on is
-   the median residual life of the recent computes. If at no age it is that long, then once it has lasted
-   1.25 times the longest of them, and two mean computes and two fetches. What has lasted longer than all of
-   them will go on for as long again as it has, with even chances. Nothing is much longer than usual before
-   2 ms; and with no compute measured, before half a second and two fetches.
+   the median residual life of the recent computes. If at no age of theirs that is long enough, it is once
+   what runs has lasted 1.25 times the longest of them, or two mean computes and two fetches, whichever is
+   more. What has lasted longer than all of them goes on for as long again as it has, with even chances.
+   Nothing is much longer than usual before 2 ms; with no compute measured, not before half a second, or two
+   fetches if that is more.
 8. Three such calls in a row are no exception: after two, the next one may take 1.25 times as long as the one
    before it did.
 
