@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future
 from threading import Condition
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, final
 
@@ -85,7 +86,7 @@ class Farm:
         """Call the queue if it may be called; with the lock held."""
         if self._caller.may_send and (self._outbox or self._caller.must_send):
             messages, self._outbox = self._outbox, []
-            self._caller.called()
+            self._caller.called(monotonic())
             self._queue.exchange.remote(m.CALLER, messages).future().add_done_callback(self._answered)
 
     def _answered(self, call: Future[list[m.Message]]) -> None:

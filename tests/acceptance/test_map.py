@@ -39,6 +39,7 @@ def test_what_a_worker_holds_fits_into_64_mib() -> None:
     items = (bytes(12 << 20) for _ in range(40))
     results = pa.map(works.echo, items, load=works.load_slowly, workers=1, trace=True)
     assert set(results) == {12 << 20}
+    assert results.report.trace is not None
     depths = [span.item for span in results.report.trace[0] if span.kind == "lookahead"]
     assert depths, "it moved"
     assert max(depths) == 4, "and one more on its way, because they travel in twos"

@@ -231,7 +231,7 @@ class Lookahead:
         longer = self._ordered[bisect_right(self._ordered, age) :]
         if not longer:
             return age * quantile / (1.0 - quantile)
-        return longer[int(quantile * len(longer))] - age  # of two in the middle the later, as in `patience_of`
+        return longer[int(quantile * len(longer))] - age  # of two in the middle the later: see `patience_of`
 
     @property
     def _others(self) -> float:
