@@ -6,8 +6,8 @@
    that the queue counts on. (Who was given up may still compute: its lease number is void.)
 3. `bounded_holdings`: what a worker holds, has asked for and computes grows only by asking, and an ask goes
    no further than lookahead + bundle - 1, plus what is taken next when nothing is computed. Whole batches are
-   rounded down, so they add nothing. Who is stuck may be given the youngest, as many as it gives back. The
-   queue sees no more than that: it knows a worker as it was when it sent its last words.
+   rounded down, so they add nothing. Who is stuck may be given the youngest, as many as it gives back and had
+   asked for. The queue sees no more than that: it knows a worker as it was when it sent its last words.
 4. `no_starvation`: a grant takes the oldest that is ready, so nothing younger is granted before an item that
    came back (but to who is stuck and will begin it late). And it moves finitely often: at most once to each
    worker for each older item that begins meanwhile, and once for each time that its worker was stuck or lost,
@@ -105,7 +105,7 @@ class _Watch:
     unasked_for: int = 0  # granted to it for being stuck, so far
     got: int = 0  # of these, so many have come
     got_before: int = 0  # at the last check
-    offered: int = 0  # what it said it would give back when it was stuck last
+    offered: int = 0  # what it gave back and had asked for whenever it was stuck, less what it got for that
     words: deque[_Words] = field(default_factory=deque)  # the last that came, then those on their way
     beside_ready: float | None = None  # since when it has nothing although something is ready
     beside_held: dict[int, tuple[object, float]] = field(default_factory=dict)  # by whom: behind what, when
@@ -133,7 +133,8 @@ class Promises:
         self.one_holder(grant)
         if grant.cause == m.UNASKED_FOR:
             watch.unasked_for += grant.size
-            assert grant.size <= watch.offered, "a stuck worker gets more than it gives back"
+            watch.offered -= grant.size
+            assert watch.offered >= 0, "a stuck worker gets more than it gives back and had asked for"
         else:
             self.no_starvation_oldest_first(grant)
         for item in items:
@@ -144,7 +145,7 @@ class Promises:
         watch, pipeline = self._watches.setdefault(worker.number, _Watch()), worker.pipeline
         for message in messages:
             if message[0] == m.STUCK:
-                watch.offered = message[1]
+                watch.offered += message[1]
         own_accord = True
         for message in reversed(messages):
             if message[0] == m.GAVE_BACK and own_accord:

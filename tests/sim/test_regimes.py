@@ -23,7 +23,8 @@ WORKERS = 4
 #: What a move says: from where to where, and two numbers that made it, in words.
 REASON = re.compile(
     r"(\d+) → (\d+): "
-    r"(p95 fetch \S+ m?µ?s [>≤] p\d+ work \S+ m?µ?s|a stall: lately fetch \S+ m?µ?s, work \S+ m?µ?s"
+    r"(p95 fetch \S+ m?µ?s( and a tenth)? [>≤] p\d+ work \S+ m?µ?s"
+    r"|a stall: lately fetch \S+ m?µ?s, work \S+ m?µ?s"
     r"|a stall, and too little measured to know better)(, [a-z ]+)?"
 )
 
@@ -115,7 +116,9 @@ def test_what_made_it_deeper_or_shallower_is_in_the_reason() -> None:
     deeper = changed("delay × 100").moves(0)[-1].detail
     assert re.fullmatch(r"\d+ → \d+: p95 fetch \d\S* s > p50 work (19|2\d)\S* ms.*", deeper)
     shallower = changed("compute × 100").report.reasons[0]
-    assert re.fullmatch(r"\d+ → \d+: p95 fetch \d+\S* ms [>≤] p\d+ work (9|1\d)\S* ms.*", shallower)
+    assert re.fullmatch(
+        r"\d+ → \d+: p95 fetch \d+\S* ms( and a tenth)? [>≤] p\d+ work (9|1\d)\S* ms.*", shallower
+    )
 
 
 # Bursts, and a source that stalls

@@ -155,7 +155,7 @@ class Pipeline:
         self._nothing_left = False
         self._said_hungry = False  # since the last grant
         self._plenty = 0  # half of what was ready for each worker at the last grant
-        self._bundle = 1  # how many items travel together
+        self._bundle = 1  # how many items travel together: as many as the policy says, if there are plenty
         self._stuck_at: float | None = None  # when what runs will have lasted much longer than usual
         self._is_stuck = False  # it has
         self._stuck_until: float | None = None  # when it may soon be over: time to ask again
@@ -201,7 +201,6 @@ class Pipeline:
                 effects += self._cut(now) + self._return(self._held(), now)
             else:
                 raise ProtocolError(f"a worker got a message of kind {kind!r}")
-        self._choose_bundle()
         return effects + self._after(now)
 
     def weighed(self, size: int, items: int) -> None:
@@ -319,7 +318,6 @@ class Pipeline:
         self.recorder.add(trace.PROCESS, start, end, ran.items[0], ran.size)
         if self.lookahead.computed(end - start, ran.size):
             self._note_lookahead(now)
-        self._choose_bundle()
         self.running = None
         return self._computed(ran.open, ran.failures, now)
 
@@ -420,6 +418,7 @@ class Pipeline:
             self._stuck_at = since + self.lookahead.patience_after(now - since)
         if self._unloaded:
             self._begin_loads(effects, now)
+        self._bundle = max(1, min(self.lookahead.bundle, self._plenty))
         self._ask(now)
         self._say_hungry(now)
         send_at = self._send_at()
@@ -491,10 +490,6 @@ class Pipeline:
         """How many items may be here and on their way, in whole batches, if so many are about to be taken."""
         target = self.lookahead.depth + self._bundle - 1 + next_up
         return target - target % (self._batch_size or 1)
-
-    def _choose_bundle(self) -> None:
-        """Let as many items travel together as the policy says, but no more than half of what is there."""
-        self._bundle = max(1, min(self.lookahead.bundle, self._plenty))
 
     def _send_at(self) -> float | None:
         """When to call the queue with what there is to say; None: there is nothing, or no call is free."""
