@@ -76,6 +76,18 @@ def exit_on_three(x: int) -> int:
     return x
 
 
+def load_soon(x: int) -> int:
+    time.sleep(0.002)
+    return x
+
+
+def leave_on_forty(x: int) -> int:
+    if x == 40:
+        raise SystemExit(3)
+    time.sleep(0.005)
+    return x
+
+
 def always_exit(_: int) -> int:
     os._exit(7)
 

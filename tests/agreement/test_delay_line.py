@@ -192,6 +192,15 @@ def test_a_worker_that_takes_the_place_of_a_lost_one_is_as_far_away() -> None:
     assert min(fetches(results.report)) >= DELAY
 
 
+def test_a_worker_that_leaves_with_a_grant_on_its_way_ends() -> None:
+    """`SystemExit` ends its main thread; whatever comes then has nobody left to load it."""
+    with delay_line(DELAY):
+        work, load = works.leave_on_forty, works.load_soon
+        results = list(pa.map(work, range(120), load=load, workers=1, on_error="collect"))
+    assert [result.item for result in results if isinstance(result, pa.Failure)] == [40]
+    assert len(results) == 120
+
+
 def test_every_item_ends_once_while_items_go_back_and_forth() -> None:
     """Sizes that make workers give back and be recalled from, over a line in which much is under way."""
     sizes = [0.05 if number % 37 == 5 else 0.0005 for number in range(600)]

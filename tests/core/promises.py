@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tests.core.pair import World
 
 #: Seconds that the queue expects a recall to take before it has seen one, or a little more.
-FIRST_TRIP: Final = 0.011
+FIRST_TRIP: Final = 0.0025
 #: Seconds for which what a worker has to say may wait for company, or a little more.
 _COMPANY: Final = 0.03
 #: In a world with more open items than this, only every eighth step is followed by a look at all of them.
@@ -146,12 +146,15 @@ class Promises:
         for message in messages:
             if message[0] == m.STUCK:
                 watch.offered += message[1]
-        own_accord = True
+        recalled = 0
         for message in reversed(messages):
-            if message[0] == m.GAVE_BACK and own_accord:
-                self.explained.update(message[2])
-            else:
-                own_accord = message[0] != m.RECALLED  # which follows what was recalled
+            if message[0] == m.RECALLED:  # it follows what was recalled
+                recalled += message[1]
+            elif message[0] == m.GAVE_BACK:
+                if recalled:
+                    recalled -= len(message[2])
+                else:
+                    self.explained.update(message[2])
         total = _all_of(worker) + len(pipeline._storing)
         watch.words.append(_Words(total, watch.got))
 
@@ -250,9 +253,10 @@ class Promises:
         """It holds, asks for and computes no more than it did, or than an ask may add up to."""
         pipeline, watch = worker.pipeline, self._watches[worker.number]
         policy, ran = pipeline.lookahead, pipeline.running
-        one_slice = max(1, min(len(pipeline._buffer), slice_size(policy.median_compute)))
+        one_slice = max(1, min(len(pipeline._buffer), pipeline._plenty, slice_size(policy.median_compute)))
         next_up = 0 if ran else pipeline._batch_size or one_slice
-        may_ask_up_to = policy.depth + policy.bundle - 1 + next_up + (len(ran.open) if ran else 0)
+        bundle = max(1, min(policy.bundle, pipeline._plenty))
+        may_ask_up_to = policy.depth + bundle - 1 + next_up + (len(ran.open) if ran else 0)
         total = _all_of(worker)
         most = max(watch.before, may_ask_up_to) + watch.got - watch.got_before
         assert total <= most, f"{worker} has {total} items, and may have {most}"

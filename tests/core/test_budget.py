@@ -14,7 +14,7 @@ def measured(size: int, fetch: float, compute: float, batch: int = 1) -> Lookahe
     """A policy that has seen enough, of items with so many bytes each."""
     policy = Lookahead(batch=batch)
     for _ in range(128):
-        policy.weighed(size * batch, batch)
+        policy.weighed(size)
         policy.fetched(fetch)
         policy.computed(compute * batch, batch)
     return policy
@@ -50,15 +50,15 @@ def test_where_a_few_are_enough_their_size_is_no_reason() -> None:
 def test_the_largest_of_the_recent_items_counts() -> None:
     policy = measured(1000, fetch=1.0, compute=10 * MS)
     assert policy.depth == 110
-    policy.weighed(16 * MIB, 1)
-    while policy.depth > 4:
-        policy.computed(10 * MS, 1)
+    policy.weighed(16 * MIB)
+    assert policy.fetched(1.0), "with the next measurement"
+    assert policy.depth == 3, "and a bundle of two"
     assert policy.reason.endswith("all that 64 MiB hold"), policy.reason
 
 
 def test_who_chose_a_depth_is_not_corrected() -> None:
     policy = Lookahead(16)
-    policy.weighed(MAX_BYTES, 1)
+    policy.weighed(MAX_BYTES)
     policy.fetched(1.0)
     policy.computed(1 * MS, 1)
     assert policy.depth == 16

@@ -779,7 +779,7 @@ def test_a_report_that_must_wait_for_a_call_is_due_when_one_may_go(make: Make) -
     assert compute(pipeline, 0.0, SOON) == [W]
     assert pipeline.deadline == Caller.SPACING
     assert pipeline.take(SOON) == (1,)
-    assert pipeline.deadline == Caller.SPACING + QUANTUM, "the end of what runs should come first"
+    assert pipeline.deadline == Caller.SPACING, "it is urgent"
     assert compute(pipeline, SOON, 2 * SOON) == [W]
     assert pipeline.tick(Caller.SPACING) == [S, W]
     assert said(pipeline, Caller.SPACING)[-1] == (m.DONE, 1, (0, 1))
@@ -1100,3 +1100,30 @@ def test_a_turn_says_in_one_message_what_ended_and_what_began(make: Make) -> Non
     items, effects = pipeline.turn(0.0, 1.0, 1.0, 1.0)
     assert (items, effects) == ((1,), [S])
     assert said(pipeline, 1.0) == [(m.ASK, 1), (m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
+
+
+def test_what_waits_for_a_free_call_alone_goes_as_soon_as_there_is_one(make: Make) -> None:
+    """What is urgent does not wait for the end of what runs, as results do."""
+    pipeline = called_twice(make(4))
+    granted(pipeline, 1.0, 1, 0, 5)
+    pipeline.take(1.0)
+    said(pipeline, 1.0)
+    while pipeline._outbox.caller.may_send:
+        pipeline._outbox.caller.called(1.0)
+    pipeline.answered([(m.RECALL, 1)], 1.0)
+    while pipeline._outbox.caller.may_send:
+        pipeline._outbox.caller.called(1.0)
+    assert pipeline.deadline == pytest.approx(1.0 + Caller.SPACING)
+
+
+def test_the_oldest_is_loaded_first_and_the_youngest_is_recalled(make: Make) -> None:
+    pipeline = settled(make(8, loads=True, load_concurrency=1))
+    granted(pipeline, 1.0, 1, 10, 4)
+    said(pipeline, 1.0)
+    granted(pipeline, 1.0, 2, 3, 1)
+    said(pipeline, 1.0)
+    assert pipeline._held() == [10, 3, 11, 12, 13], "the load of 10 had begun"
+    assert Load(3) in pipeline.loaded(10, 1.0)
+    said(pipeline, 1.0)
+    pipeline.answered([(m.RECALL, 1)], 1.0)
+    assert pipeline._held() == [10, 3, 11, 12]

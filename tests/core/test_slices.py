@@ -13,7 +13,7 @@ from pullahead.core.lookahead import Lookahead
 from pullahead.core.messages import Message
 from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Discard, Effect, Phase, Pipeline, Send, Store, Wake
-from pullahead.core.slices import MAX_SLICE, Slice, slice_size
+from pullahead.core.slices import MAX_SLICE, Slice, slice_size, stretches
 from pullahead.core.trace import PROCESS, Recorder, Span
 
 S, W = Send(), Wake()
@@ -62,21 +62,34 @@ def test_finished_is_what_began_before_the_last_one_that_began() -> None:
     assert state(taken) == (3, (5,), (5,))
 
 
-def test_a_slice_is_divisible_as_long_as_there_is_something_to_report_or_to_cut() -> None:
-    taken = Slice((3, 4, 5), 0.0, whole=False)
-    divisible = [taken.divisible]
-    taken.cut(1)
-    divisible.append(taken.divisible)
-    taken.waiting.popleft()
-    divisible.append(taken.divisible)
-    taken.finished()
-    divisible.append(taken.divisible)
-    assert divisible == [True, True, True, False]
+@pytest.mark.parametrize(
+    ("items", "found"),
+    [
+        ((), []),
+        ((7,), [(7, 1)]),
+        ((3, 4, 5), [(3, 3)]),
+        ((3, 5, 6, 9, 2), [(3, 1), (5, 2), (9, 1), (2, 1)]),
+    ],
+)
+def test_stretches_are_consecutive_items(items: tuple[int, ...], found: list[tuple[int, int]]) -> None:
+    assert stretches(items) == found
+
+
+def test_what_was_computed_together_is_recorded_item_by_item_where_it_is_not_consecutive(make: Make) -> None:
+    """Each with its share of the time, so that a replay finds every item once."""
+    pipeline = make()
+    pipeline.recorder = Recorder(True)
+    pipeline.running = Slice((0, 1, 2, 4, 6, 7), 0.0, whole=False)
+    pipeline.processed(0.0, 6 * MS, 0.0, 6 * MS)
+    spans = [span for span in pipeline.recorder.take() if span.kind == PROCESS]
+    assert [(span.item, span.size) for span in spans] == [(0, 3), (4, 1), (6, 2)]
+    assert [span.start for span in spans] == pytest.approx([0.0, 3 * MS, 4 * MS])
+    assert [span.end for span in spans] == pytest.approx([3 * MS, 4 * MS, 6 * MS])
+    pipeline._put_in((3, 5))  # these were not in it
 
 
 def test_a_batch_is_one_call() -> None:
     taken = Slice((3, 4), 0.0, whole=True)
-    assert not taken.divisible
     assert (taken.cut(9), taken.finished(), taken.open, taken.begun) == ([], (), (3, 4), (3, 4))
 
 
@@ -320,7 +333,7 @@ def test_a_short_slice_may_last_a_few_milliseconds_whatever_is_usual(make: Make)
     for _ in range(200):
         pipeline.lookahead.computed(ITEM, 1)
     pipeline.take(2 * MS)
-    assert pipeline._stuck_at == 2 * MS + 0.002
+    assert pipeline._stuck_at == 2 * MS + 0.004
 
 
 def test_what_is_cut_takes_its_place_by_age(make: Make) -> None:

@@ -162,6 +162,7 @@ def test_a_print_says_that_a_lookahead_was_fixed() -> None:
         (1, 0, "1: p95 fetch 1 ms ≤ p50 work 9 ms", "; more would not help: one item hides a fetch"),
         (8, 8, "8: p95 fetch 1 ms ≤ p50 batch 9 ms", "; more would not help: one batch hides a fetch"),
         (1, 0, "1: nothing measured yet", ""),
+        (1, 0, "1: p95 fetch 80 ms > p50 work 4 µs, all that 64 MiB hold", ""),
         (2, 0, "1 → 2: p95 fetch 9 ms > p50 work 5 ms", ""),
         (16, 8, "8 → 16: p95 fetch 9 ms > p50 batch 5 ms", ""),
     ],

@@ -46,7 +46,7 @@ class Recall(NamedTuple):
 
 
 class Unasked(NamedTuple):
-    """Tell a worker that its last so many credits are taken back, as it wished."""
+    """Tell a worker that its oldest so many credits are taken back, as it wished."""
 
     worker: int
     credits: int

@@ -29,6 +29,9 @@ Rules:
 8. Three such calls in a row are no exception: after two, the next one may take 1.25 times as long as the one
    before it did.
 
+9. What a worker holds and has asked for fits into 64 MiB, if all its items are as large as the largest of the
+   recent ones. A depth that does not fit goes at once.
+
 A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
 must stay small against the compute that it brings: a bundle is about 16 ms of work by the mean (the median of
@@ -63,7 +66,7 @@ _TRUST: Final = 32
 _RESERVE: Final = 1.1  # an answer that is due just when it is needed comes too late half of the time
 _LATEST_COMPUTES: Final = 8
 _LATEST_FETCHES: Final = 3
-_LONG: Final = 2  # usual computes and fetches
+_LONG: Final = 2  # mean computes, and fetches
 _LEAST_PATIENCE: Final = 0.002  # seconds; moving an item takes some of them
 _BLIND_PATIENCE: Final = 0.5  # seconds, as long as no compute has ended
 _AGAIN: Final = 1.25  # so much longer than the long one before it
@@ -183,7 +186,7 @@ class Lookahead:
         self._fetches: deque[float] = deque(maxlen=_WINDOW)
         self._loads: deque[float] = deque(maxlen=_WINDOW)
         self._computes: deque[float] = deque(maxlen=_WINDOW)
-        self._sizes: deque[float] = deque(maxlen=_WINDOW)  # bytes per item
+        self._sizes: deque[int] = deque(maxlen=_WINDOW)  # bytes of the largest item of each grant
         self._since_review = 0
         self._median = 0.0
         self._mean = 0.0
@@ -261,9 +264,11 @@ class Lookahead:
         self._computes.append(seconds / items)
         return self._measured()
 
-    def weighed(self, size: int, items: int) -> None:
-        """So many items came, with so many bytes."""
-        self._sizes.append(size / items)
+    def weighed(self, largest: int) -> None:
+        """Items came, the largest of them with so many bytes."""
+        self._sizes.append(largest)
+        if self.depth > self._room:
+            self._since_review = _REVIEW_EVERY  # with the next measurement
 
     def stalled(self) -> bool:
         """The worker waited for a fetch or a load: a deeper lookahead would have prevented it."""
@@ -345,8 +350,8 @@ class Lookahead:
     @property
     def _fitting(self) -> int:
         """How many items of the largest recent size fit into the budget; no more than could be asked for."""
-        largest, most = max(self._sizes, default=0.0), MAX_LOOKAHEAD + MAX_BUNDLE
-        return int(MAX_BYTES / largest) if largest * most > MAX_BYTES else most
+        largest, most = max(self._sizes, default=0), MAX_LOOKAHEAD + MAX_BUNDLE
+        return MAX_BYTES // largest if largest * most > MAX_BYTES else most
 
     def _because(self, ordered: list[float], fetch: float) -> str:
         """Say why the depth is what it is: one fetch beside one compute, the usual or a short one."""

@@ -55,6 +55,11 @@ class Outbox:
         self._finished.append(item)
         self._wait_since(now)
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether what is here waits for nothing but a free call."""
+        return self._urgent
+
     def due(self, *, idle: bool, bundle: int) -> float | None:
         """When to call the queue with what is here; None if there is nothing, or no call is free.
 

@@ -46,7 +46,7 @@ from pullahead.core.asks import Asks
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.outbox import Outbox
-from pullahead.core.slices import MAX_SLICE, Slice, slice_size
+from pullahead.core.slices import MAX_SLICE, SLICE, Slice, slice_size, stretches
 from pullahead.errors import ProtocolError
 
 #: Stores that may be under way before `take` waits for them: results must not pile up without bound.
@@ -203,10 +203,6 @@ class Pipeline:
                 raise ProtocolError(f"a worker got a message of kind {kind!r}")
         return effects + self._after(now)
 
-    def weighed(self, size: int, items: int) -> None:
-        """The payloads of so many items, which come next, have so many bytes."""
-        self.lookahead.weighed(size, items)
-
     def _granted(
         self, lease: int, first: int, count: int, waited: float, cause: str, now: float
     ) -> list[Effect]:
@@ -221,6 +217,7 @@ class Pipeline:
         if self._loads:
             # One may come back while its load for an earlier lease is still under way: that one will do.
             self._unloaded.extend(item for item in items if item not in self._withdrawn)
+            self._unloaded = deque(sorted(self._unloaded))  # the oldest is loaded first, too
             self._withdrawn.difference_update(items)
         else:
             self._arrived(items, now)
@@ -283,8 +280,10 @@ class Pipeline:
         items = (buffer.popleft(),) if count == 1 else tuple([buffer.popleft() for _ in range(count)])
         self._batch_since = now  # what a full batch leaves behind begins to wait here
         self.running = Slice(items, now, whole=bool(self._batch_size))
-        patience = self.lookahead.patience if self._gives_back else None
-        self._stuck_at = None if patience is None else now + patience
+        if self._gives_back:
+            # A slice is looked at when it has lasted twice as long as it should: a usual one is not cut.
+            least = 2 * SLICE if count > 1 and not self._batch_size else 0.0
+            self._stuck_at = now + max(least, self.lookahead.patience)
         self._batch_due = None
         self.meter.computing(now)
         self._announced = False
@@ -315,11 +314,18 @@ class Pipeline:
         assert ran is not None
         self._stuck_at, self._is_stuck, self._stuck_until = None, False, None
         self.meter.computed(start, end, ran.size, cpu)
-        self.recorder.add(trace.PROCESS, start, end, ran.items[0], ran.size)
+        self._record_process(ran, start, end)
         if self.lookahead.computed(end - start, ran.size):
             self._note_lookahead(now)
         self.running = None
         return self._computed(ran.open, ran.failures, now)
+
+    def _record_process(self, ran: Slice, start: float, end: float) -> None:
+        """Record what was computed: a span for each stretch of consecutive items, with its share of time."""
+        each = (end - start) / ran.size
+        for first, size in stretches(ran.items[: ran.size]) if self.recorder.on else ():
+            self.recorder.add(trace.PROCESS, start, start + size * each, first, size)
+            start += size * each
 
     def stored(self, item: int, now: float) -> list[Effect]:
         """`store` has returned for this item."""
@@ -376,8 +382,9 @@ class Pipeline:
         """When `tick` should be called next, or None."""
         if self.phase is Phase.GONE:
             return None
-        send_at = self._outbox.caller.free_at if self._wanted() >= self._bundle else self._send_at()
-        if send_at is not None and self.running:
+        must_ask = self._wanted() >= self._bundle
+        send_at = self._outbox.caller.free_at if must_ask else self._send_at()
+        if send_at is not None and self.running and not (must_ask or self._outbox.is_urgent):
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
             send_at += QUANTUM
         due = (send_at, self._batch_due, self._stuck_at, self._stuck_until)

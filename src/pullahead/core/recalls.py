@@ -16,8 +16,8 @@ Rules:
    what was just granted to a hungry one.
 6. A worker has one recall at a time. One that does not answer (its interpreter is held by C code) is not
    waited for: after four usual trips others are asked, and it is asked again once it has answered. Such a
-   late answer says nothing about the usual trip. The first trip that is known is taken for the
-   usual one as it is.
+   late answer says nothing about the usual trip. The first one that comes in time is taken as it is; until
+   then, each late one doubles what is expected, because the wire may be long.
 7. A worker that had nothing to give is asked again when it has been granted something.
 """
 
@@ -182,7 +182,10 @@ class Recalls:
         out = self._out.pop(worker, None)
         if out is None:
             return
-        if self._awaited.pop(worker, None) is not None:
+        if self._awaited.pop(worker, None) is None:
+            if not self._knows_trip:  # every answer is late over a wire that is longer than expected
+                self._trip = min(2.0 * self._trip, now - out.since)
+        else:
             self._expected -= out.size
             # The first of all is taken as it is.
             self._trip += (_WEIGHT if self._knows_trip else 1.0) * (now - out.since - self._trip)

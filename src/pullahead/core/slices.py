@@ -66,11 +66,6 @@ class Slice:
         """Those of the open ones that have begun."""
         return self.items[self._first : self._stop - len(self.waiting)]
 
-    @property
-    def divisible(self) -> bool:
-        """Whether there is more to it than the item that runs: something to report, or to cut."""
-        return self._stop - self._first > 1 and not self._whole
-
     def cut(self, most: int) -> list[int]:
         """Take back up to so many that have not begun, the youngest first."""
         items: list[int] = []
@@ -88,3 +83,14 @@ class Slice:
             return ()
         first, self._first = self._first, self._stop - len(self.waiting) - 1
         return self.items[first : self._first]
+
+
+def stretches(items: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return the consecutive ones among items, as the first one and how many."""
+    found: list[tuple[int, int]] = []
+    for item in items:
+        if found and item == sum(found[-1]):
+            found[-1] = found[-1][0], found[-1][1] + 1
+        else:
+            found.append((item, 1))
+    return found

@@ -83,6 +83,7 @@ class Worker:
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
         self._storing: set[int] = set()
         self._broken: BaseException | None = None  # why the queue cannot be reached
+        self._is_over = False
 
     def run(self) -> None:
         """Work until the queue says stop. Raises what the connection to the queue raised."""
@@ -96,6 +97,8 @@ class Worker:
             if self._work.close is not None:
                 self._background.result(self._work.close)
         finally:
+            with self._lock:
+                self._is_over = True
             self._alarm.stop()
             self._background.close()
             self._line.close()
@@ -247,6 +250,8 @@ class Worker:
     def _answered(self, call: Future[list[m.Message]]) -> None:
         error = call.exception()
         with self._lock:
+            if self._is_over:
+                return  # there is nobody left to load or compute what comes
             if error is not None:
                 self._broken = error
                 self._changed.notify()
@@ -256,7 +261,7 @@ class Worker:
                 if message[0] == m.GRANT:
                     _, _, first, payloads, *_ = message
                     self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
-                    self._pipeline.weighed(sum(map(size_of, payloads)), len(payloads))
+                    self._pipeline.lookahead.weighed(max(map(size_of, payloads)))
             self._perform(self._pipeline.answered(messages, monotonic()))
 
     # Load and store, in the background

@@ -291,7 +291,7 @@ class Report:
     def _no_more(self, why: str) -> str:
         """Say that looking further ahead cannot help, where the least that there is was found to do."""
         is_least = self.fixed_lookahead is None and self.lookahead <= max(1, self.batch_size)
-        if not is_least or "fetch" not in why:  # or nothing is measured yet
+        if not is_least or " ≤ " not in why:  # it is nothing measured yet, or a budget, that keeps it so low
             return ""
         return f"; more would not help: one {'batch' if self.batch_size > 1 else 'item'} hides a fetch"
 
