@@ -36,8 +36,9 @@ from pullahead.sim.world import Costs
 if TYPE_CHECKING:
     from tests.core.pair import World
 
-#: Seconds that the queue expects a recall to take before it has seen one, or a little more.
-FIRST_TRIP: Final = 0.0025
+#: Seconds that a trip may take where messages take no time, or a little more: each thing that a worker says
+#: may have to wait for 3 ms until a call may go.
+FIRST_TRIP: Final = 0.011
 #: Seconds for which what a worker has to say may wait for company, or a little more.
 _COMPANY: Final = 0.03
 #: In a world with more open items than this, only every eighth step is followed by a look at all of them.
