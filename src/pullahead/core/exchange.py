@@ -57,7 +57,7 @@ class Caller:
     @property
     def free_at(self) -> float | None:
         """When the next call may go; None: not before one is answered."""
-        if self.in_flight < self.LIMIT:
+        if self.may_send:
             return AT_ONCE
         return self._called_at + self.SPACING if self.in_flight < self.MOST else None
 

@@ -14,8 +14,9 @@ Rules:
 4. When an item lasts much longer than usual, nobody waits behind it: give all back, ask for nothing, and take
    the youngest items there are instead, if there are enough. Ask again a fetch before it may be over (a
    quarter of those that last so long have ended by then), and look at it again when it has lasted much longer
-   once more. A slice that lasts for longer than one item should is cut: what it has finished is reported,
-   what has not begun is in the buffer again, and what runs is looked at again when it has lasted so long.
+   once more. A slice that lasts for twice as long as it should, and longer than one item should, is cut:
+   what it has finished is reported, what has not begun is in the buffer again, and what runs is looked at
+   again when it has lasted so long.
 5. What has started is said with the first message that goes anyway; at once after idling only where no
    memory survives the worker.
 6. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
@@ -157,8 +158,7 @@ class Pipeline:
         self._plenty = 0  # half of what was ready for each worker at the last grant
         self._bundle = 1  # how many items travel together: as many as the policy says, if there are plenty
         self._stuck_at: float | None = None  # when what runs will have lasted much longer than usual
-        self._is_stuck = False  # it has
-        self._stuck_until: float | None = None  # when it may soon be over: time to ask again
+        self._stuck_until: float | None = None  # it has, and asks again when it may soon be over
         self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
         self._batch_due: float | None = None  # when it has waited for long enough
         self._totals_at = 0.0
@@ -312,7 +312,7 @@ class Pipeline:
     def _ended(self, start: float, end: float, cpu: float, now: float) -> list[Effect]:
         ran = self.running
         assert ran is not None
-        self._stuck_at, self._is_stuck, self._stuck_until = None, False, None
+        self._stuck_at = self._stuck_until = None
         self.meter.computed(start, end, ran.size, cpu)
         self._record_process(ran, start, end)
         if self.lookahead.computed(end - start, ran.size):
@@ -419,7 +419,7 @@ class Pipeline:
         if self._stuck_at is not None and now >= self._stuck_at:
             effects += self._let_go(now)
         if self._stuck_until is not None and now >= self._stuck_until:
-            self._stuck_until, self._is_stuck = None, False
+            self._stuck_until = None
             assert self.running is not None
             since = self.running.since
             self._stuck_at = since + self.lookahead.patience_after(now - since)
@@ -471,7 +471,6 @@ class Pipeline:
         self._stuck_at = None
         items = self._held()
         if items or self._asks.total:
-            self._is_stuck = True
             # Said first, so that what comes back is not granted to an ask of this very worker.
             age = now - ran.since
             rest = self.lookahead.rest(age)
@@ -483,6 +482,11 @@ class Pipeline:
             self._outbox.say((m.STUCK, size, rest), now, urgent=True)
             effects += self._return(items, now)
         return effects
+
+    @property
+    def _is_stuck(self) -> bool:
+        """Whether what runs has lasted much longer than usual, and nothing was asked for since."""
+        return self._stuck_until is not None
 
     def _wanted(self) -> int:
         """How many items are missing."""
