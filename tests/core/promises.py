@@ -130,7 +130,7 @@ class Promises:
     def granted(self, grant: led.Grant) -> None:
         """The queue has decided to grant something."""
         watch = self._watches.setdefault(grant.worker, _Watch())
-        items = range(grant.first, grant.first + grant.size)
+        items = grant.items
         self.one_holder(grant)
         if grant.cause == m.UNASKED_FOR:
             watch.unasked_for += grant.size
@@ -173,7 +173,7 @@ class Promises:
         """A worker begins to compute: under leases that were granted to it."""
         self._begun += items
         for item in items:
-            grant = self.grants[worker.pipeline._lease[item]]
+            grant = self.grants[worker.pipeline._holdings.lease[item]]
             assert grant.worker == worker.number, f"lease {grant.lease} was granted to w{grant.worker}"
             assert 0 <= item - grant.first < grant.size
 
@@ -217,7 +217,7 @@ class Promises:
     def conservation_over_the_wire(self, worker: Worker) -> None:
         """What is leased to a worker, or credited to it, is in exactly one place."""
         up, down = _under_way(self.world, worker)
-        places = Counter((lease, item) for item, lease in worker.pipeline._lease.items())
+        places = Counter((lease, item) for item, lease in worker.pipeline._holdings.lease.items())
         outbox = worker.pipeline._outbox
         places.update((outbox._lease, item) for item in outbox._finished)
         for message in down:
@@ -254,9 +254,11 @@ class Promises:
         """It holds, asks for and computes no more than it did, or than an ask may add up to."""
         pipeline, watch = worker.pipeline, self._watches[worker.number]
         policy, ran = pipeline.lookahead, pipeline.running
-        one_slice = max(1, min(len(pipeline._buffer), pipeline._plenty, slice_size(policy.median_compute)))
+        one_slice = max(
+            1, min(len(pipeline._holdings.buffer), pipeline._demand.plenty, slice_size(policy.median_compute))
+        )
         next_up = 0 if ran else pipeline._batch_size or one_slice
-        bundle = max(1, min(policy.bundle, pipeline._plenty))
+        bundle = max(1, min(policy.bundle, pipeline._demand.plenty))
         may_ask_up_to = policy.depth + bundle - 1 + next_up + (len(ran.open) if ran else 0)
         total = _all_of(worker)
         most = max(watch.before, may_ask_up_to) + watch.got - watch.got_before
@@ -280,7 +282,7 @@ class Promises:
     def no_starvation_oldest_first(self, grant: led.Grant) -> None:
         """A grant that was asked for leaves nothing behind that is older."""
         oldest = min((first for first, _, _ in self.world.queue.ledger._items.ready.ranges()), default=None)
-        last = grant.first + grant.size - 1
+        last = grant.items[-1]
         assert oldest is None or last < oldest, f"item {oldest} is ready, and {last} was granted"
 
     def no_starvation_finitely_many_moves(self, item: int) -> None:

@@ -222,7 +222,7 @@ def test_how_long_it_is_likely_to_go_on_is_said(make: Callable[..., Pipeline]) -
     granted(begun(pipeline), 0.0, 0, 4)
     said(pipeline, 0.0)
     pipeline.take(0.0)
-    assert pipeline._stuck_at == 1 / 64, "what lasts longer than the usual ones is like that one"
+    assert pipeline._patience.ends_at == 1 / 64, "what lasts longer than the usual ones is like that one"
     pipeline.tick(1 / 64)
     assert said(pipeline, 1 / 64)[-2:] == [(m.STUCK, 4, 7.0), (m.GAVE_BACK, 1, (1, 2, 3))]
 
@@ -254,7 +254,7 @@ def test_who_is_stuck_asks_again_a_fetch_before_it_may_be_over(make: Callable[..
     assert pipeline.asked == 0
     assert pipeline.tick(again + MS / 8) == [S]
     assert said(pipeline, again + MS / 8) == [(m.ASK, 4)]
-    assert pipeline._stuck_until is None, "it has asked"
+    assert pipeline._patience.stuck_until is None, "it has asked"
 
 
 def test_who_asks_again_asks_for_what_is_missing(make: Callable[..., Pipeline]) -> None:
@@ -280,7 +280,7 @@ def test_a_quarter_of_the_longer_ones_have_ended_when_who_is_stuck_gets_somethin
     granted(begun(pipeline), 0.0, 0, 4)
     said(pipeline, 0.0)
     pipeline.take(0.0)
-    assert pipeline._stuck_at == usual
+    assert pipeline._patience.ends_at == usual
     pipeline.tick(usual)
     assert said(pipeline, usual)[-2] == (m.STUCK, 4, 7.0), "half of the longer ones have ended before"
     pipeline.answered([(m.UNASKED, 1)], usual)
@@ -359,7 +359,7 @@ def test_what_has_ended_is_not_stuck_any_more(make: Callable[..., Pipeline]) -> 
     pipeline.answered([(m.UNASKED, 1), (m.GRANT, 3, 90, [None], 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
     pipeline.turn(0.0, 34 * MS, 0.0, 34 * MS)
     said(pipeline, 34 * MS)
-    assert pipeline._stuck_until is None
+    assert pipeline._patience.stuck_until is None
     assert pipeline.deadline == pytest.approx(34 * MS + 30 * MS), "when the next one will be stuck"
 
 
@@ -458,12 +458,14 @@ def test_three_long_ones_in_a_row_are_no_exception(make: Callable[..., Pipeline]
     pipeline = stuck(make(4, gives_back=True))
     pipeline.answered([(m.GRANT, 3, 90, [None] * 4, 0.0, m.UNASKED_FOR, PLENTY)], 33 * MS)
     assert pipeline.turn(0.0, 1.0, 1.0, 1.0)[0] == (90,)
-    assert pipeline._stuck_at == pytest.approx(1.0 + 30 * MS), "one long one is an exception"
+    assert pipeline._patience.ends_at == pytest.approx(1.0 + 30 * MS), "one long one is an exception"
     assert pipeline.turn(1.0, 3.0, 1.0, 3.0)[0] == (91,)
-    assert pipeline._stuck_at == 3.0 + 2.5
+    assert pipeline._patience.ends_at == 3.0 + 2.5
     assert pipeline.turn(3.0, 3.0 + 1 / 128, 1.0, 3.0 + 1 / 128)[0] == (92,)
-    assert pipeline._stuck_at is not None
-    assert pipeline._stuck_at - (3.0 + 1 / 128) < 1.0, "a usual one: the next long one is an exception again"
+    assert pipeline._patience.ends_at is not None
+    assert pipeline._patience.ends_at - (3.0 + 1 / 128) < 1.0, (
+        "a usual one: the next long one is an exception again"
+    )
 
 
 def test_a_slice_of_small_items_may_last_as_long_as_one_of_them(make: Callable[..., Pipeline]) -> None:
@@ -472,7 +474,7 @@ def test_a_slice_of_small_items_may_last_as_long_as_one_of_them(make: Callable[.
     granted(pipeline, 0.0, 0, 200)
     said(pipeline, 0.0)
     assert len(pipeline.take(0.0)) == 8
-    assert pipeline._stuck_at == pytest.approx(2 * (MS / 4 + 5 * MS))
+    assert pipeline._patience.ends_at == pytest.approx(2 * (MS / 4 + 5 * MS))
 
 
 def test_while_nothing_is_known_nobody_waits_for_longer_than_half_a_second(
@@ -496,7 +498,7 @@ def test_nothing_is_given_back_by_itself_if_it_must_not(make: Callable[..., Pipe
     granted(pipeline, 0.0, 0, 4)
     said(pipeline, 0.0)
     pipeline.take(0.0)
-    assert pipeline._stuck_at is None
+    assert pipeline._patience.ends_at is None
     pipeline.tick(1e6)
     assert (pipeline.held, pipeline.asked) == (3, 1)
 

@@ -85,7 +85,7 @@ def test_what_was_computed_together_is_recorded_item_by_item_where_it_is_not_con
     assert [(span.item, span.size) for span in spans] == [(0, 3), (4, 1), (6, 2)]
     assert [span.start for span in spans] == pytest.approx([0.0, 3 * MS, 4 * MS])
     assert [span.end for span in spans] == pytest.approx([3 * MS, 4 * MS, 6 * MS])
-    pipeline._put_in((3, 5))  # these were not in it
+    pipeline._holdings.put((3, 5))  # these were not in it
 
 
 def test_a_batch_is_one_call() -> None:
@@ -333,7 +333,7 @@ def test_a_short_slice_may_last_a_few_milliseconds_whatever_is_usual(make: Make)
     for _ in range(200):
         pipeline.lookahead.computed(ITEM, 1)
     pipeline.take(2 * MS)
-    assert pipeline._stuck_at == 2 * MS + 0.004
+    assert pipeline._patience.ends_at == 2 * MS + 0.004
 
 
 def test_what_is_cut_takes_its_place_by_age(make: Make) -> None:

@@ -126,7 +126,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def _granted(self, grant: Grant) -> None:
         self.leases += 1
         assert grant.lease == self.leases, "lease numbers only grow"
-        items = list(range(grant.first, grant.first + grant.size))
+        items = list(grant.items)
         ready = self.of_state(READY)
         assert {self.items[item].run for item in items} == {grant.run}
         assert grant.size > 0

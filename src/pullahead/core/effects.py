@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+from pullahead.core import messages as m
 from pullahead.core.items import State
 
 
@@ -21,6 +23,11 @@ class Grant(NamedTuple):
     waited: float
     cause: str
     backlog: int
+
+    @property
+    def items(self) -> range:
+        """The items."""
+        return range(self.first, self.first + self.size)
 
 
 class Ended(NamedTuple):
@@ -72,4 +79,22 @@ class RunEnded(NamedTuple):
     run: int
 
 
-Effect = Grant | Ended | Withdraw | Recall | Unasked | NothingLeft | Starved | RunEnded
+#: What is said to a worker.
+ForWorker = Grant | Withdraw | Recall | Unasked | NothingLeft
+Effect = ForWorker | Ended | Starved | RunEnded
+
+
+def message_of(effect: ForWorker, payloads: Sequence[Any]) -> m.Message:
+    """Return what is said to the worker. `payloads`: of the items that are granted."""
+    match effect:
+        case Grant():
+            about = (effect.waited, effect.cause, effect.backlog)
+            return m.GRANT, effect.lease, effect.first, payloads, *about
+        case Withdraw():
+            return m.WITHDRAW, effect.lease
+        case Recall():
+            return m.RECALL, effect.size
+        case Unasked():
+            return m.UNASKED, effect.credits
+        case NothingLeft():
+            return m.CLOSED, effect.waited, effect.cause

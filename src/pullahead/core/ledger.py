@@ -18,6 +18,7 @@ from typing import Final, final
 from pullahead.core.effects import (
     Effect,
     Ended,
+    ForWorker,
     Grant,
     NothingLeft,
     Recall,
@@ -25,6 +26,7 @@ from pullahead.core.effects import (
     Starved,
     Unasked,
     Withdraw,
+    message_of,
 )
 from pullahead.core.items import TABLE, Event, Items, State, after
 from pullahead.core.messages import UNASKED_FOR
@@ -39,6 +41,7 @@ __all__ = [
     "Effect",
     "Ended",
     "Event",
+    "ForWorker",
     "Grant",
     "Ledger",
     "LedgerStatistics",
@@ -49,6 +52,7 @@ __all__ = [
     "State",
     "Unasked",
     "Withdraw",
+    "message_of",
 ]
 
 #: Items: more than travel together.

@@ -19,7 +19,7 @@ from pullahead.core import messages as m
 from pullahead.core.exchange import Mailbox
 from pullahead.core.ledger import Ledger, State
 from pullahead.core.lookahead import QUANTUM
-from pullahead.core.pace import Pace
+from pullahead.core.notices import Notices
 from pullahead.core.retry import ERROR, RetryPolicy
 from pullahead.errors import ProtocolError
 from pullahead.farm.alarm import Alarm
@@ -48,7 +48,7 @@ class Queue:
         self._mail: dict[int, Mailbox[Answer]] = {m.CALLER: Mailbox()}
         self._gone: set[int] = set()  # workers that said goodbye or were lost
         self._touched: set[int] = set()
-        self._pace = Pace()
+        self._notices = Notices()
         self._stopping = False
         self._lock = RLock()  # calls come one at a time, but the alarm has a thread of its own
         self._alarm = Alarm(self._tick, "pullahead-queue-alarm")
@@ -66,7 +66,7 @@ class Queue:
             box = self._mail.get(peer)
             answers = [(answer, [(m.STOP,)])] if box is None else box.park(answer)
             if answers and peer == m.CALLER:
-                self._pace.told()
+                self._notices.told()
             if peer != m.CALLER:
                 self._touched.add(peer)
             self._send(answers + self._flush(monotonic()))
@@ -89,11 +89,11 @@ class Queue:
         boxes = [self._mail[peer] for peer in self._touched if peer in self._mail]
         answers = [answer for box in boxes for answer in box.flush()]
         self._touched.clear()
-        deadline, due = self._ledger.deadline, self._pace.due(self._ledger.open_items)
+        deadline, due = self._ledger.deadline, self._notices.due(self._ledger.open_items)
         if due is not None and due <= now:
             told = self._mail[m.CALLER].flush()
             if told:
-                self._pace.told()
+                self._notices.told()
             answers += told
         elif due is not None:
             # A worker's next report comes soon and takes it along, which wakes nobody: give it a moment.
@@ -108,7 +108,7 @@ class Queue:
 
     def _tell(self, message: m.Message) -> None:
         self._mail[m.CALLER].post(message)
-        self._pace.news(monotonic(), urgent=message[0] in _URGENT)
+        self._notices.news(monotonic(), urgent=message[0] in _URGENT)
 
     def _admit(self, peer: int) -> None:
         """A worker joins by calling for the first time."""
@@ -216,21 +216,11 @@ class Queue:
 
     def _perform(self, effects: list[led.Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, led.Grant):
-                items = range(effect.first, effect.first + effect.size)
-                payloads = [self._payloads[item] for item in items]
-                about = (effect.waited, effect.cause, effect.backlog)
-                self._post(effect.worker, (m.GRANT, effect.lease, effect.first, payloads, *about))
+            if isinstance(effect, led.ForWorker):
+                granted = effect.items if isinstance(effect, led.Grant) else ()
+                self._post(effect.worker, led.message_of(effect, [self._payloads[item] for item in granted]))
             elif isinstance(effect, led.Ended):
                 self._deliver(effect)
-            elif isinstance(effect, led.Recall):
-                self._post(effect.worker, (m.RECALL, effect.size))
-            elif isinstance(effect, led.Unasked):
-                self._post(effect.worker, (m.UNASKED, effect.credits))
-            elif isinstance(effect, led.Withdraw):
-                self._post(effect.worker, (m.WITHDRAW, effect.lease))
-            elif isinstance(effect, led.NothingLeft):
-                self._post(effect.worker, (m.CLOSED, effect.waited, effect.cause))
             elif isinstance(effect, led.Starved):
                 self._tell((m.STARVED, effect.run))
             else:
@@ -241,7 +231,7 @@ class Queue:
         payloads = [self._payloads.pop(item) for item in ended.items]
         if ended.state is State.LEFT:
             payloads = []
-        self._pace.ended(len(ended.items), monotonic())
+        self._notices.ended(len(ended.items), monotonic())
         self._tell((m.OUTCOMES, ended.run, ended.state.value, ended.items, payloads))
 
 

@@ -106,18 +106,9 @@ class Queue:
     def _perform(self, effects: list[led.Effect]) -> None:
         for effect in effects:
             self._world.decided(effect)
-            if isinstance(effect, led.Grant):
-                items = range(effect.first, effect.first + effect.size)
-                about = (effect.waited, effect.cause, effect.backlog)
-                self._post(effect.worker, (m.GRANT, effect.lease, effect.first, items, *about))
-            elif isinstance(effect, led.Recall):
-                self._post(effect.worker, (m.RECALL, effect.size))
-            elif isinstance(effect, led.Unasked):
-                self._post(effect.worker, (m.UNASKED, effect.credits))
-            elif isinstance(effect, led.Withdraw):
-                self._post(effect.worker, (m.WITHDRAW, effect.lease))
-            elif isinstance(effect, led.NothingLeft):
-                self._post(effect.worker, (m.CLOSED, effect.waited, effect.cause))
+            if isinstance(effect, led.ForWorker):
+                granted = effect.items if isinstance(effect, led.Grant) else ()
+                self._post(effect.worker, led.message_of(effect, granted))
 
     def _decide(self, item: int, kind: str, delay: float) -> Any:
         return self._retry.decide(self.ledger.attempts(item), kind, delay, _NO_JITTER)

@@ -21,7 +21,7 @@ _SHARE: Final = 8
 
 
 @final
-class Pace:
+class Notices:
     """Counts what the caller has not been told. See the module."""
 
     __slots__ = ("_ended", "_since", "_urgent")

@@ -1,0 +1,76 @@
+"""How many items a worker asks for.
+
+Rules:
+1. Held + asked ≤ lookahead + bundle - 1 beyond what is computed now. When nothing is computed, what comes
+   next (an item, a slice, a batch) is wanted too: with a lookahead of 0 that is all, so that asking on demand
+   needs no rule of its own.
+2. The worker asks as soon as a whole bundle is wanted. With a message that goes anyway it asks for less, too.
+3. A bundle is at most half of what was ready for each worker when the queue last granted something.
+4. Who has nothing to compute says so once between two grants, and what it has asked for.
+5. Asks and places are multiples of a batch, where there are batches.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from pullahead.core import messages as m
+from pullahead.core.asks import Asks
+from pullahead.core.lookahead import Lookahead
+from pullahead.core.outbox import Outbox
+
+
+@final
+class Demand:
+    """What is asked for. See the module.
+
+    Attributes:
+        asks: those that are out.
+        plenty: half of what was ready for each worker at the last grant.
+        bundle: how many items travel together: as many as the policy says, if there are plenty.
+    """
+
+    __slots__ = ("_batch_size", "_lookahead", "_outbox", "_said_hungry", "asks", "bundle", "plenty")
+
+    def __init__(self, lookahead: Lookahead, outbox: Outbox, batch_size: int) -> None:
+        self.asks = Asks()
+        self.plenty = 0
+        self.bundle = 1
+        self._batch_size = batch_size
+        self._lookahead = lookahead
+        self._outbox = outbox
+        self._said_hungry = False
+
+    def granted(self, backlog: int) -> None:
+        """Items came. `backlog`: how many are ready for each worker."""
+        self.plenty = backlog // 2
+        self._said_hungry = False
+
+    def taken_back(self, credits: int) -> None:
+        """The queue has taken so many of the asks back."""
+        self.asks.taken_back(credits)
+        self._said_hungry = False
+
+    def places(self, next_up: int) -> int:
+        """How many items may be here and on their way, in whole batches, if so many are about to be taken."""
+        places = self._lookahead.depth + self.bundle - 1 + next_up
+        return places - places % (self._batch_size or 1)
+
+    def missing(self, held: int, next_up: int) -> int:
+        """How many items to ask for, when so many are held and so many are about to be taken."""
+        return max(0, self.places(next_up) - held - self.asks.total)
+
+    def ask(self, items: int, now: float) -> None:
+        """Ask for so many items."""
+        self.asks.made(items, now)
+        self._outbox.ask(items, now)
+
+    def say_hungry(self, now: float) -> None:
+        """There is nothing to compute, and nothing is held."""
+        if self.asks.total and not self._said_hungry:
+            self._said_hungry = True
+            self._outbox.say((m.HUNGRY, self.asks.total), now, urgent=True)
+
+    def look_again(self) -> None:
+        """The policy or the backlog may have changed."""
+        self.bundle = max(1, min(self._lookahead.bundle, self.plenty))

@@ -1,0 +1,143 @@
+"""What a worker holds: items that are here and have not started, each with its lease.
+
+One item's way: here → (loading →) buffered → taken. Without a `load`, an item is buffered as it comes.
+
+Rules:
+1. Of what is buffered, the oldest (the smallest number) is taken first, and of what is not loaded, the oldest
+   is loaded first: what was cut from a slice, or came back from another worker, has waited already.
+2. A load cannot be called off. What is given back while it is being loaded is *withdrawn*: it is nobody's
+   here, and what the load brings is thrown away, unless the item comes back before.
+
+A lease is kept for longer than an item is held: until the item is reported, or given back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import final
+
+
+@final
+class Holdings:
+    """Items and where they are. See the module.
+
+    Attributes:
+        lease: of each item that is held, running or storing.
+        buffer: what can be taken, the oldest first.
+    """
+
+    __slots__ = ("_loading", "_loads", "_most", "_unloaded", "_withdrawn", "buffer", "lease")
+
+    def __init__(self, *, loads: bool, load_concurrency: int | None) -> None:
+        """Hold nothing. `loads`: whether items are loaded, so many at a time; None: as many as there are."""
+        self.lease: dict[int, int] = {}
+        self.buffer: deque[int] = deque()
+        self._loads = loads
+        self._most = load_concurrency or 1 << 30
+        self._unloaded: deque[int] = deque()
+        self._loading: dict[int, float] = {}  # since when
+        self._withdrawn: set[int] = set()
+
+    @property
+    def size(self) -> int:
+        """How many items are held."""
+        return len(self._unloaded) + len(self._loading) - len(self._withdrawn) + len(self.buffer)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a load is under way."""
+        return bool(self._loading)
+
+    @property
+    def nothing_loads(self) -> bool:
+        """Whether no item is being loaded, and none waits for it."""
+        return not self._loading and not self._unloaded
+
+    @property
+    def waits_for_load(self) -> bool:
+        """Whether there are items, and what they wait for is their load."""
+        return self.size > len(self.buffer) or bool(self.buffer and self._loads)
+
+    def in_order(self) -> list[int]:
+        """Return what is held in the order in which it is computed; what is not loaded comes last."""
+        loading = [item for item in self._loading if item not in self._withdrawn]
+        return [*self.buffer, *loading, *self._unloaded]
+
+    def granted(self, items: range, lease: int) -> bool:
+        """These came. Return whether they can be taken as they are, and are to be `put`."""
+        self.lease.update(dict.fromkeys(items, lease))
+        if not self._loads:
+            return True
+        # One may come back while its load for an earlier lease is still under way: that one will do.
+        self._unloaded.extend(item for item in items if item not in self._withdrawn)
+        self._unloaded = deque(sorted(self._unloaded))
+        self._withdrawn.difference_update(items)
+        return False
+
+    def refused(self, items: range, lease: int) -> None:
+        """These came, and are to be given back as they are."""
+        self.lease.update(dict.fromkeys(items, lease))
+        self._unloaded.extend(items)
+
+    def put(self, items: Sequence[int]) -> None:
+        """Put items, ascending, into the buffer."""
+        in_order = not (self.buffer and items and items[0] < self.buffer[-1])
+        self.buffer.extend(items)
+        if not in_order:
+            self.buffer = deque(sorted(self.buffer))
+
+    def take(self, count: int) -> tuple[int, ...]:
+        """Take the next ones from the buffer."""
+        buffer = self.buffer
+        return (buffer.popleft(),) if count == 1 else tuple([buffer.popleft() for _ in range(count)])
+
+    def begin_loads(self, now: float) -> list[int]:
+        """Return the items whose load begins."""
+        begun: list[int] = []
+        while self._unloaded and len(self._loading) < self._most:
+            begun.append(self._unloaded.popleft())
+            self._loading[begun[-1]] = now
+        return begun
+
+    def load_ended(self, item: int) -> float:
+        """The load of an item is over. Return since when it was under way."""
+        return self._loading.pop(item)
+
+    def was_withdrawn(self, item: int) -> bool:
+        """Return whether what was loaded has been given back meanwhile; say so once."""
+        if item not in self._withdrawn:
+            return False
+        self._withdrawn.discard(item)
+        return True
+
+    def give_back(self, items: Sequence[int]) -> list[tuple[int, bool]]:
+        """These leave. Return what the work should hear of at once, and whether each was loaded: of what is
+        being loaded it hears when the load is over."""
+        gone = set(items)
+        buffered = gone.intersection(self.buffer)
+        left: list[tuple[int, bool]] = []
+        for item in items:
+            if item in self._loading:
+                self._withdrawn.add(item)
+            else:
+                left.append((item, self._loads and item in buffered))
+        self._unloaded = deque(item for item in self._unloaded if item not in gone)
+        self.buffer = deque(item for item in self.buffer if item not in gone)
+        for item in items:
+            del self.lease[item]
+        return left
+
+    def by_lease(self, items: Sequence[int]) -> list[tuple[int, tuple[int, ...]]]:
+        """Return items in groups of one lease each."""
+        groups: dict[int, list[int]] = {}
+        for item in items:
+            groups.setdefault(self.lease[item], []).append(item)
+        return [(lease, tuple(some)) for lease, some in groups.items()]
+
+    def validate(self) -> None:
+        """Check each place against the others; for tests."""
+        held = self.in_order()
+        assert len(held) == len(set(held)) == self.size, "an item is in two places"
+        assert self._withdrawn <= set(self._loading)
+        assert len(self._loading) <= self._most

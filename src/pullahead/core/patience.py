@@ -1,0 +1,73 @@
+"""How long what runs may last before nobody waits behind it any more.
+
+Rules:
+1. What has lasted much longer than usual (see `Lookahead.patience`) makes its worker stuck: it asks for
+   nothing.
+2. It asks again a fetch before what runs may be over (a quarter of those that last so long have ended by
+   then), but not before the answer is here: what that brings counts, and by then it is known better what
+   runs.
+3. From then on it is usual again, until it has lasted much longer once more.
+4. A slice is looked at when it has lasted for twice as long as it should: a usual one is not cut.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from pullahead.core.lookahead import Lookahead
+from pullahead.core.slices import SLICE
+
+#: The share of long items that end sooner than when a stuck worker asks again.
+_SOON: Final = 0.25
+
+
+@final
+class Patience:
+    """Watches what runs. See the module.
+
+    Attributes:
+        ends_at: when what runs will have lasted much longer than usual; None: it has, or nobody looks.
+        stuck_until: when a stuck worker asks again; None: it is not stuck.
+    """
+
+    __slots__ = ("_lookahead", "ends_at", "stuck_until")
+
+    def __init__(self, lookahead: Lookahead) -> None:
+        self.ends_at: float | None = None
+        self.stuck_until: float | None = None
+        self._lookahead = lookahead
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether what runs has lasted much longer than usual, and nothing was asked for since."""
+        return self.stuck_until is not None
+
+    def began(self, now: float, *, is_slice: bool) -> None:
+        """Something begins."""
+        self.ends_at = now + max(2 * SLICE if is_slice else 0.0, self._lookahead.patience)
+
+    def ended(self) -> None:
+        """It is over."""
+        self.ends_at = self.stuck_until = None
+
+    def must_look(self, now: float) -> bool:
+        """Whether it is time to look at what runs."""
+        return self.ends_at is not None and now >= self.ends_at
+
+    def has_ended(self, since: float, now: float) -> bool:
+        """Whether what runs since then has lasted for too long: it may have begun later than its slice."""
+        ends_at = since + self._lookahead.patience
+        self.ends_at = ends_at if now < ends_at else None
+        return self.ends_at is None
+
+    def stuck(self, since: float, now: float) -> float:
+        """Nobody is to wait behind what runs since then. Return the seconds it is likely to go on."""
+        age, fetch = now - since, self._lookahead.usual_fetch
+        self.stuck_until = now + max(fetch, self._lookahead.rest(age + fetch, _SOON))
+        return self._lookahead.rest(age)
+
+    def asks_again(self, since: float, now: float) -> None:
+        """What runs since then may soon be over, if it is time."""
+        if self.stuck_until is not None and now >= self.stuck_until:
+            self.stuck_until = None
+            self.ends_at = since + self._lookahead.patience_after(now - since)
