@@ -287,6 +287,37 @@ def test_a_depth_for_the_sake_of_one_short_item_in_twenty_says_so() -> None:
     assert policy.reason.endswith("p95 fetch 5 ms > p5 work 1 ms")
 
 
+def quiet(times: int, *, fetch: float = 10 * MS, idle: float = 50 * MS) -> Lookahead:
+    """Items of 1 ms that come so far apart."""
+    policy = Lookahead()
+    for _ in range(times):
+        policy.fetched(fetch)
+        policy.idled(idle)
+        policy.computed(MS, 1)
+    return policy
+
+
+def test_where_every_item_finds_the_worker_idle_for_want_of_work_it_settles_on_one() -> None:
+    assert quiet(48).depth == 11
+    policy = quiet(200)
+    assert policy.depth == 1
+    assert (
+        policy.reason
+        == "11 → 1: items come too far apart: 64 in a row were waited for longer than a fetch, 10 ms"
+    )
+
+
+def test_it_looks_ahead_again_as_soon_as_one_item_comes_sooner() -> None:
+    policy = quiet(200)
+    policy.idled(5 * MS)
+    policy.fetched(10 * MS)
+    assert policy.depth == 11
+
+
+def test_items_that_come_within_a_fetch_of_each_other_are_reason_enough_to_look_ahead() -> None:
+    assert quiet(400, idle=9 * MS).depth == 11
+
+
 @pytest.mark.parametrize("depth", [0, 1, 7])
 def test_a_fixed_depth_never_moves(depth: int) -> None:
     policy = Lookahead(depth)

@@ -192,9 +192,23 @@ def test_where_an_item_outlasts_every_fetch_it_settles_on_one_and_the_report_say
     )
 
 
-def test_where_the_source_is_slow_it_stays_at_what_hides_a_fetch_and_the_report_names_the_source() -> None:
+def test_where_the_source_is_slow_the_report_names_it_and_the_lookahead_is_what_hides_a_fetch() -> None:
     """An ask waits at the queue for what comes next. That wait is no reason to ask for more."""
     report = simulate(4, 2 * MS, 10 * MS, 40.0, 1500).report
     assert max(totals.lookahead for totals in report.workers) <= 2 * 10 + 2
+    assert report.advice[0].startswith("workers waited 9")
+    assert "for the source" in report.advice[0]
+
+
+def test_where_the_source_is_so_slow_that_nothing_can_be_held_it_settles_on_one() -> None:
+    times = [n / 4 for n in range(1000)]
+    report = run(around(2 * MS, 1000), lambda _: 10 * MS, arrivals=times).report
+    assert [totals.lookahead for totals in report.workers] == [1] * 4
+    (line,) = [line for line in str(report).splitlines() if line.startswith("  lookahead")]
+    assert re.fullmatch(
+        r"  lookahead  1 \(\d+ → 1: items come too far apart: "
+        r"64 in a row were waited for longer than a fetch, 10 ms\)",
+        line,
+    )
     assert report.advice[0].startswith("workers waited 9")
     assert "for the source" in report.advice[0]

@@ -114,8 +114,11 @@ class Account:
     def _waited(self, waited: float, cause: str, obstacle: str, now: float) -> bool:
         """An ask waited at the queue because of `cause`. Return whether asking earlier would have helped."""
         if self.idle_since is None or obstacle != trace.CAUSE_FETCH:
+            self._lookahead.idled(0.0)
             return False
-        self.stalled(min(now, self.idle_since + waited), cause)
+        until = min(now, self.idle_since + waited)
+        self._lookahead.idled(until - self.idle_since if cause == trace.CAUSE_SOURCE else 0.0)
+        self.stalled(until, cause)
         return waited <= 0.0 and now > self.idle_since
 
     def _could_have_asked_earlier(self, now: float) -> None:

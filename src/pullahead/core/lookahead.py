@@ -28,9 +28,10 @@ Rules:
    fetches if that is more.
 8. Three such calls in a row are no exception: after two, the next one may take 1.25 times as long as the one
    before it did.
-
 9. What a worker holds and has asked for fits into 64 MiB, if all its items are as large as the largest of the
    recent ones. A depth that does not fit goes at once.
+10. Where 64 items in a row came only after the worker had waited for a fetch, because the source had nothing,
+   there is nothing to look ahead at: 1, until one comes sooner.
 
 A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
@@ -70,6 +71,7 @@ _LONG: Final = 2  # mean computes, and fetches
 _LEAST_PATIENCE: Final = 0.002  # seconds; moving an item takes some of them
 _BLIND_PATIENCE: Final = 0.5  # seconds, as long as no compute has ended
 _AGAIN: Final = 1.25  # so much longer than the long one before it
+_QUIET: Final = 64  # items in a row
 _REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
 
 
@@ -168,6 +170,7 @@ class Lookahead:
         "_median",
         "_ordered",
         "_patience",
+        "_quiet",
         "_since_review",
         "_sizes",
         "_unit",
@@ -195,6 +198,7 @@ class Lookahead:
         self._longs = 0  # calls in a row, up to the last one, that lasted much longer than usual
         self._long = 0.0  # what the last call took
         self._fetch: float | None = None  # the 95th percentile, with load
+        self._quiet = 0  # items in a row that the worker had waited for longer than a fetch, for want of work
         self.bundle = 1
         if fixed is None:
             self.depth = batch
@@ -270,6 +274,13 @@ class Lookahead:
         if self.depth > self._room:
             self._since_review = _REVIEW_EVERY  # with the next measurement
 
+    def idled(self, seconds: float) -> None:
+        """Something came, and for so long there had been nothing here to do, nor in the world to ask for."""
+        was_quiet = self._quiet >= _QUIET
+        self._quiet = self._quiet + 1 if seconds > self.usual_fetch > 0.0 else 0
+        if was_quiet != (self._quiet >= _QUIET):
+            self._since_review = _REVIEW_EVERY  # with the next measurement
+
     def stalled(self) -> bool:
         """The worker waited for a fetch or a load: a deeper lookahead would have prevented it."""
         if self._fixed is not None:
@@ -304,6 +315,9 @@ class Lookahead:
         self.bundle = max(1, min(MAX_BUNDLE, self._fitting // 2, round(BUNDLE / max(self._mean, 1e-9))))
         if fetch is None:
             return False
+        if self._quiet >= _QUIET:
+            apart = f"{_QUIET} in a row were waited for longer than a fetch, {_say(fetch)}"
+            return self._move(self._unit, f"items come too far apart: {apart}")
         wanted, limit = self._wanted(computes, fetch)
         if wanted < self.depth <= self._room:  # what does not fit goes at once
             step = max(1, self.depth // self._unit // 8) * self._unit
