@@ -82,7 +82,7 @@ class Shape:
 
     def build(self, number: int, now: float) -> Pipeline:
         return Pipeline(
-            Lookahead(self.lookahead, batch=self.batch_size or 1),
+            Lookahead(self.lookahead, batch=self.batch_size or 1, eager=not self.loads),
             Meter(number, now),
             Recorder(),
             batch_size=self.batch_size,

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pullahead.core.lookahead import MAX_BUNDLE, MAX_LOOKAHEAD, Lookahead, covering_depth, patience_of
+from pullahead.core import estimates
+from pullahead.core.estimates import patience_of
+from pullahead.core.lookahead import MAX_BUNDLE, MAX_LOOKAHEAD, Lookahead
 
 MS = 1e-3
+
+
+def covering_depth(computes: list[float], fetch: float, sizes: list[int] | None = None) -> int:
+    return estimates.covering_depth(computes, fetch, sizes, most=MAX_LOOKAHEAD)
 
 
 def measured(*, fetch: float, compute: float, times: int = 128, batch: int = 1) -> Lookahead:
@@ -210,6 +216,39 @@ def test_what_lasts_longer_than_all_before_it_goes_on_as_long_again() -> None:
     assert policy.rest(3.0, 0.25) == pytest.approx(1.0), "with one chance in four it ends within a third"
     assert policy.rest(3.0, 0.75) == pytest.approx(9.0)
     assert Lookahead().rest(3.0) == pytest.approx(3.0), "nothing is known"
+
+
+@pytest.mark.parametrize(
+    ("age", "soon"),
+    [
+        (None, 3),  # at 0, 1 and 2 of 2.5 seconds
+        (0.0, 2),  # at 1 and 2
+        (0.75, 3),
+        (1.0, 2),  # longer than ever: as long again
+        (2.5, 0),
+        (9.0, 0),
+    ],
+)
+def test_soon_is_what_begins_before_a_move_is_over(age: float | None, soon: int) -> None:
+    policy = learned([1.0] * 20, fetch=2.5)
+    assert policy.move == 2.5
+    assert policy.soon(age) == soon
+
+
+def test_nothing_is_known_to_begin_soon_as_long_as_nothing_is_known() -> None:
+    assert Lookahead().soon(None) == 0
+    assert learned([1.0] * 20).soon(None) == 0
+
+
+@pytest.mark.parametrize(
+    ("eager", "batch", "depth"), [(True, 1, 8), (False, 1, 1), (True, 5, 5), (False, 5, 5)]
+)
+def test_the_first_depth_is_eight_where_items_cost_nothing_before_they_run(
+    eager: bool, batch: int, depth: int
+) -> None:
+    policy = Lookahead(batch=batch, eager=eager)
+    assert (policy.depth, policy.reason) == (depth, f"{depth}: nothing measured yet")
+    assert Lookahead(3, batch, eager=eager).depth == 3
 
 
 def test_patience_before_anything_is_known_is_half_a_second() -> None:

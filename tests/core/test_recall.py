@@ -123,6 +123,63 @@ def test_what_a_worker_computes_next_is_not_recalled(
     assert pipeline.take(1.0) == kept
 
 
+def in_a_hurry(pipeline: Pipeline, held: int = 6) -> Pipeline:
+    """Items of 1 s, and a fetch of 2.5 s. Item 0 runs from time 0, and the next ones are held."""
+    for _ in range(20):
+        pipeline.lookahead.fetched(2.5)
+        pipeline.lookahead.computed(1.0, 1)
+    granted(begun(pipeline), 0.0, 0, 1 + held)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (0,)
+    pipeline.tick(0.0)
+    said(pipeline, 0.0)
+    return pipeline
+
+
+def test_what_will_begin_sooner_here_than_elsewhere_stays(make: Callable[..., Pipeline]) -> None:
+    """In 0.5 s what runs ends, and items 1 and 2 begin before a move of 2.5 s is over."""
+    pipeline = in_a_hurry(make(8))
+    pipeline.answered([(m.RECALL, 6)], 0.5)
+    assert said(pipeline, 0.5)[:2] == [(m.GAVE_BACK, 1, (3, 4, 5, 6)), (m.RECALLED, 4)]
+    assert pipeline.held == 2
+
+
+def test_what_has_stayed_and_has_not_begun_when_it_could_be_elsewhere_goes_after_all(
+    make: Callable[..., Pipeline],
+) -> None:
+    pipeline = in_a_hurry(make(8))
+    pipeline.answered([(m.RECALL, 5)], 0.5)
+    said(pipeline, 0.5)
+    assert pipeline.deadline == 3.0
+    pipeline.turn(0.0, 1.0, 0.0, 1.0)
+    said(pipeline, 1.0)
+    assert pipeline.running is not None
+    assert pipeline.running.open == (1,), "but it lasts"
+    assert pipeline.tick(2.9) == []
+    assert pipeline.tick(3.0) == [Discard(2, loaded=False), Send()]
+    assert (m.GAVE_BACK, 1, (2,)) in said(pipeline, 3.0)
+    assert pipeline.deadline is None, "once"
+
+
+def test_what_a_recall_did_not_want_does_not_go(make: Callable[..., Pipeline]) -> None:
+    """Of items 1 to 6 it wanted two, and only the oldest two stay anyway."""
+    pipeline = in_a_hurry(make(8))
+    pipeline.answered([(m.RECALL, 2)], 0.5)
+    assert (m.GAVE_BACK, 1, (5, 6)) in said(pipeline, 0.5)
+    assert pipeline.deadline is None
+    pipeline.tick(9.0)
+    assert pipeline.held == 4
+
+
+def test_what_has_lasted_for_long_is_no_reason_to_keep_what_waits_behind_it(
+    make: Callable[..., Pipeline],
+) -> None:
+    """It has run for 3 s, and goes on for as long again: nothing behind it begins within 2.5 s."""
+    pipeline = in_a_hurry(make(8))
+    pipeline.answered([(m.RECALL, 6)], 3.0)
+    assert (m.GAVE_BACK, 1, (1, 2, 3, 4, 5, 6)) in said(pipeline, 3.0)
+
+
 def test_what_came_back_is_computed_before_what_is_younger(make: Callable[..., Pipeline]) -> None:
     """It has waited elsewhere, and must not wait for all that came here in the meantime."""
     pipeline = begun(make(8))

@@ -137,8 +137,10 @@ def make() -> Iterator[Make]:
             **options,
         )
         made.append(pipeline)
-        for _ in range(40):
-            pipeline.lookahead.fetched(FETCH)
+        for number in range(40):
+            pipeline.lookahead.fetched(
+                0.0 if number % 10 else FETCH
+            )  # so what is recalled is elsewhere at once
             pipeline.lookahead.computed(ITEM, 1)
         pipeline.began(0.0)
         pipeline.take_messages(0.0)

@@ -10,8 +10,9 @@ from random import Random
 from typing import Any
 
 from pullahead.core import trace
+from pullahead.core.estimates import covering_depth
 from pullahead.core.ledger import Ledger
-from pullahead.core.lookahead import Lookahead, covering_depth
+from pullahead.core.lookahead import MAX_LOOKAHEAD, Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Pipeline
 from pullahead.core.trace import Recorder, Span
@@ -82,7 +83,8 @@ class Run:
              for each in [span.size if kind == trace.PROCESS else 1]][-_REMEMBERED:]
             for kind in (trace.PROCESS, trace.FETCH)
         )  # fmt: skip
-        return covering_depth(computes, sorted(fetches)[int(0.95 * (len(fetches) - 1))])
+        fetch = sorted(fetches)[int(0.95 * (len(fetches) - 1))]
+        return covering_depth(computes, fetch, most=MAX_LOOKAHEAD)
 
 
 def run(

@@ -4,14 +4,16 @@ The lookahead is how many items a worker holds or has asked for beyond the one t
 the worker stalls for each fetch; too many and items sit with a worker while another could run them.
 
 Rules:
-1. Nothing measured: 1, the depth of the plain prefetch pattern (or one batch). A stall that a deeper
-   lookahead would have prevented doubles it.
+1. Nothing measured: 8, so that most wires are covered when the first items come (TCP begins with ten segments
+   for the same reason, RFC 6928). But where items are loaded, 1, the depth of the plain prefetch pattern, and
+   one batch where there are batches: what they take is not known either. A stall that a deeper lookahead
+   would have prevented doubles it.
 2. Measured: 1 where even the shortest compute lasts a fetch. Otherwise the smallest k for which k consecutive
    compute times add up to at least 1.1 fetches. *One fetch* is the 95th percentile of the recent ones, with
    the time that the work's own `load` takes. *Add up to* means in 95 % of the runs of k consecutive items
-   that were seen lately. So k items in hand keep the worker computing until the answer to an ask is there,
-   and the next ask is made in time. The tenth is a reserve: an answer that is due just when it is needed
-   comes too late half of the time.
+   that were seen lately; see `estimates`. So k items in hand keep the worker computing until the answer to an
+   ask is there, and the next ask is made in time. The tenth is a reserve: an answer that is due just when it
+   is needed comes too late half of the time.
 3. A stall that a deeper lookahead would have prevented is a reason to look at the latest measurements alone:
    if the world has changed, the recent ones do not know it yet.
 4. Grow at once, shrink by an eighth at a time: too shallow costs compute time now, too deep costs a little
@@ -38,17 +40,16 @@ queue and caller together, and as much again for the threads that it wakes, wher
 must stay small against the compute that it brings: a bundle is about 16 ms of work by the mean (the median of
 a few large items among many tiny ones says nothing about either), so items of 11 ms and more travel alone and
 tiny ones by the hundred.
-
-Why empirical sums and no normal approximation: for sizes with two modes (95 % small, 5 % very large) mean
-and variance ask for a depth of 43 where 1 is enough.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import deque
 from math import ceil
 from typing import Final, final
+
+from pullahead.core.estimates import AGAIN, covering_depth, patience_of, percentile
 
 #: Seconds of work in one bundle; see the module.
 BUNDLE: Final = 0.016
@@ -60,6 +61,7 @@ MAX_BUNDLE: Final = 1024
 #: Bytes that a worker may hold and have asked for, as far as the sizes of the recent items tell.
 MAX_BYTES: Final = 64 << 20
 
+_FIRST: Final = 8
 _WINDOW: Final = 128  # recent measurements of each kind: some seconds of work, or some hundred tiny items
 _QUANTILE: Final = 0.95
 _SLOW_START_LIMIT: Final = 64  # doubling without a single measured fetch must end somewhere
@@ -67,72 +69,10 @@ _TRUST: Final = 32
 _RESERVE: Final = 1.1  # an answer that is due just when it is needed comes too late half of the time
 _LATEST_COMPUTES: Final = 8
 _LATEST_FETCHES: Final = 3
-_LONG: Final = 2  # mean computes, and fetches
 _LEAST_PATIENCE: Final = 0.002  # seconds; moving an item takes some of them
 _BLIND_PATIENCE: Final = 0.5  # seconds, as long as no compute has ended
-_AGAIN: Final = 1.25  # so much longer than the long one before it
 _QUIET: Final = 64  # items in a row
 _REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
-
-
-def _percentile(values: list[float], q: float) -> float:
-    """Return the q-quantile (nearest rank) of values in ascending order."""
-    return values[min(len(values) - 1, max(0, ceil(q * len(values)) - 1))]
-
-
-def covering_depth(computes: list[float], fetch: float) -> int:
-    """Return the smallest k so that 95 % of the runs of k consecutive computes last at least one fetch.
-
-    Args:
-        computes: recent compute times in seconds, oldest first, at least one.
-        fetch: seconds from an ask to the item in hand.
-    """
-    n = len(computes)
-    if fetch <= 0.0 or min(computes) >= fetch:
-        return 1
-    fetch *= 1.0 - 1e-9  # differences of running sums are that exact: three times 1 ms do cover 3 ms
-    sums = [0.0]
-    for seconds in computes:
-        sums.append(sums[-1] + seconds)
-
-    def covers(k: int) -> bool:
-        runs = sorted(sums[i + k] - sums[i] for i in range(n - k + 1))
-        return _percentile(runs, 1.0 - _QUANTILE) >= fetch
-
-    longest = max(1, n // 2)  # longer runs overlap so much that they are hardly more than one sample
-    if not covers(longest):
-        mean = sums[-1] / n
-        if mean * MAX_LOOKAHEAD <= fetch:
-            return MAX_LOOKAHEAD
-        # Too few samples to see runs that long; their sum is close to its mean.
-        return min(MAX_LOOKAHEAD, max(longest + 1, ceil(fetch / mean)))
-    low, high = 0, longest
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if covers(middle) else (middle, high)
-    return high
-
-
-def patience_of(ordered: list[float], fetch: float, after: float = 0.0) -> float:
-    """Return the age from which on what runs is likely to go on for another two computes and two fetches.
-
-    Likely: half of the computes that lasted longer than that age did. The mean would let a few huge ones
-    speak for the usual ones, which differ a little and end soon. If there is no such age among the computes,
-    it is 1.25 times the longest of them, or two computes and two fetches if that is more.
-
-    Args:
-        ordered: recent compute times in seconds, ascending, at least one.
-        fetch: seconds from an ask to the item in hand.
-        after: no age below this one.
-    """
-    n = len(ordered)
-    long = _LONG * (sum(ordered) / n + fetch)
-    for index in range(bisect_left(ordered, after), n - 1):
-        age = ordered[index]
-        rest = ordered[(index + 1 + n) // 2] - age
-        if rest >= long and ordered[index + 1] > age:
-            return age
-    return max(_AGAIN * ordered[-1], long)
 
 
 def _say(seconds: float) -> str:
@@ -150,9 +90,16 @@ def _say(seconds: float) -> str:
 class Lookahead:
     """The policy. Feed it measurements; read `depth`, `bundle` and `reason`.
 
+    Attributes:
+        depth: the lookahead.
+        bundle: how many items are asked for at once, with a backlog.
+        reason: why the depth is what it is.
+        move: seconds until what is given back now could be elsewhere: the median fetch; 0: it is not known.
+
     Args:
         fixed: a depth that the user chose, or None for "auto". 0 means on demand: ask when idle.
         batch: how many items one call of `process` takes; depths are multiples of it.
+        eager: whether items that are held cost next to nothing, so that some may be asked for at once.
 
     Raises:
         ValueError: for a negative depth or a batch below 1.
@@ -160,6 +107,7 @@ class Lookahead:
 
     __slots__ = (
         "_computes",
+        "_counts",
         "_fetch",
         "_fetches",
         "_fixed",
@@ -176,10 +124,11 @@ class Lookahead:
         "_unit",
         "bundle",
         "depth",
+        "move",
         "reason",
     )
 
-    def __init__(self, fixed: int | None = None, batch: int = 1) -> None:
+    def __init__(self, fixed: int | None = None, batch: int = 1, *, eager: bool = False) -> None:
         if fixed is not None and fixed < 0:
             raise ValueError(f"lookahead: expected 'auto' or a number from 0, got {fixed}")
         if batch < 1:
@@ -189,6 +138,7 @@ class Lookahead:
         self._fetches: deque[float] = deque(maxlen=_WINDOW)
         self._loads: deque[float] = deque(maxlen=_WINDOW)
         self._computes: deque[float] = deque(maxlen=_WINDOW)
+        self._counts: deque[int] = deque(maxlen=_WINDOW)  # of how many items (or batches) each is the mean
         self._sizes: deque[int] = deque(maxlen=_WINDOW)  # bytes of the largest item of each grant
         self._since_review = 0
         self._median = 0.0
@@ -198,11 +148,12 @@ class Lookahead:
         self._longs = 0  # calls in a row, up to the last one, that lasted much longer than usual
         self._long = 0.0  # what the last call took
         self._fetch: float | None = None  # the 95th percentile, with load
+        self.move = 0.0
         self._quiet = 0  # items in a row that the worker had waited for longer than a fetch, for want of work
         self.bundle = 1
         if fixed is None:
-            self.depth = batch
-            self.reason = f"{batch}: nothing measured yet"
+            self.depth = _FIRST if eager and batch == 1 else batch
+            self.reason = f"{self.depth}: nothing measured yet"
         else:
             self.depth = fixed
             self.reason = f"{fixed}: fixed by the user"
@@ -216,13 +167,13 @@ class Lookahead:
     def patience(self) -> float:
         """After how many seconds an item (or a batch) lasts much longer than usual."""
         if not self._computes:
-            return max(_BLIND_PATIENCE, _LONG * self.usual_fetch)
-        exceptional = _AGAIN * self._long if self._longs > 1 else 0.0
+            return max(_BLIND_PATIENCE, 2 * self.usual_fetch)
+        exceptional = AGAIN * self._long if self._longs > 1 else 0.0
         return max(_LEAST_PATIENCE, self._patience + self._others, exceptional)
 
     def patience_after(self, age: float) -> float:
         """Return at which age what has run for `age` will have lasted much longer than usual once more."""
-        older = _AGAIN * age
+        older = AGAIN * age
         others = self._others
         patience = patience_of(self._ordered or [age], self.usual_fetch, older - others)
         return max(self.patience, others + patience, older)
@@ -239,6 +190,15 @@ class Lookahead:
         if not longer:
             return age * quantile / (1.0 - quantile)
         return longer[int(quantile * len(longer))] - age  # of two in the middle the later: see `patience_of`
+
+    def soon(self, age: float | None) -> int:
+        """Return how many of the next items will begin here before they could elsewhere.
+
+        Args:
+            age: for how many seconds what runs has run; None: nothing runs.
+        """
+        left = self.move - (0.0 if age is None else self.rest(age))
+        return ceil(left / self._mean) if self._mean > 0.0 and left > 0.0 else 0
 
     @property
     def _others(self) -> float:
@@ -266,6 +226,7 @@ class Lookahead:
         self._long = seconds
         self._longs = self._longs + 1 if was_long else 0
         self._computes.append(seconds / items)
+        self._counts.append(items if self._unit == 1 else 1)
         return self._measured()
 
     def weighed(self, largest: int) -> None:
@@ -305,11 +266,12 @@ class Lookahead:
     def _review(self) -> bool:
         computes = list(self._computes)
         ordered = sorted(computes)
-        self._median = _percentile(ordered, 0.5)
+        self._median = percentile(ordered, 0.5)
         self._mean = sum(ordered) / len(ordered)
         self._fetch = fetch = self._usual_fetch()
         self._ordered = ordered
         self._patience = patience_of(ordered, fetch or 0.0)
+        self.move = percentile(sorted(self._fetches), 0.5) if self._fetches else 0.0
         if self._fixed is not None:
             return False
         self.bundle = max(1, min(MAX_BUNDLE, self._fitting // 2, round(BUNDLE / max(self._mean, 1e-9))))
@@ -318,7 +280,7 @@ class Lookahead:
         if self._quiet >= _QUIET:
             apart = f"{_QUIET} in a row were waited for longer than a fetch, {_say(fetch)}"
             return self._move(self._unit, f"items come too far apart: {apart}")
-        wanted, limit = self._wanted(computes, fetch)
+        wanted, limit = self._wanted(computes, list(self._counts), fetch)
         if wanted < self.depth <= self._room:  # what does not fit goes at once
             step = max(1, self.depth // self._unit // 8) * self._unit
             if wanted < self.depth - step:
@@ -328,27 +290,30 @@ class Lookahead:
     def _usual_fetch(self) -> float | None:
         """Return the 95th percentile, with load; None: nothing is known."""
         known = [sorted(times) for times in (self._fetches, self._loads) if times]
-        return sum(_percentile(times, _QUANTILE) for times in known) if known else None
+        return sum(percentile(times, _QUANTILE) for times in known) if known else None
 
     def _review_latest(self) -> bool:
         """Grow if the latest measurements alone ask for it."""
         computes = list(self._computes)[-_LATEST_COMPUTES:]
+        counts = list(self._counts)[-_LATEST_COMPUTES:]
         fetch = sum(
-            _percentile(sorted(list(times)[-_LATEST_FETCHES:]), 0.5)
+            percentile(sorted(list(times)[-_LATEST_FETCHES:]), 0.5)
             for times in (self._fetches, self._loads)
             if times
         )
-        wanted, limit = self._wanted(computes, fetch)
+        wanted, limit = self._wanted(computes, counts, fetch)
         if wanted <= self.depth:
             return False
-        usual = _percentile(sorted(computes), 0.5) * self._unit
+        usual = percentile(sorted(computes), 0.5) * self._unit
         return self._move(wanted, f"a stall: lately fetch {_say(fetch)}, work {_say(usual)}{limit}")
 
-    def _wanted(self, computes: list[float], fetch: float) -> tuple[int, str]:
+    def _wanted(self, computes: list[float], counts: list[int], fetch: float) -> tuple[int, str]:
         """Return the depth that covers a fetch, in whole batches, and what has limited it."""
         # `process` takes `unit` items at a time, so a depth below one batch would leave it half empty.
-        batches = covering_depth([seconds * self._unit for seconds in computes], _RESERVE * fetch)
-        trusted, most = _TRUST * len(self._computes), max(1, MAX_LOOKAHEAD // self._unit)
+        most = max(1, MAX_LOOKAHEAD // self._unit)
+        unit_times = [seconds * self._unit for seconds in computes]
+        batches = covering_depth(unit_times, _RESERVE * fetch, counts, most=most)
+        trusted = _TRUST * sum(self._counts)
         room = max(1, self._room // self._unit)
         wanted = min(batches, trusted, most, room)
         limit = ", too little measured for more" if wanted < min(batches, most, room) else ""
@@ -371,7 +336,7 @@ class Lookahead:
         """Say why the depth is what it is: one fetch beside one compute, the usual or a short one."""
         what = "batch" if self._unit > 1 else "work"
         loads = " with load" if self._loads else ""
-        p50, p5 = self._median * self._unit, _percentile(ordered, 1.0 - _QUANTILE) * self._unit
+        p50, p5 = self._median * self._unit, percentile(ordered, 1.0 - _QUANTILE) * self._unit
         needed = _RESERVE * fetch
         is_short = p5 < needed <= p50  # a usual one covers a fetch, and one in twenty does not
         usual, work = (p5, f"p5 {what}") if is_short else (p50, f"p50 {what}")

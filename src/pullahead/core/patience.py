@@ -7,11 +7,14 @@ Rules:
    then), but not before the answer is here: what that brings counts, and by then it is known better what
    runs.
 3. From then on it is usual again, until it has lasted much longer once more.
-4. A slice is looked at when it has lasted for twice as long as it should: a usual one is not cut.
+4. What a recall leaves here, because it will begin sooner than it could elsewhere, is waited for just as
+   long: a fetch. If it has not begun by then, it goes after all.
+5. A slice is looked at when it has lasted for twice as long as it should: a usual one is not cut.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, final
 
 from pullahead.core.lookahead import Lookahead
@@ -26,15 +29,19 @@ class Patience:
     """Watches what runs. See the module.
 
     Attributes:
+        kept: items that a recall has left here.
+        kept_until: when those that have not begun go after all; None: there are none.
         ends_at: when what runs will have lasted much longer than usual; None: it has, or nobody looks.
         stuck_until: when a stuck worker asks again; None: it is not stuck.
     """
 
-    __slots__ = ("_lookahead", "ends_at", "stuck_until")
+    __slots__ = ("_lookahead", "ends_at", "kept", "kept_until", "stuck_until")
 
     def __init__(self, lookahead: Lookahead) -> None:
         self.ends_at: float | None = None
         self.stuck_until: float | None = None
+        self.kept: frozenset[int] = frozenset()
+        self.kept_until: float | None = None
         self._lookahead = lookahead
 
     @property
@@ -71,3 +78,15 @@ class Patience:
         if self.stuck_until is not None and now >= self.stuck_until:
             self.stuck_until = None
             self.ends_at = since + self._lookahead.patience_after(now - since)
+
+    def keep(self, items: Sequence[int], now: float) -> None:
+        """A recall wanted these as well."""
+        self.kept = frozenset(items)
+        self.kept_until = now + self._lookahead.move if items else None
+
+    def overdue(self, now: float) -> frozenset[int]:
+        """Return what has been kept for long enough, once."""
+        if self.kept_until is None or now < self.kept_until:
+            return frozenset()
+        overdue, self.kept, self.kept_until = self.kept, frozenset(), None
+        return overdue

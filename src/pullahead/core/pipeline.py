@@ -200,13 +200,20 @@ class Pipeline:
         return []
 
     def _recalled(self, size: int, now: float) -> list[Effect]:
-        """Give back up to so many items, the youngest first; what is next to be computed stays."""
-        keep = 0 if self.running else self._batch_size or 1
-        effects = self._cut(now, size - self.held)
+        """Give back up to so many items, the youngest first; what begins sooner here than elsewhere stays."""
+        ran = self.running
+        unstarted = self.held + (len(ran.waiting) if ran else 0)
+        stays = max(
+            self.lookahead.soon(now - ran.since if ran else None), 0 if ran else self._batch_size or 1
+        )
+        given = max(0, min(size, unstarted - stays))
+        effects = self._cut(now, given - self.held)
         held = self._held()
-        items = held[max(keep, len(held) - size) :]
-        effects += self._return(items, now)
-        self._outbox.say((m.RECALLED, len(items)), now, urgent=True)
+        first = max(0, len(held) - given)
+        waiting = (*(ran.waiting if ran else ()), *held[:first])
+        self._patience.keep(waiting[max(0, unstarted - size) :], now)
+        effects += self._return(held[first:], now)
+        self._outbox.say((m.RECALLED, len(held) - first), now, urgent=True)
         return effects
 
     # What the shell has done
@@ -350,7 +357,8 @@ class Pipeline:
         if send_at is not None and self.running and not (must_ask or self._outbox.is_urgent):
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
             send_at += QUANTUM
-        due = (send_at, self._batch_due, self._patience.ends_at, self._patience.stuck_until)
+        patience = self._patience
+        due = (send_at, self._batch_due, patience.ends_at, patience.stuck_until, patience.kept_until)
         return min((at for at in due if at is not None), default=None)
 
     @property
@@ -382,6 +390,9 @@ class Pipeline:
             if self._patience.must_look(now):
                 effects += self._let_go(now)
             self._patience.asks_again(self.running.since, now)
+        overdue = self._patience.overdue(now)
+        if overdue:
+            effects += self._give_up(overdue, now)
         effects += [Load(item) for item in self._holdings.begin_loads(now)]
         self._demand.look_again()
         wanted = self._wanted()
@@ -410,6 +421,13 @@ class Pipeline:
             self._outbox.say((m.STUCK, size, rest), now, urgent=True)
             effects += self._return(items, now)
         return effects
+
+    def _give_up(self, items: frozenset[int], now: float) -> list[Effect]:
+        """What a recall has left here has not begun in time, but for what is next."""
+        ran = self.running
+        effects = self._cut(now) if ran and not items.isdisjoint(ran.waiting) else []
+        held = self._held()[0 if ran else self._batch_size or 1 :]
+        return effects + self._return([item for item in held if item in items], now)
 
     def _wanted(self) -> int:
         """How many items are missing."""
@@ -469,7 +487,7 @@ class Pipeline:
 
     def _cut(self, now: float, most: int = MAX_SLICE) -> list[Effect]:
         """Put up to so many items that have not begun back into the buffer; end those that have finished."""
-        if self.running is None or most <= 0:
+        if self.running is None:
             return []
         self._holdings.put(self.running.cut(most)[::-1])
         return self._computed(self.running.finished(), self.running.failures, now)

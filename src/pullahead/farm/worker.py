@@ -63,7 +63,7 @@ class Worker:
         self._work = spec.build(self._background.result)
         self._note = RunningNote(bool(spec.batch_size))
         self._pipeline = Pipeline(
-            Lookahead(options.lookahead, batch=spec.batch_size or 1),
+            Lookahead(options.lookahead, batch=spec.batch_size or 1, eager=self._work.load is None),
             Meter(number, monotonic(), os.getpid()),
             Recorder(options.trace),
             batch_size=spec.batch_size,

@@ -114,7 +114,7 @@ class Trial:
 
     def _pipeline(self, number: int, at: float, trace: bool) -> Pipeline:
         return Pipeline(
-            Lookahead(self.lookahead, batch=self.batch_size or 1),
+            Lookahead(self.lookahead, batch=self.batch_size or 1, eager=self.loads is None),
             Meter(number, at),
             Recorder(trace),
             batch_size=self.batch_size,
