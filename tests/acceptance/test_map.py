@@ -325,6 +325,28 @@ def test_a_failed_load_and_a_failed_store_fail_their_item() -> None:
     assert (failure.item, type(failure.error)) == (3, PermissionError)
 
 
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_a_failed_store_is_tried_again_without_computing_again(
+    tmp_path: Path, batch_size: int | None
+) -> None:
+    log = tmp_path / "log"
+    work: Any = works.StoresAtLast if batch_size is None else works.StoresBatchesAtLast
+    results = pa.map(functools.partial(work, str(log)), range(8), workers=2, retries=2, batch_size=batch_size)
+    assert sorted(results) == [(item, 10 * item) for item in range(8)]
+    done = Counter(log.read_text().splitlines())
+    assert done == {f"process {item}": 1 for item in range(8)} | {f"store {item}": 3 for item in range(8)}
+
+
+def test_a_store_that_always_fails_ends_with_its_last_error_and_its_attempts(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    work = functools.partial(works.StoresAtLast, str(log), failures=9)
+    (failure,) = pa.map(work, [5], workers=1, retries=2, on_error="collect")
+    assert (failure.item, failure.attempts) == (5, 3)
+    assert isinstance(failure.error, OSError)
+    assert failure.error.args == ("store 3 of 5",)
+    assert Counter(log.read_text().splitlines()) == {"process 5": 1, "store 5": 3}
+
+
 def test_batches_are_full_but_for_the_last() -> None:
     sizes = list(pa.map(works.size_of_batch, range(10), batch_size=4, workers=1))
     assert sizes == [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]

@@ -9,6 +9,7 @@ import select
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -416,6 +417,36 @@ def fail_to_store(result: int, item: int) -> int:
     if item == 3:
         raise PermissionError("file 3")
     return result
+
+
+class StoresAtLast:
+    """Its store fails the first `failures` times for each item; all that it does is noted in a file."""
+
+    def __init__(self, log: str, failures: int = 2) -> None:
+        self._log, self._failures = Path(log), failures
+        self._tried: Counter[int] = Counter()
+
+    def _note(self, what: str) -> None:
+        with self._log.open("a") as file:
+            file.write(what + "\n")
+
+    def process(self, item: int) -> int:
+        self._note(f"process {item}")
+        return 10 * item
+
+    def store(self, result: int, item: int) -> tuple[int, int]:
+        self._note(f"store {item}")
+        self._tried[item] += 1
+        if self._tried[item] <= self._failures:
+            raise OSError(f"store {self._tried[item]} of {item}")
+        return item, result
+
+
+class StoresBatchesAtLast(StoresAtLast):
+    """Likewise, with batches."""
+
+    def process(self, items: list[int]) -> list[int]:  # type: ignore[override]
+        return [super(StoresBatchesAtLast, self).process(item) for item in items]
 
 
 class FailsTwice:

@@ -282,6 +282,10 @@ class World(sim.World):
                 self.stopped_running(worker, item)
         return failures
 
+    def stores(self, worker: Worker, item: int) -> None:
+        if worker.number not in self.given_up:
+            assert self.running.setdefault(item, worker) is worker, f"{worker} stores {item}"
+
     def stored(self, worker: Worker, item: int) -> None:
         self.stopped_running(worker, item)
 

@@ -156,7 +156,7 @@ class Promises:
                     recalled -= len(message[2])
                 else:
                     self.explained.update(message[2])
-        total = _all_of(worker) + len(pipeline._storing)
+        total = _all_of(worker) + len(pipeline._stores)
         watch.words.append(_Words(total, watch.got))
 
     def heard(self, worker: Worker, messages: list[m.Message]) -> None:
@@ -228,6 +228,7 @@ class Promises:
                 places.update((message[1], item) for item in message[2])
             elif message[0] == m.FAILED:
                 places[message[1], message[2]] += 1
+        places.subtract((one[1], one[2]) for one in down if one[0] == m.FORGET)
         items = self.world.queue.ledger._items
         leased = Counter(
             (lease, item) for lease in items.leases_of(worker.number) for item in items._leases[lease].items

@@ -13,12 +13,14 @@ import pytest
 from pullahead.core.items import TABLE, Event, State, after
 from pullahead.core.ledger import (
     Ended,
+    Forget,
     Grant,
     Ledger,
     LedgerStatistics,
     NothingLeft,
     RunEnded,
     Starved,
+    StoreAgain,
     Withdraw,
 )
 from pullahead.core.messages import UNASKED_FOR
@@ -83,6 +85,8 @@ REACHED = {
     (State.HELD, Event.RETURNED): lambda ledger: ledger.gave_back(0, 1, (5,), 0.0),
     (State.HELD, Event.RETRIED): lambda ledger: ledger.failed(0, 1, 5, Again(1.0, charged=True), 0.0),
     (State.HELD, Event.BURIED): lambda ledger: ledger.failed(0, 1, 5, Bury(), 0.0),
+    (State.HELD, Event.KEPT): lambda ledger: ledger.unstored(0, 1, 5, Again(1.0, charged=True), 0.0),
+    (State.RUNNING, Event.KEPT): lambda ledger: ledger.unstored(0, 1, 5, Again(1.0, charged=True), 0.0),
     (State.RUNNING, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,), 0.0),
     (State.RUNNING, Event.SPARED): lambda ledger: ledger.lost(0, {}, 0.0),
     (State.RUNNING, Event.RETRIED): lambda ledger: ledger.lost(0, {5: Again(1.0, charged=True)}, 0.0),
@@ -368,6 +372,51 @@ def test_only_charged_failures_count_as_attempts(ledger: Ledger) -> None:
     ledger.asked(0, 1, 0.0)
     assert ledger.failed(0, 4, 0, Bury(), 0.0) == (True, [Ended(1, (0,), State.DEAD)])
     assert ledger.attempts(0) == 0, "what has ended is forgotten"
+
+
+def test_a_failed_store_is_tried_again_where_the_result_is(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 2, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    assert ledger.unstored(0, 1, 0, Again(2.0, charged=True), 0.0) == (True, [StoreAgain(0, 1, 0, 2.0)])
+    assert ledger.deadline is None, "the worker waits for that time to come"
+    assert ledger.running_of(0) == (0,), "by the way it became known that it has started"
+    assert ledger.unstored(0, 1, 0, Again(4.0, charged=False), 2.0) == (True, [StoreAgain(0, 1, 0, 4.0)])
+    assert ledger.attempts(0) == 1
+    assert ledger.finished(0, 1, (0,), 6.0) == ((0,), [Ended(1, (0,), State.DONE)])
+
+
+def test_a_store_that_failed_for_good_is_forgotten_by_the_worker(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.closed(1, 0.0)
+    ledger.asked(0, 1, 0.0)
+    assert ledger.unstored(0, 1, 0, Bury(), 0.0) == (
+        True,
+        [Forget(0, 1, 0), Ended(1, (0,), State.DEAD), RunEnded(1)],
+    )
+    assert ledger.unstored(0, 1, 0, Again(0.0, charged=True), 0.0) == (False, [Forget(0, 1, 0)]), (
+        "it is stale"
+    )
+    assert ledger.statistics().stale_reports == 1
+
+
+def test_who_is_lost_between_two_stores_takes_the_result_along(ledger: Ledger) -> None:
+    """The item is computed again, and its loss charges nothing: nothing of it was under way."""
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    ledger.unstored(0, 1, 0, Again(9.0, charged=True), 0.0)
+    assert ledger.charged(0, ()) == ()
+    assert ledger.lost(0, {}, 1.0) == []
+    assert ledger.asked(1, 1, 1.0) == [grant(1, 2, 0, 1)]
+    assert ledger.attempts(0) == 1
+
+
+def test_a_cancelled_run_waits_for_a_store_that_is_tried_again(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    ledger.started(0, 1, (0,))
+    ledger.cancelled(1, 0.0)
+    assert ledger.unstored(0, 1, 0, Again(1.0, charged=True), 0.0) == (True, [StoreAgain(0, 1, 0, 1.0)])
+    assert ledger.finished(0, 1, (0,), 2.0) == ((0,), [Ended(1, (0,), State.DONE)])
 
 
 def test_giving_back_costs_no_attempt(ledger: Ledger) -> None:

@@ -16,17 +16,8 @@ from pullahead.core.exchange import AT_ONCE, Caller
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.messages import Message
 from pullahead.core.meter import Meter
-from pullahead.core.pipeline import (
-    MAX_STORING,
-    Discard,
-    Effect,
-    Load,
-    Phase,
-    Pipeline,
-    Send,
-    Store,
-    Wake,
-)
+from pullahead.core.pipeline import Discard, Effect, Load, Phase, Pipeline, Send, Store, Wake
+from pullahead.core.stores import MOST
 from pullahead.core.trace import Recorder, Span
 from pullahead.errors import ProtocolError
 
@@ -617,16 +608,67 @@ def test_results_are_stored_behind_and_reported_when_they_are(make: Make) -> Non
     assert said(pipeline, now) == [(m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
 
 
-def test_a_store_that_fails_for_good_is_a_failed_item(make: Make) -> None:
-    pipeline = settled(make(0, stores=True))
+def unstored(pipeline: Pipeline) -> Pipeline:
+    """Item 0 is computed at 1.0, and its store fails at 2.0."""
+    settled(pipeline)
     granted(pipeline, 0.0, 1, 0, 1)
     said(pipeline, 0.0)
     pipeline.take(0.0)
     compute(pipeline, 0.0, 1.0)
     said(pipeline, 1.0)
     pipeline.answered([], 1.0)
-    assert pipeline.store_failed(0, "reject", 0.0, 2.0) == [S, W]
-    assert said(pipeline, 2.0) == [(m.FAILED, 1, 0, "reject", 0.0)]
+    assert pipeline.store_failed(0, "error", 0.0, 2.0) == [S, W]
+    assert said(pipeline, 2.0) == [(m.UNSTORED, 1, 0, "error", 0.0)]
+    return pipeline
+
+
+def test_a_store_that_failed_is_tried_again_alone_when_the_queue_says_so(make: Make) -> None:
+    pipeline = unstored(make(0, stores=True))
+    assert pipeline.tick(3.0) == [W], "it has not said so"
+    assert pipeline.answered([(m.STORE_AGAIN, 1, 0, 0.5)], 3.0) == [W]
+    assert pipeline.deadline == 3.5
+    assert pipeline.tick(3.5) == [Store(0), W], "and nothing is computed again"
+    assert pipeline.meter.totals.items == 1
+    assert pipeline.deadline is None
+    assert pipeline.stored(0, 4.0) == [S, W]
+    assert said(pipeline, 4.0) == [(m.DONE, 1, (0,))]
+
+
+def test_a_store_may_fail_again(make: Make) -> None:
+    pipeline = unstored(make(0, stores=True))
+    assert pipeline.answered([(m.STORE_AGAIN, 1, 0, 0.0)], 3.0) == [Store(0), W]
+    assert pipeline.store_failed(0, "later", 7.0, 4.0) == [S, W]
+    assert said(pipeline, 4.0) == [(m.UNSTORED, 1, 0, "later", 7.0)]
+
+
+def test_what_has_failed_for_good_is_forgotten(make: Make) -> None:
+    pipeline = unstored(make(0, stores=True))
+    assert pipeline.answered([(m.FORGET, 1, 0)], 3.0) == [Discard(0, loaded=False), W]
+    assert pipeline.deadline is None
+    assert not pipeline._stores
+    assert pipeline.answered([(m.STOP,)], 4.0) == [S, W], "nothing keeps it"
+
+
+def test_a_worker_that_was_told_to_stop_stays_until_all_is_stored(make: Make) -> None:
+    pipeline = unstored(make(0, stores=True))
+    pipeline.answered([(m.STORE_AGAIN, 1, 0, 5.0), (m.STOP,)], 3.0)
+    assert pipeline.tick(8.0) == [Store(0), W]
+    pipeline.stored(0, 9.0)
+    assert said(pipeline, 9.0) == [(m.DONE, 1, (0,)), (m.BYE,)]
+    assert pipeline.phase is Phase.GONE
+
+
+def test_what_waits_for_another_store_counts_as_one_that_is_not_done(make: Make) -> None:
+    pipeline = settled(make(None, batch_size=MOST, stores=True))
+    granted(pipeline, 0.0, 1, 0, MOST + 1)
+    said(pipeline, 0.0)
+    pipeline.take(0.0)
+    compute(pipeline, 0.0, 1.0)
+    said(pipeline, 1.0)
+    pipeline.store_failed(0, "error", 0.0, 2.0)
+    assert pipeline.take(2.0) == ()
+    pipeline.answered([(m.FORGET, 1, 0)], 3.0)
+    assert pipeline.take(3.0) == (MOST,)
 
 
 def test_what_failed_in_process_is_not_stored(make: Make) -> None:
@@ -638,17 +680,17 @@ def test_what_failed_in_process_is_not_stored(make: Make) -> None:
 
 
 def test_too_many_stores_hold_up_the_next_item_and_nothing_spins(make: Make) -> None:
-    pipeline = settled(make(None, batch_size=MAX_STORING, stores=True))
-    granted(pipeline, 0.0, 1, 0, MAX_STORING + 1)
+    pipeline = settled(make(None, batch_size=MOST, stores=True))
+    granted(pipeline, 0.0, 1, 0, MOST + 1)
     said(pipeline, 0.0)
-    assert len(pipeline.take(0.0)) == MAX_STORING
+    assert len(pipeline.take(0.0)) == MOST
     compute(pipeline, 0.0, 1.0)
     said(pipeline, 1.0)
     assert pipeline.take(1.0) == ()
     assert pipeline.deadline is None, "only the end of a store changes anything"
     pipeline.stored(0, 3.0)
     assert pipeline.meter.totals.stalls == {"report": 2.0}
-    assert pipeline.take(3.0) == (MAX_STORING,)
+    assert pipeline.take(3.0) == (MOST,)
 
 
 # Reporting

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from pullahead.core.ledger import (
     Effect,
     Ended,
+    Forget,
     Grant,
     Ledger,
     NothingLeft,
@@ -20,6 +21,7 @@ from pullahead.core.ledger import (
     RunEnded,
     Starved,
     State,
+    StoreAgain,
     Unasked,
     Withdraw,
 )
@@ -330,6 +332,22 @@ class LedgerMachine(RuleBasedStateMachine):
         accepted, effects = self.ledger.failed(worker, lease, item, decision, self.now)
         assert accepted
         self.expect(effects, ended)
+
+    @precondition(lambda self: self.of_state(HELD, RUNNING))
+    @rule(pick=st.integers(0, 20), decision=decisions)
+    def fail_to_store(self, pick: int, decision: Again | Bury) -> None:
+        worker, lease, items = self.lease(pick, HELD, RUNNING)
+        item = items[pick % len(items)]
+        one = self.items[item]
+        accepted, effects = self.ledger.unstored(worker, lease, item, decision, self.now)
+        assert accepted
+        if isinstance(decision, Bury):
+            assert effects.pop(0) == Forget(worker, lease, item)
+            self.expect(effects, {item: DEAD})
+        else:
+            assert effects == [StoreAgain(worker, lease, item, decision.delay)]
+            one.state = RUNNING  # where it is, also if its run was cancelled
+            one.attempts += decision.charged
 
     @precondition(lambda self: self.of_state(HELD))
     @rule(pick=st.integers(0, 20), which=picks)

@@ -59,6 +59,23 @@ class Unasked(NamedTuple):
     credits: int
 
 
+class StoreAgain(NamedTuple):
+    """Tell a worker to store an item once more, `delay` seconds from now."""
+
+    worker: int
+    lease: int
+    item: int
+    delay: float
+
+
+class Forget(NamedTuple):
+    """Tell a worker that an item whose store failed has failed for good, or is not under this lease."""
+
+    worker: int
+    lease: int
+    item: int
+
+
 class NothingLeft(NamedTuple):
     """Tell a worker not to wait for more: nothing unstarted is left. Its ask had waited so long before."""
 
@@ -80,7 +97,7 @@ class RunEnded(NamedTuple):
 
 
 #: What is said to a worker.
-ForWorker = Grant | Withdraw | Recall | Unasked | NothingLeft
+ForWorker = Grant | Withdraw | Recall | Unasked | StoreAgain | Forget | NothingLeft
 Effect = ForWorker | Ended | Starved | RunEnded
 
 
@@ -96,5 +113,9 @@ def message_of(effect: ForWorker, payloads: Sequence[Any]) -> m.Message:
             return m.RECALL, effect.size
         case Unasked():
             return m.UNASKED, effect.credits
+        case StoreAgain():
+            return m.STORE_AGAIN, effect.lease, effect.item, effect.delay
+        case Forget():
+            return m.FORGET, effect.lease, effect.item
         case NothingLeft():
             return m.CLOSED, effect.waited, effect.cause

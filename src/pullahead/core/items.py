@@ -46,6 +46,7 @@ class Event(Enum):
     GRANTED = "granted"
     STARTED = "started"
     FINISHED = "finished"
+    KEPT = "kept"
     RETURNED = "returned"
     SPARED = "spared"
     RETRIED = "retried"
@@ -65,6 +66,9 @@ TABLE: Final[dict[tuple[State, Event], State]] = {
     # Its load failed, or it began and failed within one message.
     (State.HELD, Event.RETRIED): State.DELAYED,
     (State.HELD, Event.BURIED): State.DEAD,
+    # Its store failed and is tried again where it is, because its result is there.
+    (State.HELD, Event.KEPT): State.RUNNING,
+    (State.RUNNING, Event.KEPT): State.RUNNING,
     (State.RUNNING, Event.FINISHED): State.DONE,
     # It was said to run, one of a slice, and the note of its lost worker says that by then another one did.
     (State.RUNNING, Event.SPARED): State.READY,
@@ -134,6 +138,13 @@ class Items:
         states = self._leases[lease].items
         for item in items:
             states[item] = after(states[item], Event.STARTED)
+
+    def kept(self, lease: int, item: int) -> bool:
+        """An item stays in its lease, although its store failed. Return whether that is how its start becomes
+        known."""
+        states = self._leases[lease].items
+        before, states[item] = states[item], after(states[item], Event.KEPT)
+        return before is State.HELD
 
     def take_out(self, lease: int, items: tuple[int, ...], event: Event) -> tuple[int, int]:
         """Items leave their lease, all by the same event. Return their run, and how many of them ran."""

@@ -18,12 +18,14 @@ from typing import Final, final
 from pullahead.core.effects import (
     Effect,
     Ended,
+    Forget,
     ForWorker,
     Grant,
     NothingLeft,
     Recall,
     RunEnded,
     Starved,
+    StoreAgain,
     Unasked,
     Withdraw,
     message_of,
@@ -42,6 +44,7 @@ __all__ = [
     "Ended",
     "Event",
     "ForWorker",
+    "Forget",
     "Grant",
     "Ledger",
     "LedgerStatistics",
@@ -50,6 +53,7 @@ __all__ = [
     "RunEnded",
     "Starved",
     "State",
+    "StoreAgain",
     "Unasked",
     "Withdraw",
     "message_of",
@@ -194,6 +198,23 @@ class Ledger:
             return False, []
         run = self._take_out(worker, lease, (item,), _event_of(decision))
         return True, self._retry_or_bury(run, item, decision, now) + self._taper(now)
+
+    def unstored(
+        self, worker: int, lease: int, item: int, decision: Again | Bury, now: float
+    ) -> tuple[bool, list[Effect]]:
+        """An item's store failed, and this is what the retry policy says. Return whether the report counts.
+
+        If it is tried again, that is done where its result is: the item stays with its worker and runs.
+        """
+        if not self._items.current(worker, lease, (item,)):
+            return False, [Forget(worker, lease, item)]
+        if isinstance(decision, Bury):
+            return True, [Forget(worker, lease, item), *self.failed(worker, lease, item, decision, now)[1]]
+        if decision.charged:
+            self._items.charge(item)
+        if self._items.kept(lease, item):
+            self._service.started(worker, 1)
+        return True, [StoreAgain(worker, lease, item, decision.delay)]
 
     def gave_back(self, worker: int, lease: int, items: tuple[int, ...], now: float) -> list[Effect]:
         """Unstarted items came back; they are ready at their old place and are charged nothing."""

@@ -17,6 +17,7 @@ Worker to queue::
     (STARTED, lease, items)                what runs: goes with what is sent anyway
     (DONE, lease, items, payloads)         results, in the order of the items
     (FAILED, lease, item, payload, kind, delay)   see `pullahead.core.retry`
+    (UNSTORED, lease, item, payload, kind, delay)   likewise, but its result is there and can be stored again
     (GAVE_BACK, lease, items)              unstarted, and free to run elsewhere
     (TOTALS, totals)                       running sums of `pullahead.core.meter`, now and then
     (TRACE, spans)                         what was recorded since the last one
@@ -31,6 +32,8 @@ Queue to worker::
     (RECALL, size)                         give back up to so many items: another worker would run them now
     (UNASKED, credits)                     answers STUCK: so many credits, the oldest, were left and are taken
                                            back
+    (STORE_AGAIN, lease, item, delay)      answers UNSTORED: so many seconds from now
+    (FORGET, lease, item)                  answers it, too: the item has failed for good, or is not yours
     (WITHDRAW, lease)                      give back what is unstarted of it: its run was cancelled
     (CLOSED, waited, cause)                nothing more is on its way for now: do not wait for it
     (STOP,)                                give back, finish what runs, report, say bye
@@ -66,6 +69,7 @@ ASK: Final = "ask"
 STARTED: Final = "started"
 DONE: Final = "done"
 FAILED: Final = "failed"
+UNSTORED: Final = "unstored"
 GAVE_BACK: Final = "gave_back"
 TOTALS: Final = "totals"
 TRACE: Final = "trace"
@@ -81,6 +85,8 @@ STUCK: Final = "stuck"
 GRANT: Final = "grant"
 RECALL: Final = "recall"
 UNASKED: Final = "unasked"
+STORE_AGAIN: Final = "store_again"
+FORGET: Final = "forget"
 WITHDRAW: Final = "withdraw"
 CLOSED: Final = "closed"
 STOP: Final = "stop"

@@ -44,10 +44,9 @@ from pullahead.core.meter import Meter
 from pullahead.core.outbox import Outbox
 from pullahead.core.patience import Patience
 from pullahead.core.slices import MAX_SLICE, Slice, slice_size, stretches
+from pullahead.core.stores import MOST, Stores
 from pullahead.errors import ProtocolError
 
-#: Stores that may be under way before `take` waits for them: results must not pile up without bound.
-MAX_STORING: Final = 64
 #: Seconds between two reports of the running sums, so that a live report is never older than this.
 _TOTALS_EVERY: Final = 0.25
 #: Spans that are collected before they travel.
@@ -69,7 +68,7 @@ class Load(NamedTuple):
 
 
 class Store(NamedTuple):
-    """Run the work's `store` for an item."""
+    """Run the work's `store` for an item; maybe once more."""
 
     item: int
 
@@ -130,14 +129,14 @@ class Pipeline:
         self.phase = Phase.WORKING
         self._batch_size = batch_size
         self._batch_wait = batch_wait
-        self._stores = stores
+        self._has_store = stores
         self._gives_back = gives_back
         self._says_starts = says_starts
         self._outbox = Outbox(recorder)
         self._holdings = Holdings(loads=loads, load_concurrency=load_concurrency)
         self._account = Account(lookahead, meter, recorder)
         self._announced = True  # whether the queue was told what runs
-        self._storing: dict[int, float] = {}  # since when
+        self._stores = Stores()
         self._demand = Demand(lookahead, self._outbox, batch_size)
         self._patience = Patience(lookahead)
         self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
@@ -172,6 +171,14 @@ class Pipeline:
                 effects += self._recalled(size, now)
             elif kind == m.UNASKED:
                 self._demand.taken_back(*rest)
+            elif kind == m.STORE_AGAIN:
+                _, item, delay = rest
+                self._stores.again(item, now + delay)
+            elif kind == m.FORGET:
+                _, item = rest
+                self._stores.forget(item)
+                del self._holdings.lease[item]
+                effects.append(Discard(item, loaded=False))
             elif kind == m.WITHDRAW:
                 (lease,) = rest
                 leases = self._holdings.lease
@@ -304,9 +311,10 @@ class Pipeline:
         return self._after(now)
 
     def store_failed(self, item: int, kind: str, delay: float, now: float) -> list[Effect]:
-        """`store` has raised for this item."""
+        """`store` has raised for this item. Its result stays until the queue has said what becomes of it."""
         self._store_ended(item, now)
-        self._fail(item, kind, delay, now)
+        self._stores.failed(item)
+        self._outbox.say((m.UNSTORED, self._holdings.lease[item], item, kind, delay), now, urgent=True)
         return self._after(now)
 
     def tick(self, now: float) -> list[Effect]:
@@ -358,7 +366,8 @@ class Pipeline:
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
             send_at += QUANTUM
         patience = self._patience
-        due = (send_at, self._batch_due, patience.ends_at, patience.stuck_until, patience.kept_until)
+        looks = patience.ends_at, patience.stuck_until, patience.kept_until
+        due = (send_at, self._batch_due, self._stores.due, *looks)
         return min((at for at in due if at is not None), default=None)
 
     @property
@@ -373,7 +382,7 @@ class Pipeline:
 
     def validate(self) -> None:
         """Check every index against every other; for tests."""
-        places = [*self._held(), *(self.running.open if self.running else ()), *self._storing]
+        places = [*self._held(), *(self.running.open if self.running else ()), *self._stores]
         assert len(places) == len(set(places)), "an item is in two places"
         assert set(self._holdings.lease) == set(places), "an item has no place, or no lease"
         self._holdings.validate()
@@ -394,6 +403,7 @@ class Pipeline:
         if overdue:
             effects += self._give_up(overdue, now)
         effects += [Load(item) for item in self._holdings.begin_loads(now)]
+        effects += [Store(item) for item in self._stores.fall_due(now)]
         self._demand.look_again()
         wanted = self._wanted()
         if wanted >= self._demand.bundle:
@@ -452,7 +462,7 @@ class Pipeline:
         self._batch_due = due if waits and now < due and not self._takeable(now) else None
 
     def _is_over(self) -> bool:
-        busy = self.running or self._storing or self._holdings.is_loading
+        busy = self.running or self._stores or self._holdings.is_loading
         return self.phase is Phase.STOPPING and not busy and not self._holdings.lease
 
     def _totals(self) -> m.Message:
@@ -500,8 +510,8 @@ class Pipeline:
         for item in items:
             if failures and item in failures:
                 self._fail(item, *failures[item], now)
-            elif self._stores:
-                self._storing[item] = now
+            elif self._has_store:
+                self._stores.begin(item, now)
                 effects.append(Store(item))
             else:
                 self._finish(item, now)
@@ -513,7 +523,7 @@ class Pipeline:
         return self._account.nothing_left and self._holdings.nothing_loads
 
     def _is_full(self) -> bool:
-        return len(self._storing) >= MAX_STORING
+        return len(self._stores) >= MOST
 
     def _finish(self, item: int, now: float) -> None:
         self._outbox.finish(item, self._holdings.lease.pop(item), now)
@@ -542,7 +552,7 @@ class Pipeline:
 
     def _store_ended(self, item: int, now: float) -> None:
         obstacle = self._obstacle()  # before it is gone
-        self._account.stored(item, self._storing.pop(item), obstacle, now)
+        self._account.stored(item, self._stores.ended(item), obstacle, now)
 
     def _obstacle(self) -> str:
         """What the idle main thread waits for, the nearest first."""

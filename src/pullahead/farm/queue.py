@@ -199,6 +199,16 @@ class Queue:
             self._payloads[item] = (error, attempts + 1)
         return effects
 
+    def _unstored(
+        self, worker: int, lease: int, item: int, error: Any, kind: str, delay: float
+    ) -> list[led.Effect]:
+        attempts = self._ledger.attempts(item)
+        decision = self._retry.decide(attempts, kind, delay, self._jitter())
+        accepted, effects = self._ledger.unstored(worker, lease, item, decision, monotonic())
+        if accepted and _dead(effects):
+            self._payloads[item] = (error, attempts + 1)
+        return effects
+
     def _gave_back(self, worker: int, lease: int, items: tuple[int, ...]) -> list[led.Effect]:
         return self._ledger.gave_back(worker, lease, items, monotonic())
 
@@ -257,6 +267,7 @@ _FROM_WORKER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.STARTED: Queue._started,
     m.DONE: Queue._finished,
     m.FAILED: Queue._failed,
+    m.UNSTORED: Queue._unstored,
     m.GAVE_BACK: Queue._gave_back,
     m.TOTALS: lambda queue, worker, totals: queue._told(worker, m.TOTALS, totals),
     m.TRACE: lambda queue, worker, spans: queue._told(worker, m.TRACE, spans),

@@ -81,6 +81,7 @@ class Worker:
         self._lock = RLock()
         self._changed = Condition(self._lock)
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
+        self._unstored: dict[int, tuple[Any, Any]] = {}  # results and items, until they are stored
         self._storing: set[int] = set()
         self._broken: BaseException | None = None  # why the queue cannot be reached
         self._is_over = False
@@ -242,7 +243,7 @@ class Worker:
         if message[0] == m.DONE:
             kind, lease, items = message
             return kind, lease, items, [self._results.pop(item) for item in items]
-        if message[0] == m.FAILED:
+        if message[0] in {m.FAILED, m.UNSTORED}:
             kind, lease, item, failure, delay = message
             return kind, lease, item, self._results.pop(item), failure, delay
         return message
@@ -289,8 +290,11 @@ class Worker:
                 self._perform(self._pipeline.loaded(item, monotonic()))
 
     def _begin_store(self, item: int) -> None:
-        store, result, value = self._work.store, self._results.pop(item), self._items.pop(item)
+        store = self._work.store
         assert store is not None
+        if item not in self._unstored:  # or it is stored once more
+            self._unstored[item] = self._results.pop(item), self._items.pop(item)
+        result, value = self._unstored[item]
         self._storing.add(item)
         self._note.storing(self._storing)
         self._background.start(
@@ -310,6 +314,7 @@ class Worker:
             self._storing.discard(item)
             self._note.storing(self._storing)
             if error is None:
+                del self._unstored[item]
                 self._results[item] = packed
                 self._perform(self._pipeline.stored(item, monotonic()))
             else:
@@ -322,6 +327,7 @@ class Worker:
         self._payloads.pop(item, None)
         self._items.pop(item, None)
         self._results.pop(item, None)
+        self._unstored.pop(item, None)
         if effect.loaded and self._work.load is not None:
             loaded, discard = self._loaded.pop(item), self._work.discard
             if discard is not None:

@@ -133,6 +133,8 @@ class Queue:
                 return ledger.stuck(worker, size, rest, now)
             case (m.FAILED, lease, item, kind, delay):
                 return ledger.failed(worker, lease, item, self._decide(item, kind, delay), now)[1]
+            case (m.UNSTORED, lease, item, kind, delay):
+                return ledger.unstored(worker, lease, item, self._decide(item, kind, delay), now)[1]
             case (m.BYE,):
                 self.gone.add(worker)
                 del self.mail[worker]

@@ -78,6 +78,7 @@ class Worker:
             elif isinstance(effect, pipe.Load):
                 clock.at(clock.now + costs.load(effect.item), self._load_ended, effect.item)
             elif isinstance(effect, pipe.Store):
+                self._world.stores(self, effect.item)
                 clock.at(clock.now + costs.store(effect.item), self._store_ended, effect.item)
         self._timer.set(self.pipeline.deadline)
 

@@ -130,6 +130,9 @@ class World:
     def idles(self, worker: Worker) -> None:
         """A worker finds nothing to compute."""
 
+    def stores(self, worker: Worker, item: int) -> None:
+        """A store begins, maybe once more."""
+
     def stored(self, worker: Worker, item: int) -> None:
         """A store is over, well or not."""
 
