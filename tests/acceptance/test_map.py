@@ -347,6 +347,42 @@ def test_a_store_that_always_fails_ends_with_its_last_error_and_its_attempts(tmp
     assert Counter(log.read_text().splitlines()) == {"process 5": 1, "store 5": 3}
 
 
+def test_a_failure_knows_every_attempt_its_worker_and_its_times(tmp_path: Path) -> None:
+    began = time.time()
+    work = functools.partial(works.StoresAtLast, str(tmp_path / "log"), failures=9)
+    results = pa.map(work, [5], workers=1, retries=2, on_error="collect")
+    (failure,) = results
+    assert [str(attempt.error) for attempt in failure.history] == [f"store {n} of 5" for n in (1, 2, 3)]
+    assert all("raise OSError" in attempt.traceback for attempt in failure.history)
+    assert failure.error is failure.history[-1].error
+    assert failure.traceback == failure.history[-1].traceback
+    assert {attempt.worker for attempt in failure.history} == {results.report.workers[0].worker} == {0}
+    moments = [moment for attempt in failure.history for moment in (attempt.began, attempt.ended)]
+    assert moments == sorted(moments)
+    assert began <= moments[0] <= moments[-1] <= time.time()
+    assert moments[2] - moments[1] >= 0.04, "a backoff of 0.05 s or more, but for how clocks are read"
+
+
+def test_a_failure_by_the_loss_of_workers_knows_each_of_them(tmp_path: Path) -> None:
+    work = functools.partial(works.exit_on_seventy, str(tmp_path), 0.0)
+    results = pa.map(work, [70, 1, 2], workers=1, retries=1, on_error="collect")
+    (failure,) = [result for result in results if isinstance(result, pa.Failure)]
+    assert [type(attempt.error) for attempt in failure.history] == [ActorDiedError] * 2
+    assert [(one.worker, one.began, one.traceback) for one in failure.history] == [(0, None, "")] * 2
+    assert failure.attempts == 2
+
+
+def test_what_no_worker_has_tried_says_so() -> None:
+    (failure,) = pa.map(works.echo, [threading.Lock()], workers=1, on_error="collect")
+    assert (failure.attempts, [one.worker for one in failure.history]) == (0, [None])
+    assert "never tried" in repr(failure)
+
+
+def test_what_was_asked_for_again_is_no_attempt() -> None:
+    (failure,) = pa.map(works.LaterThenReject, [3], workers=1, on_error="collect")
+    assert [type(attempt.error) for attempt in failure.history] == [pa.Reject]
+
+
 def test_batches_are_full_but_for_the_last() -> None:
     sizes = list(pa.map(works.size_of_batch, range(10), batch_size=4, workers=1))
     assert sizes == [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+import pullahead as pa
+
 
 def square(x: int) -> int:
     return x * x
@@ -447,6 +449,19 @@ class StoresBatchesAtLast(StoresAtLast):
 
     def process(self, items: list[int]) -> list[int]:  # type: ignore[override]
         return [super(StoresBatchesAtLast, self).process(item) for item in items]
+
+
+class LaterThenReject:
+    """Asks for an item once more, and then does not want it."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def process(self, item: int) -> int:
+        if item not in self._seen:
+            self._seen.add(item)
+            raise pa.RetryLater(0.01)
+        raise pa.Reject("seen before")
 
 
 class FailsTwice:

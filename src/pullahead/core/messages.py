@@ -16,7 +16,8 @@ Worker to queue::
                                            of the youngest instead
     (STARTED, lease, items)                what runs: goes with what is sent anyway
     (DONE, lease, items, payloads)         results, in the order of the items
-    (FAILED, lease, item, payload, kind, delay)   see `pullahead.core.retry`
+    (FAILED, lease, item, payload, kind, delay)   see `pullahead.core.retry`; the payload is an error, and
+                                           from when to when the attempt lasted
     (UNSTORED, lease, item, payload, kind, delay)   likewise, but its result is there and can be stored again
     (GAVE_BACK, lease, items)              unstarted, and free to run elsewhere
     (TOTALS, totals)                       running sums of `pullahead.core.meter`, now and then
@@ -50,7 +51,7 @@ Caller to queue::
 
 Queue to caller::
 
-    (OUTCOMES, run, state, items, payloads)   "done" with results, "dead" with (error, attempts), "left"
+    (OUTCOMES, run, state, items, payloads)   "done" with results, "dead" with what was tried, "left"
     (STARVED, run)                         workers wait although the run is not closed
     (ENDED, run)                           every item that was submitted has ended
     (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)

@@ -185,6 +185,10 @@ class Crew:
         """The engine is about to end: what dies from now on is no accident."""
         self._break(RunError("the engine was shut down during a run; its unfinished items are lost"))
 
+    def lane(self, number: int) -> int:
+        """Return which of the workers of the report had this number as a peer of the queue."""
+        return self._lane[number]
+
     # Talking to the queue
 
     def _say(self, *messages: m.Message) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
 from pullahead.core import retry
 from pullahead.errors import PullaheadError
@@ -42,6 +42,40 @@ class Reject(PullaheadError):  # noqa: N818  likewise
         return f"rejected: {self.reason}"
 
 
+class Try(NamedTuple):
+    """An attempt that failed, on its way to the caller.
+
+    Attributes:
+        error: as `dumps_error` packs it.
+        worker: the number of the worker as a peer of the queue; None if the item never reached one.
+        began, ended: seconds since the epoch. When the attempt of a worker that died began is not known.
+    """
+
+    error: bytes
+    worker: int | None
+    began: float | None
+    ended: float
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at an item, which failed.
+
+    Attributes:
+        error: the exception, of its own type; `ActorDiedError` if the worker died.
+        traceback: where in the worker it was raised, as text; empty if the worker died.
+        worker: the number of the worker, as in the report; None if it failed in the caller's process.
+        began, ended: seconds since the epoch; `began` is None if that is not known.
+    """
+
+    error: BaseException
+    traceback: str
+    worker: int | None
+    began: float | None
+    ended: float
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -49,15 +83,24 @@ class Failure:
 
     Attributes:
         item: the item, as the source gave it.
-        error: the exception of the last attempt, of its own type.
-        traceback: where in the worker it was raised, as text; empty if the worker died.
-        attempts: how often the item was tried.
+        history: every attempt that failed, in order; the last one may have failed in the caller's process,
+            before the item was sent or after its result had come.
+        attempts: how often a worker tried the item.
     """
 
     item: Any
-    error: BaseException
-    traceback: str
+    history: tuple[Attempt, ...]
     attempts: int
+
+    @property
+    def error(self) -> BaseException:
+        """The exception of the last attempt, of its own type."""
+        return self.history[-1].error
+
+    @property
+    def traceback(self) -> str:
+        """Where it was raised, as text; empty if the worker died."""
+        return self.history[-1].traceback
 
     def __repr__(self) -> str:
         return f"<Failure of {brief(self.item)}: {self.error!r}, {tried(self.attempts)}>"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import fields, replace
 from threading import Lock, Thread
-from time import monotonic
+from time import monotonic, time
 from traceback import format_exception
 from types import TracebackType
 from typing import Any, Final, Self, final
@@ -21,7 +21,7 @@ from pullahead.core.meter import WorkerTotals
 from pullahead.core.trace import Span
 from pullahead.errors import RemoteTraceback
 from pullahead.farm.crew import Crew
-from pullahead.farm.failure import Failure, brief, tried
+from pullahead.farm.failure import Attempt, Failure, Try, brief, tried
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
 from pullahead.farm.payload import unpack
@@ -299,7 +299,8 @@ class Results(Iterator[Any]):
         except Exception as error:  # noqa: BLE001  a class that cannot be imported here: this item's failure
             self._run.spoiled()
             error.add_note("the work returned a result that cannot be unpickled in this process")
-            return self._failed(item, error, "".join(format_exception(error)), 1)
+            last = Attempt(error, "".join(format_exception(error)), None, None, time())
+            return self._failed(Failure(item, (last,), 1))
 
     def cancel(self) -> None:
         """Take no more items; what runs is finished and can still be iterated over."""
@@ -364,17 +365,25 @@ class Results(Iterator[Any]):
             self._progress.close()
 
     def _failure(self, item: Any, payload: Any) -> Failure:
-        packed, attempts = payload
-        error = loads_error(packed)
-        cause = error.__cause__
-        return self._failed(item, error, cause.text if isinstance(cause, RemoteTraceback) else "", attempts)
+        history = tuple(self._attempt(one) for one in payload)
+        return self._failed(Failure(item, history, sum(one.worker is not None for one in history)))
 
-    def _failed(self, item: Any, error: BaseException, text: str, attempts: int) -> Failure:
+    def _attempt(self, failed: Try) -> Attempt:
+        error = loads_error(failed.error)
+        cause = error.__cause__
+        text = cause.text if isinstance(cause, RemoteTraceback) else ""
+        lane = None if failed.worker is None else self._pool._crew.lane(failed.worker)
+        return Attempt(error, text, lane, failed.began, failed.ended)
+
+    def _failed(self, failure: Failure) -> Failure:
         """Return the failure as a value, or raise it and end the run."""
         if self._options.on_error == "collect":
-            return Failure(item, error, text, attempts)
+            return failure
+        error = failure.error
         with contextlib.suppress(AttributeError):  # an exception class may refuse notes
-            error.add_note(f"pullahead: while working on item {brief(item)}, {tried(attempts)}")
+            error.add_note(
+                f"pullahead: while working on item {brief(failure.item)}, {tried(failure.attempts)}"
+            )
         self.close()
         if isinstance(error, StopIteration):  # raised from `__next__`, it would end the loop without a word
             raise RuntimeError(f"the work raised StopIteration: {error!r}") from error

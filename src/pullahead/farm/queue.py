@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import RLock
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final, final
 
 from pullahead import actors
@@ -20,9 +20,10 @@ from pullahead.core.exchange import Mailbox
 from pullahead.core.ledger import Ledger, State
 from pullahead.core.lookahead import QUANTUM
 from pullahead.core.notices import Notices
-from pullahead.core.retry import ERROR, RetryPolicy
+from pullahead.core.retry import ERROR, Again, Bury, RetryPolicy
 from pullahead.errors import ProtocolError
 from pullahead.farm.alarm import Alarm
+from pullahead.farm.failure import Try
 
 Answer = Future[list[m.Message]]
 #: What the caller is told at once.
@@ -45,6 +46,7 @@ class Queue:
         self._retry = retry
         self._jitter = random.Random(seed).random
         self._payloads: dict[int, Any] = {}
+        self._tried: dict[int, list[Try]] = {}  # what failed so far, of items that may be tried again
         self._mail: dict[int, Mailbox[Answer]] = {m.CALLER: Mailbox()}
         self._gone: set[int] = set()  # workers that said goodbye or were lost
         self._touched: set[int] = set()
@@ -148,11 +150,9 @@ class Queue:
             item: self._retry.decide(self._ledger.attempts(item), ERROR, 0.0, self._jitter())
             for item in self._ledger.charged(worker, running)
         }
-        attempts = {item: self._ledger.attempts(item) + 1 for item in decide}
-        effects = self._ledger.lost(worker, decide, monotonic())
-        for item in _dead(effects):
-            self._payloads[item] = (error, attempts[item])
-        return effects
+        for item, decision in decide.items():
+            self._note_try(item, decision, Try(error, worker, None, time()))
+        return self._ledger.lost(worker, decide, monotonic())
 
     def _stop(self) -> list[led.Effect]:
         self._stopping = True
@@ -192,22 +192,24 @@ class Queue:
     def _failed(
         self, worker: int, lease: int, item: int, error: Any, kind: str, delay: float
     ) -> list[led.Effect]:
-        attempts = self._ledger.attempts(item)
-        decision = self._retry.decide(attempts, kind, delay, self._jitter())
+        decision = self._retry.decide(self._ledger.attempts(item), kind, delay, self._jitter())
         accepted, effects = self._ledger.failed(worker, lease, item, decision, monotonic())
-        if accepted and _dead(effects):
-            self._payloads[item] = (error, attempts + 1)
+        if accepted:
+            self._note_try(item, decision, Try(error[0], worker, *error[1:]))
         return effects
 
     def _unstored(
         self, worker: int, lease: int, item: int, error: Any, kind: str, delay: float
     ) -> list[led.Effect]:
-        attempts = self._ledger.attempts(item)
-        decision = self._retry.decide(attempts, kind, delay, self._jitter())
+        decision = self._retry.decide(self._ledger.attempts(item), kind, delay, self._jitter())
         accepted, effects = self._ledger.unstored(worker, lease, item, decision, monotonic())
-        if accepted and _dead(effects):
-            self._payloads[item] = (error, attempts + 1)
+        if accepted:
+            self._note_try(item, decision, Try(error[0], worker, *error[1:]))
         return effects
+
+    def _note_try(self, item: int, decision: Again | Bury, failed: Try) -> None:
+        if isinstance(decision, Bury) or decision.charged:
+            self._tried.setdefault(item, []).append(failed)
 
     def _gave_back(self, worker: int, lease: int, items: tuple[int, ...]) -> list[led.Effect]:
         return self._ledger.gave_back(worker, lease, items, monotonic())
@@ -241,14 +243,12 @@ class Queue:
         payloads = [self._payloads.pop(item) for item in ended.items]
         if ended.state is State.LEFT:
             payloads = []
+        elif ended.state is State.DEAD:
+            payloads = [self._tried[item] for item in ended.items]
+        for item in ended.items if self._tried else ():
+            self._tried.pop(item, None)
         self._notices.ended(len(ended.items), monotonic())
         self._tell((m.OUTCOMES, ended.run, ended.state.value, ended.items, payloads))
-
-
-def _dead(effects: list[led.Effect]) -> list[int]:
-    """Return the items that these effects bury."""
-    ends = [effect for effect in effects if isinstance(effect, led.Ended) and effect.state is State.DEAD]
-    return [item for end in ends for item in end.items]
 
 
 _FROM_CALLER: Final[dict[str, Callable[..., list[led.Effect]]]] = {

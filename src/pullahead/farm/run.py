@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from threading import Condition, Lock, Thread, current_thread
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final, NamedTuple, final
 
 from pullahead.actors.failures import dumps_error
@@ -17,6 +17,7 @@ from pullahead.core import trace
 from pullahead.core.ledger import State
 from pullahead.core.window import LIMIT, ORDERED_LIMIT, Window
 from pullahead.farm.crew import Crew
+from pullahead.farm.failure import Try
 from pullahead.farm.payload import pack
 from pullahead.sources.source import Source
 
@@ -245,7 +246,7 @@ class Run:
 
     def _fail_here(self, pair: tuple[Any, Any], error: Exception) -> None:
         number = self._enter([pair])
-        self.items_ended(DEAD, (number,), [(dumps_error(error), 0)])
+        self.items_ended(DEAD, (number,), [[Try(dumps_error(error), None, None, time())]])
 
     def _enter(self, pairs: list[tuple[Any, Any]]) -> int:
         with self._changed:

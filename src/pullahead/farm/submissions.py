@@ -98,7 +98,7 @@ def _settle(future: Future[Any], state: str, payload: Any) -> None:
         if state == State.DONE.value:
             future.set_result(unpack(payload))
         elif state == State.DEAD.value:
-            future.set_exception(loads_error(payload[0]))
+            future.set_exception(loads_error(payload[-1].error))
         else:
             future.set_exception(RunError("the pool was closed before this item was started"))
     except Exception as error:  # noqa: BLE001  a result that cannot be unpickled here

@@ -11,7 +11,7 @@ import os
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Condition, RLock
-from time import monotonic, thread_time
+from time import monotonic, thread_time, time
 from typing import Any, final
 
 from pullahead.actors.failures import dumps_error
@@ -146,6 +146,7 @@ class Worker:
         began = end = monotonic()
         cpu, seconds, index, item = thread_time(), 0.0, 0, taken.items[0]
         while True:
+            since = end  # that is when the one before it ended
             try:
                 loaded = self._input(item)
                 taken.since = since = monotonic()
@@ -156,7 +157,7 @@ class Worker:
                     seconds += end - since
                 self._keep(item, result)
             except Exception as error:  # noqa: BLE001  the user's error is an outcome, not ours
-                taken.failures[item] = self._failed(item, error)
+                taken.failures[item] = self._failed(item, error, since)
             try:
                 item = begin_next()
             except IndexError:
@@ -169,22 +170,23 @@ class Worker:
     def _process_batch(self, taken: Slice) -> tuple[float, float, float]:
         """Process items in one call. Returns when, and the seconds on a CPU."""
         ready: dict[int, Any] = {}
+        start = monotonic()
         for item in taken.items:
             try:
                 ready[item] = self._input(item)
             except Exception as error:  # noqa: BLE001  its class cannot be imported here, say
-                taken.failures[item] = self._failed(item, error)
+                taken.failures[item] = self._failed(item, error, start)
         start, cpu = monotonic(), thread_time()
         results = self._work.process_batch(list(ready.values()))
         end, cpu = monotonic(), thread_time() - cpu
         for item, result in zip(ready, results, strict=True):
             if isinstance(result, Raised):
-                taken.failures[item] = self._failed(item, result.error)
+                taken.failures[item] = self._failed(item, result.error, start)
                 continue
             try:
                 self._keep(item, result)
             except Exception as error:  # noqa: BLE001  an unpicklable result is the item's failure
-                taken.failures[item] = self._failed(item, error)
+                taken.failures[item] = self._failed(item, error, start)
         return start, end, cpu
 
     def _input(self, item: int) -> Any:
@@ -207,10 +209,11 @@ class Worker:
             error.add_note(f"the result of `process`, a {type(result).__qualname__}, could not be pickled")
             raise
 
-    def _failed(self, item: int, error: BaseException) -> tuple[str, float]:
-        """Keep an error for the queue. Returns its kind and delay."""
+    def _failed(self, item: int, error: BaseException, since: float) -> tuple[str, float]:
+        """Keep an error for the queue, of an attempt since then. Returns its kind and delay."""
         self._items.pop(item, None)
-        self._results[item] = dumps_error(error)
+        ended = time()
+        self._results[item] = dumps_error(error), ended - (monotonic() - since), ended
         return kind_of(error)
 
     # Effects
@@ -275,15 +278,16 @@ class Worker:
             self._items[item] = value = unpack(payload)
             return load(value)
 
-        self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome))
+        since = monotonic()
+        self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome, since))
 
-    def _load_ended(self, item: int, outcome: Any) -> None:
+    def _load_ended(self, item: int, outcome: Any, since: float) -> None:
         self._payloads.pop(item, None)  # it may have been granted again meanwhile: this load will do
         if self._work.store is None:
             self._items.pop(item, None)
         with self._lock:
             if isinstance(outcome, Raised):
-                kind, delay = self._failed(item, outcome.error)
+                kind, delay = self._failed(item, outcome.error, since)
                 self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
             else:
                 self._loaded[item] = outcome
@@ -297,11 +301,12 @@ class Worker:
         result, value = self._unstored[item]
         self._storing.add(item)
         self._note.storing(self._storing)
+        since = monotonic()
         self._background.start(
-            lambda: store(result, value), store, lambda outcome: self._store_ended(item, outcome)
+            lambda: store(result, value), store, lambda outcome: self._store_ended(item, outcome, since)
         )
 
-    def _store_ended(self, item: int, outcome: Any) -> None:
+    def _store_ended(self, item: int, outcome: Any, since: float) -> None:
         error = outcome.error if isinstance(outcome, Raised) else None
         if error is None:
             try:
@@ -318,7 +323,7 @@ class Worker:
                 self._results[item] = packed
                 self._perform(self._pipeline.stored(item, monotonic()))
             else:
-                kind, delay = self._failed(item, error)
+                kind, delay = self._failed(item, error, since)
                 self._perform(self._pipeline.store_failed(item, kind, delay, monotonic()))
 
     def _discard(self, effect: pipe.Discard) -> None:
