@@ -368,11 +368,15 @@ def test_several_items_at_once_are_something_to_look_ahead_at() -> None:
     assert policy.depth == 11
 
 
-def test_what_was_a_guess_goes_at_once() -> None:
+def test_a_guess_that_was_far_off_goes_at_once() -> None:
     policy = Lookahead(eager=True)
     policy.fetched(10 * MS)
     assert policy.computed(100 * MS, 1)
     assert (policy.depth, policy.reason) == (1, "8 → 1: p95 fetch 10 ms ≤ p50 work 100 ms")
+    policy = Lookahead(eager=True)
+    policy.fetched(10 * MS)
+    policy.computed(2.5 * MS, 1)
+    assert policy.reason == "8 → 7: p95 fetch 10 ms > p50 work 2.5 ms, by an eighth at a time"
 
 
 def test_items_that_come_within_a_fetch_of_each_other_are_reason_enough_to_look_ahead() -> None:

@@ -17,8 +17,8 @@ Rules:
 3. A stall that a deeper lookahead would have prevented is a reason to look at the latest measurements alone:
    if the world has changed, the recent ones do not know it yet.
 4. Grow at once, shrink by an eighth at a time: too shallow costs compute time now, too deep costs a little
-   fairness, and a quiet moment in a noisy measurement is no reason to forget. (But what was a guess goes at
-   once.)
+   fairness, and a quiet moment in a noisy measurement is no reason to forget. (But a guess that was wrong by
+   half and more goes at once.)
 5. Every move carries its reason, with the numbers that made it.
 6. Little known, little trusted: with n computes measured, at most 32 n. The first of many sizes may be a
    hundredth of the usual one.
@@ -289,8 +289,8 @@ class Lookahead:
             apart = f"{_QUIET} in a row were waited for longer than a fetch, {_say(fetch)}"
             return self._move(self._unit, f"items come too far apart: {apart}")
         wanted, limit = self._wanted(computes, list(self._counts), fetch)
-        is_guess = self.reason.endswith("yet")
-        if wanted < self.depth <= self._room and not is_guess:  # what does not fit goes at once
+        was_wrong = self.reason.endswith("yet") and 2 * wanted <= self.depth  # by more than chance
+        if wanted < self.depth <= self._room and not was_wrong:  # what does not fit goes at once
             step = max(1, self.depth // self._unit // 8) * self._unit
             if wanted < self.depth - step:
                 wanted, limit = self.depth - step, ", by an eighth at a time"
