@@ -100,7 +100,7 @@ class Lookahead:
     Args:
         fixed: a depth that the user chose, or None for "auto". 0 means on demand: ask when idle.
         batch: how many items one call of `process` takes; depths are multiples of it.
-        eager: whether items that are held cost next to nothing, so that some may be asked for at once.
+        eager: whether items cost next to nothing before they run, so that some may be asked for at once.
 
     Raises:
         ValueError: for a negative depth or a batch below 1.

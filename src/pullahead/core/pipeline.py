@@ -5,7 +5,8 @@ Rules:
 2. Of what is loaded, the oldest is processed first; where an item is meanwhile, see `holdings`.
 3. Whether an item has *started* is decided here alone: when it leaves the buffer, and within a slice when the
    main thread comes to it. A recall takes from what is still in the buffer, and then from the slice.
-   Whichever comes first wins, without a round trip.
+   Whichever comes first wins, without a round trip. What will begin sooner here than it could elsewhere
+   stays.
 4. When an item lasts much longer than usual, nobody waits behind it: give all back, and take the youngest
    items there are instead, if there are enough; see `patience`. A slice that lasts for too long is cut: what
    it has finished is reported, what has not begun is in the buffer again, and what runs is looked at again
@@ -25,7 +26,7 @@ after another, and says so in `running` (see `slices`).
 
 The shell calls one method per event and performs the effects that it returns. `Send` takes the messages that
 are collected in `take_messages`. There is one deadline, for collected results, for a batch that waits to
-become full, and for what lasts long.
+become full, for what lasts long, and for what a recall has left here.
 """
 
 from __future__ import annotations
