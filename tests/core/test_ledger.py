@@ -23,6 +23,7 @@ from pullahead.core.ledger import (
     StoreAgain,
     Withdraw,
 )
+from pullahead.core.lookahead import MAX_BYTES
 from pullahead.core.messages import UNASKED_FOR
 from pullahead.core.retry import Again, Bury
 from pullahead.core.service import Pace
@@ -424,6 +425,46 @@ def test_giving_back_costs_no_attempt(ledger: Ledger) -> None:
     ledger.asked(0, 1, 0.0)
     ledger.gave_back(0, 1, (0,), 0.0)
     assert ledger.attempts(0) == 0
+
+
+# The beginning
+
+
+def test_who_joins_first_leaves_a_share_for_those_who_are_to_come() -> None:
+    ledger = Ledger(workers=4)
+    ledger.opened(1)
+    ledger.submitted(1, 0, 9, SOURCE, 0.0)
+    ledger.joined(0)
+    assert ledger.asked(0, 9, 0.0) == [grant(0, 1, 0, 3, backlog=6)]
+    ledger.joined(1)
+    assert ledger.asked(1, 9, 1.0) == [
+        grant(1, 2, 3, 2, backlog=2),
+        grant(1, 3, 5, 1, backlog=1),
+    ], "a quarter of what has not begun, and what it is about to compute"
+    assert ledger.finished(0, 1, (0,), 2.0)[1][1:] == [grant(0, 4, 6, 1, 2.0, backlog=1)], "one for one"
+    ledger.joined(2)
+    ledger.joined(3)
+    assert ledger.asked(3, 9, 3.0)[0] == grant(3, 5, 7, 2), "all are there: nothing is kept back"
+    ledger.validate()
+
+
+def test_as_long_as_it_has_finished_nothing_a_worker_holds_two_or_what_fits_into_its_budget() -> None:
+    ledger = Ledger()
+    ledger.opened(1)
+    for worker in range(3):
+        ledger.joined(worker)
+    ledger.submitted(1, 0, 40, SOURCE, 0.0, largest=MAX_BYTES // 5)
+    assert ledger.asked(0, 9, 0.0) == [grant(0, 1, 0, 5, backlog=11)]
+    assert ledger.asked(0, 1, 0.0) == []
+    assert ledger.finished(0, 1, (0,), 1.0)[1] == [
+        Ended(1, (0,), State.DONE),
+        grant(0, 2, 5, 5, 1.0, backlog=10),
+    ]
+    ledger.submitted(1, 40, 1, SOURCE, 1.0, largest=MAX_BYTES)
+    assert ledger.asked(1, 9, 1.0) == [grant(1, 3, 10, 2, backlog=9)], (
+        "one runs, and one is fetched meanwhile"
+    )
+    ledger.validate()
 
 
 # Cancelling

@@ -235,6 +235,12 @@ def test_soon_is_what_begins_before_a_move_is_over(age: float | None, soon: int)
     assert policy.soon(age) == soon
 
 
+def test_behind_a_batch_begins_what_is_left_when_it_has_taken_its_time() -> None:
+    policy = measured(fetch=100 * MS, compute=10 * MS, batch=32)
+    assert policy.soon(0.0) == policy.soon(0.1) == 0, "it goes on for 320 ms"
+    assert policy.soon(0.25) == 32, "and then comes the next batch as a whole"
+
+
 def test_nothing_is_known_to_begin_soon_as_long_as_nothing_is_known() -> None:
     assert Lookahead().soon(None) == 0
     assert learned([1.0] * 20).soon(None) == 0
@@ -331,7 +337,7 @@ def quiet(times: int, *, fetch: float = 10 * MS, idle: float = 50 * MS) -> Looka
     policy = Lookahead()
     for _ in range(times):
         policy.fetched(fetch)
-        policy.idled(idle)
+        policy.idled(idle, 1)
         policy.computed(MS, 1)
     return policy
 
@@ -348,9 +354,29 @@ def test_where_every_item_finds_the_worker_idle_for_want_of_work_it_settles_on_o
 
 def test_it_looks_ahead_again_as_soon_as_one_item_comes_sooner() -> None:
     policy = quiet(200)
-    policy.idled(5 * MS)
+    policy.idled(5 * MS, 1)
     policy.fetched(10 * MS)
     assert policy.depth == 11
+
+
+def test_several_items_at_once_are_something_to_look_ahead_at() -> None:
+    policy = quiet(63)
+    for _ in range(64):
+        policy.idled(50 * MS, 2)
+        policy.fetched(10 * MS)
+        policy.computed(MS, 1)
+    assert policy.depth == 11
+
+
+def test_a_guess_that_was_far_off_goes_at_once() -> None:
+    policy = Lookahead(eager=True)
+    policy.fetched(10 * MS)
+    assert policy.computed(100 * MS, 1)
+    assert (policy.depth, policy.reason) == (1, "8 → 1: p95 fetch 10 ms ≤ p50 work 100 ms")
+    policy = Lookahead(eager=True)
+    policy.fetched(10 * MS)
+    policy.computed(2.5 * MS, 1)
+    assert policy.reason == "8 → 7: p95 fetch 10 ms > p50 work 2.5 ms, by an eighth at a time"
 
 
 def test_items_that_come_within_a_fetch_of_each_other_are_reason_enough_to_look_ahead() -> None:

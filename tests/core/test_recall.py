@@ -161,6 +161,29 @@ def test_what_has_stayed_and_has_not_begun_when_it_could_be_elsewhere_goes_after
     assert pipeline.deadline is None, "once"
 
 
+def test_several_recalls_keep_what_any_of_them_wanted_for_as_long_as_the_first(
+    make: Callable[..., Pipeline],
+) -> None:
+    pipeline = in_a_hurry(make(8))
+    pipeline.answered([(m.RECALL, 6)], 0.5)  # 1 and 2 stay
+    said(pipeline, 0.5)
+    pipeline.answered([(m.RECALL, 1)], 0.75)  # 2 stays
+    said(pipeline, 0.75)
+    assert pipeline.deadline == 3.0
+    assert pipeline.tick(3.0)[:2] == [Discard(1, loaded=False), Discard(2, loaded=False)]
+
+
+def test_what_was_granted_anew_is_not_what_a_recall_had_wanted(make: Callable[..., Pipeline]) -> None:
+    pipeline = in_a_hurry(make(8))
+    pipeline.answered([(m.RECALL, 6)], 0.5)  # 1 and 2 stay
+    pipeline.answered([(m.WITHDRAW, 1)], 0.75)
+    said(pipeline, 0.75)
+    granted(pipeline, 1.0, 1, 2, lease=2)
+    said(pipeline, 1.0)
+    pipeline.tick(3.0)
+    assert pipeline.held == 2
+
+
 def test_what_a_recall_did_not_want_does_not_go(make: Callable[..., Pipeline]) -> None:
     """Of items 1 to 6 it wanted two, and only the oldest two stay anyway."""
     pipeline = in_a_hurry(make(8))
@@ -178,6 +201,22 @@ def test_what_has_lasted_for_long_is_no_reason_to_keep_what_waits_behind_it(
     pipeline = in_a_hurry(make(8))
     pipeline.answered([(m.RECALL, 6)], 3.0)
     assert (m.GAVE_BACK, 1, (1, 2, 3, 4, 5, 6)) in said(pipeline, 3.0)
+
+
+def test_a_batch_that_is_not_full_is_said_to_run_if_something_waits_behind_it(
+    make: Callable[..., Pipeline],
+) -> None:
+    """The queue would take what is still being loaded for a part of it, and recall nothing."""
+    pipeline = begun(make(8, 4, loads=True, batch_wait=1.0))
+    granted(pipeline, 0.0, 0, 4)
+    said(pipeline, 0.0)
+    for item in (0, 1, 3):
+        pipeline.loaded(item, 0.5)
+    assert pipeline.take(0.5) == ()
+    pipeline.tick(1.5)
+    assert pipeline.take(1.5) == (0, 1, 3)
+    assert pipeline.tick(1.5) == [Send()]
+    assert (m.STARTED, 1, (0, 1, 3)) in said(pipeline, 1.5)
 
 
 def test_what_came_back_is_computed_before_what_is_younger(make: Callable[..., Pipeline]) -> None:
@@ -660,11 +699,14 @@ def test_a_worker_is_asked_once_at_a_time_and_again_after_it_has_answered(ledger
     assert ledger.recalled(0, 1, 1.5) == [Recall(0, 1)], "one is still hungry"
 
 
-def test_who_had_nothing_to_give_is_not_asked_in_vain(ledger: Ledger) -> None:
+def test_who_gave_nothing_is_not_asked_in_vain_but_once_it_has_finished_something(ledger: Ledger) -> None:
     ledger.hungry(1, 2, 1.0)
     assert ledger.recalled(0, 0, 1.5) == []
-    assert ledger.finished(0, 1, (0,), 2.0)[1][1:] == []
+    assert ledger.deadline is None
     assert ledger.asked(0, 1, 2.0) == []
+    ledger.finished(0, 1, (0,), 2.0)
+    assert ledger.asked(0, 1, 2.0) == [Recall(0, 2)]
+    assert ledger.recalled(0, 0, 2.5) == []
     effects = ledger.submitted(1, 10, 4, SOURCE, 3.0)
     assert effects[0] == grant(1, 2, 10, 2, 3.0, backlog=1), "the hungry one first"
 
@@ -898,7 +940,7 @@ def test_a_pace_of_no_time_is_none() -> None:
 
 
 def test_what_is_told_of_two_leases_at_once_took_the_time_of_both() -> None:
-    service = Service(unit=1, recall=True)
+    service = Service(unit=1, recall=True, workers=0)
     for worker in (0, 1):
         service.joined(worker)
         service.given(service.workers[worker], 16, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from math import ceil
 
@@ -25,6 +26,7 @@ from pullahead.core.ledger import (
     Unasked,
     Withdraw,
 )
+from pullahead.core.lookahead import MAX_BYTES
 from pullahead.core.messages import UNASKED_FOR
 from pullahead.core.retry import Again, Bury
 
@@ -70,7 +72,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.youngest = False  # the next grant may be of the youngest items, to a worker that is stuck
         self.stopping: set[int] = set()
         self.told: set[int] = set()  # that nothing is left, since their last grant
-        self.joined = 0
+        self.joined = self.expected = 0
+        self.largest = 0  # bytes
+        self.finishers: set[int] = set()
         self.leases = 0
         self.stale = 0
         self.old: list[tuple[int, int, int]] = []  # (worker, lease, item) that was so once
@@ -139,16 +143,18 @@ class LedgerMachine(RuleBasedStateMachine):
             # A run of consecutive items may end sooner; what is taken of one that goes on is whole batches.
             goes_on = items[0] - 1 in ready and self.items[items[0] - 1].run == grant.run
             assert not goes_on or grant.size % self.unit == 0
-            self.youngest = False
         else:
             assert items == ready[: grant.size], "the oldest goes first"
             assert grant.size <= self.credits[grant.worker]
             assert grant.worker in self.hungry or not self.hungry, "who is hungry is served first"
-            if self.is_at_end():
+            to_come = max(0, self.expected - self.joined)
+            if self.is_at_end() or to_come:
                 unstarted = len(ready) + sum(map(self.spare, self.credits))
-                share = self.unit * ceil(ceil(unstarted / len(self.credits)) / self.unit)
+                share = self.unit * ceil(ceil(unstarted / (len(self.credits) + to_come)) / self.unit)
                 has = 0 if grant.worker in self.hungry else self.spare(grant.worker)
-                assert grant.size <= share - has, "a share, once the source has ended"
+                assert grant.size <= share - has, "a share, at the end and as long as not all are there"
+            if grant.worker not in self.finishers and self.largest:
+                assert grant.size <= self.room(grant.worker), "it knows no sizes"
             self.credits[grant.worker] -= grant.size
             self.hungry.discard(grant.worker)
         self.told.discard(grant.worker)
@@ -156,6 +162,13 @@ class LedgerMachine(RuleBasedStateMachine):
             one = self.items[item]
             one.state, one.worker, one.lease = HELD, grant.worker, grant.lease
             self.old.append((grant.worker, grant.lease, item))
+
+    def room(self, worker: int) -> int:
+        """How many items more a worker may be granted: it knows their sizes once it has finished one."""
+        if worker in self.finishers or not self.largest:
+            return sys.maxsize
+        held = 0 if worker in self.hungry else self.holds(worker)
+        return max(2 * self.unit, MAX_BYTES // self.largest) - held
 
     def spare(self, worker: int) -> int:
         """What a worker holds beyond what it runs, or the batch that it is about to run."""
@@ -206,9 +219,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # The caller
 
-    @initialize(workers=st.integers(1, 3), unit=st.sampled_from((1, 1, 2, 4)))
-    def begin(self, workers: int, unit: int) -> None:
-        self.ledger, self.unit = Ledger(unit), unit
+    @initialize(
+        workers=st.integers(1, 3), unit=st.sampled_from((1, 1, 2, 4)), expected=st.sampled_from((0, 0, 2, 5))
+    )
+    def begin(self, workers: int, unit: int, expected: int) -> None:
+        self.ledger, self.unit, self.expected = Ledger(unit, workers=expected), unit, expected
         self.open()
         for _ in range(workers):
             self.join()
@@ -220,8 +235,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.expect(self.ledger.opened(self.opened))
 
     @precondition(lambda self: self.runs)
-    @rule(pick=st.integers(0, 5), count=st.integers(0, 12))
-    def submit(self, pick: int, count: int) -> None:
+    @rule(pick=st.integers(0, 5), count=st.integers(0, 12), share=st.sampled_from((0, 0, 1, 3, 9)))
+    def submit(self, pick: int, count: int, share: int) -> None:
         run = sorted(self.runs)[pick % len(self.runs)]
         record = self.runs[run]
         if record.closed:
@@ -231,7 +246,9 @@ class LedgerMachine(RuleBasedStateMachine):
         if count:
             record.starved = False
         ended = dict.fromkeys(range(first, first + count), LEFT) if record.cancelled else {}
-        self.expect(self.ledger.submitted(run, first, count, "source", self.now), ended)
+        largest = MAX_BYTES // share if share and count else 0
+        self.largest = max(self.largest, largest)
+        self.expect(self.ledger.submitted(run, first, count, "source", self.now, largest), ended)
 
     @precondition(lambda self: self.runs)
     @rule(pick=st.integers(0, 5))
@@ -321,6 +338,7 @@ class LedgerMachine(RuleBasedStateMachine):
         some = tuple(dict.fromkeys(items[n % len(items)] for n in which))
         accepted, effects = self.ledger.finished(worker, lease, some, self.now)
         assert accepted == some
+        self.finishers.add(worker)
         self.expect(effects, dict.fromkeys(some, DONE))
 
     @precondition(lambda self: self.of_state(HELD, RUNNING))
@@ -433,7 +451,10 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             assert deadline == due
         if self.of_state(READY) and any(self.credits.values()):
-            assert self.is_at_end(), "somebody waits and something is ready"
+            in_line = [worker for worker, credits in self.credits.items() if credits]
+            limited = all(self.room(worker) < self.unit for worker in in_line)
+            shares = self.is_at_end() or self.expected > self.joined
+            assert shares or limited, "somebody waits and something is ready"
         waiting = {worker for worker, credits in self.credits.items() if credits}
         if (
             not self.of_state(READY, DELAYED)
@@ -462,6 +483,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.expect(self.ledger.asked(self.joined, len(self.items), self.now))
             if self.of_state(HELD, RUNNING):
                 worker, lease, items = self.lease(0, HELD, RUNNING)
+                self.finishers.add(worker)
                 self.expect(
                     self.ledger.finished(worker, lease, tuple(items), self.now)[1], dict.fromkeys(items, DONE)
                 )

@@ -73,7 +73,7 @@ class Run:
         return [span for span in self.spans[worker] if span.kind == trace.LOOKAHEAD]
 
     def depth(self, worker: int, at: float = float("inf")) -> int:
-        """The lookahead of a worker at a moment: 1 before the first move."""
+        """The lookahead of a worker at a moment, after its first move."""
         return next((span.item for span in reversed(self.moves(worker)) if span.end <= at), 1)
 
     def formula(self, worker: int) -> int:
@@ -108,7 +108,7 @@ def run(
     costs = _Costs(computes, round_trip)
     world: Gauges = Gauges(costs, Ledger(), workers, len(computes), lambda: world.stop())
     for number in range(workers):
-        world.start(Pipeline(Lookahead(lookahead), Meter(number, 0.0), Recorder()))
+        world.start(Pipeline(Lookahead(lookahead, eager=True), Meter(number, 0.0), Recorder()))
     world.open(_RUN)
     if arrivals is None:
         world.submit(_RUN, len(computes))

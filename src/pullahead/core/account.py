@@ -47,7 +47,7 @@ class Account:
 
     def told_nothing_left(self, waited: float, cause: str, obstacle: str, now: float) -> None:
         """Nothing unstarted is left in the world; before that, an ask had waited because of `cause`."""
-        self._waited(waited, cause, obstacle, now)
+        self._waited(waited, cause, obstacle, 0, now)
         self.nothing_left = True
         if self.idle_since is not None and obstacle == trace.CAUSE_FETCH:
             self.stalled(now, trace.CAUSE_TAIL)
@@ -57,7 +57,7 @@ class Account:
         times = None if cause == UNASKED_FOR else asks.answered(len(items))
         asked, in_line = (None, 0.0) if times is None else times
         fetch = 0.0 if asked is None else max(0.0, now - asked - waited)
-        preventable = self._waited(waited, cause, obstacle, now)
+        preventable = self._waited(waited, cause, obstacle, len(items), now)
         self.nothing_left = False
         if self.idle_since is not None and obstacle == trace.CAUSE_FETCH:
             self.stalled(now, trace.CAUSE_FETCH)
@@ -111,13 +111,14 @@ class Account:
         policy = self._lookahead
         self._recorder.add(trace.LOOKAHEAD, now, now, policy.depth, policy.bundle, policy.reason)
 
-    def _waited(self, waited: float, cause: str, obstacle: str, now: float) -> bool:
-        """An ask waited at the queue because of `cause`. Return whether asking earlier would have helped."""
+    def _waited(self, waited: float, cause: str, obstacle: str, items: int, now: float) -> bool:
+        """An ask waited at the queue because of `cause`, until so many items came. Return whether asking
+        earlier would have helped."""
         if self.idle_since is None or obstacle != trace.CAUSE_FETCH:
-            self._lookahead.idled(0.0)
+            self._lookahead.idled(0.0, items)
             return False
         until = min(now, self.idle_since + waited)
-        self._lookahead.idled(until - self.idle_since if cause == trace.CAUSE_SOURCE else 0.0)
+        self._lookahead.idled(until - self.idle_since if cause == trace.CAUSE_SOURCE else 0.0, items)
         self.stalled(until, cause)
         return waited <= 0.0 and now > self.idle_since
 

@@ -1,7 +1,8 @@
 """What recent measurements say of the next ones: how many items cover a fetch, and when nobody waits.
 
-Both go by the measurements themselves, not by mean and variance, which say little where sizes have two modes:
-of 95 % small items and 5 % very large ones, a normal approximation asks for a depth of 43 where 1 is enough.
+Both go by the measurements themselves, as far as there are enough of them. Mean and variance say little where
+sizes have two modes: of 95 % small items and 5 % very large ones, a normal approximation asks for a depth of
+43 where 1 is enough. It is good for the sum of very many.
 """
 
 from __future__ import annotations

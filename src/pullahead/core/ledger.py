@@ -86,12 +86,13 @@ class Ledger:
     Args:
         unit: how many items one call of `process` takes: shares and recalls are whole batches.
         recall: whether items that a worker holds may go to another one before it is lost.
+        workers: how many there will be, if that is known.
     """
 
-    def __init__(self, unit: int = 1, *, recall: bool = True) -> None:
+    def __init__(self, unit: int = 1, *, recall: bool = True, workers: int = 0) -> None:
         self._items = Items()
         self._runs = Runs()
-        self._service = Service(unit, recall)
+        self._service = Service(unit, recall, workers)
         self._unit = unit
         self._cause = CAUSE_SOURCE  # what the queue would be waiting for if it were empty now
 
@@ -102,9 +103,13 @@ class Ledger:
         self._runs.opened(run)
         return []
 
-    def submitted(self, run: int, first: int, count: int, cause: str, now: float) -> list[Effect]:
-        """Items came. `cause` says what had kept the caller from sending them earlier."""
+    def submitted(
+        self, run: int, first: int, count: int, cause: str, now: float, largest: int = 0
+    ) -> list[Effect]:
+        """Items came, the largest with so many bytes. `cause` says what had kept the caller from sending them
+        earlier."""
         self._runs.submitted(run, first, count)
+        self._service.weighed(largest)
         if not count:
             return []
         self._cause = cause
@@ -385,8 +390,9 @@ class Ledger:
     # Service
 
     def _taper(self, now: float) -> list[Effect]:
-        """Items have ended. At the end of it all, that makes room for somebody's share, or was the last."""
-        return self._serve(now) if self._runs.at_end and self._service.someone_waits else []
+        """Items have ended. That makes room for somebody's share, where there are shares, or was the last."""
+        limited = self._runs.at_end or self._items.ready.count
+        return self._serve(now) if limited and self._service.someone_waits else []
 
     def _serve(self, now: float) -> list[Effect]:
         """Grant what is ready to those who asked; recall for those who stay hungry."""
@@ -420,7 +426,7 @@ class Ledger:
             worker = service.first()
             if worker is None:
                 break
-            most = min(worker.credits, service.share(worker, ready.count)) if at_end else worker.credits
+            most = service.most(worker, ready.count, at_end=at_end)
             if not most:
                 aside.append(worker)
                 service.step_aside(worker)

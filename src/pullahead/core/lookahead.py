@@ -17,7 +17,8 @@ Rules:
 3. A stall that a deeper lookahead would have prevented is a reason to look at the latest measurements alone:
    if the world has changed, the recent ones do not know it yet.
 4. Grow at once, shrink by an eighth at a time: too shallow costs compute time now, too deep costs a little
-   fairness, and a quiet moment in a noisy measurement is no reason to forget.
+   fairness, and a quiet moment in a noisy measurement is no reason to forget. (But a guess that was wrong by
+   half and more goes at once.)
 5. Every move carries its reason, with the numbers that made it.
 6. Little known, little trusted: with n computes measured, at most 32 n. The first of many sizes may be a
    hundredth of the usual one.
@@ -32,8 +33,8 @@ Rules:
    before it did.
 9. What a worker holds and has asked for fits into 64 MiB, if all its items are as large as the largest of the
    recent ones. A depth that does not fit goes at once.
-10. Where 64 items in a row came only after the worker had waited for a fetch, because the source had nothing,
-   there is nothing to look ahead at: 1, until one comes sooner.
+10. Where 64 items in a row (or batches) came one by one, each after the worker had waited for longer than a
+   fetch because the source had nothing, there is nothing to look ahead at: 1, until one comes sooner.
 
 A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
@@ -99,7 +100,7 @@ class Lookahead:
     Args:
         fixed: a depth that the user chose, or None for "auto". 0 means on demand: ask when idle.
         batch: how many items one call of `process` takes; depths are multiples of it.
-        eager: whether items that are held cost next to nothing, so that some may be asked for at once.
+        eager: whether items cost next to nothing before they run, so that some may be asked for at once.
 
     Raises:
         ValueError: for a negative depth or a batch below 1.
@@ -197,8 +198,12 @@ class Lookahead:
         Args:
             age: for how many seconds what runs has run; None: nothing runs.
         """
-        left = self.move - (0.0 if age is None else self.rest(age))
-        return ceil(left / self._mean) if self._mean > 0.0 and left > 0.0 else 0
+        left = self.move
+        if age is not None:  # of a batch, at least what it usually takes, and of one item what is likely
+            left -= max(self.rest(age), (self._unit * self._mean - age) if self._unit > 1 else 0.0)
+        if self._mean <= 0.0 or left <= 0.0:
+            return 0
+        return ceil(left / (self._unit * self._mean)) * self._unit
 
     @property
     def _others(self) -> float:
@@ -235,10 +240,13 @@ class Lookahead:
         if self.depth > self._room:
             self._since_review = _REVIEW_EVERY  # with the next measurement
 
-    def idled(self, seconds: float) -> None:
-        """Something came, and for so long there had been nothing here to do, nor in the world to ask for."""
+    def idled(self, seconds: float, items: int) -> None:
+        """So many items came, and for so long there had been nothing to do, here or in the world."""
+        if not items:
+            return
         was_quiet = self._quiet >= _QUIET
-        self._quiet = self._quiet + 1 if seconds > self.usual_fetch > 0.0 else 0
+        alone = items <= self._unit and seconds > self.usual_fetch > 0.0
+        self._quiet = self._quiet + 1 if alone else 0
         if was_quiet != (self._quiet >= _QUIET):
             self._since_review = _REVIEW_EVERY  # with the next measurement
 
@@ -281,7 +289,8 @@ class Lookahead:
             apart = f"{_QUIET} in a row were waited for longer than a fetch, {_say(fetch)}"
             return self._move(self._unit, f"items come too far apart: {apart}")
         wanted, limit = self._wanted(computes, list(self._counts), fetch)
-        if wanted < self.depth <= self._room:  # what does not fit goes at once
+        was_wrong = self.reason.endswith("yet") and 2 * wanted <= self.depth  # by more than chance
+        if wanted < self.depth <= self._room and not was_wrong:  # what does not fit goes at once
             step = max(1, self.depth // self._unit // 8) * self._unit
             if wanted < self.depth - step:
                 wanted, limit = self.depth - step, ", by an eighth at a time"

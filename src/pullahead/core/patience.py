@@ -80,9 +80,16 @@ class Patience:
             self.ends_at = since + self._lookahead.patience_after(now - since)
 
     def keep(self, items: Sequence[int], now: float) -> None:
-        """A recall wanted these as well."""
-        self.kept = frozenset(items)
-        self.kept_until = now + self._lookahead.move if items else None
+        """A recall wanted these as well. With others that have stayed, they go when the first of them do."""
+        if items:
+            until = now + self._lookahead.move
+            self.kept_until = until if self.kept_until is None else min(until, self.kept_until)
+            self.kept |= frozenset(items)
+
+    def came_anew(self, items: range) -> None:
+        """These have just been granted: what a recall wanted of them before is over."""
+        if self.kept:
+            self.kept -= frozenset(items)
 
     def overdue(self, now: float) -> frozenset[int]:
         """Return what has been kept for long enough, once."""

@@ -5,13 +5,14 @@ Rules:
 2. Of what is loaded, the oldest is processed first; where an item is meanwhile, see `holdings`.
 3. Whether an item has *started* is decided here alone: when it leaves the buffer, and within a slice when the
    main thread comes to it. A recall takes from what is still in the buffer, and then from the slice.
-   Whichever comes first wins, without a round trip.
+   Whichever comes first wins, without a round trip. What will begin sooner here than it could elsewhere
+   stays.
 4. When an item lasts much longer than usual, nobody waits behind it: give all back, and take the youngest
    items there are instead, if there are enough; see `patience`. A slice that lasts for too long is cut: what
    it has finished is reported, what has not begun is in the buffer again, and what runs is looked at again
    when it has lasted so long.
-5. What has started is said with the first message that goes anyway; at once after idling only where no
-   memory survives the worker.
+5. What has started is said with the first message that goes anyway. It is said at once where something waits
+   behind a batch that is not full, and, where no memory survives the worker, after idling.
 6. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
    shorter than that.
 7. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter` and
@@ -25,7 +26,7 @@ after another, and says so in `running` (see `slices`).
 
 The shell calls one method per event and performs the effects that it returns. `Send` takes the messages that
 are collected in `take_messages`. There is one deadline, for collected results, for a batch that waits to
-become full, and for what lasts long.
+become full, for what lasts long, and for what a recall has left here.
 """
 
 from __future__ import annotations
@@ -202,6 +203,7 @@ class Pipeline:
         if self.phase is not Phase.WORKING or (self._patience.is_stuck and cause != m.UNASKED_FOR):
             self._holdings.refused(items, lease)
             return self._return(items, now)
+        self._patience.came_anew(items)
         if self._holdings.granted(items, lease):
             self._arrived(items, now)
         return []
@@ -209,7 +211,7 @@ class Pipeline:
     def _recalled(self, size: int, now: float) -> list[Effect]:
         """Give back up to so many items, the youngest first; what begins sooner here than elsewhere stays."""
         ran = self.running
-        unstarted = self.held + (len(ran.waiting) if ran else 0)
+        unstarted = self.held + (len(ran.unstarted) if ran else 0)
         stays = max(
             self.lookahead.soon(now - ran.since if ran else None), 0 if ran else self._batch_size or 1
         )
@@ -217,8 +219,8 @@ class Pipeline:
         effects = self._cut(now, given - self.held)
         held = self._held()
         first = max(0, len(held) - given)
-        waiting = (*(ran.waiting if ran else ()), *held[:first])
-        self._patience.keep(waiting[max(0, unstarted - size) :], now)
+        stay = (*(ran.unstarted if ran else ()), *held[:first])
+        self._patience.keep(stay[max(0, unstarted - size) :], now)
         effects += self._return(held[first:], now)
         self._outbox.say((m.RECALLED, len(held) - first), now, urgent=True)
         return effects
@@ -266,7 +268,8 @@ class Pipeline:
         self._batch_due = None
         self.meter.computing(now)
         self._announced = False
-        if was_idle and self._says_starts:
+        # What waits behind a batch that is not full looks like a part of it, as long as nobody knows better.
+        if (was_idle and self._says_starts) or (count < self._batch_size and self.held):
             self._announce(now)
         return items
 
@@ -435,7 +438,7 @@ class Pipeline:
     def _give_up(self, items: frozenset[int], now: float) -> list[Effect]:
         """What a recall has left here has not begun in time, but for what is next."""
         ran = self.running
-        effects = self._cut(now) if ran and not items.isdisjoint(ran.waiting) else []
+        effects = self._cut(now) if ran and not items.isdisjoint(ran.unstarted) else []
         held = self._held()[0 if ran else self._batch_size or 1 :]
         return effects + self._return([item for item in held if item in items], now)
 

@@ -18,7 +18,8 @@ Rules:
    waited for: after four usual trips others are asked, and it is asked again once it has answered. Such a
    late answer says nothing about the usual trip. The first one that comes in time is taken as it is; until
    then, each late one doubles what is expected, because the wire may be long.
-7. A worker that had nothing to give is asked again when it has been granted something.
+7. A worker that gave nothing (it has begun everything, or will soon) is asked again when it has been granted
+   something, or has finished something.
 """
 
 from __future__ import annotations
@@ -134,6 +135,10 @@ class Recalls:
         self._barren.discard(worker)
         if worker in self._out:
             self._out[worker].granted = True
+
+    def finished(self, worker: int) -> None:
+        """A worker got ahead: it is worth asking again. The caller weighs it again."""
+        self._barren.discard(worker)
 
     def spare_of(self, worker: int) -> int:
         """Return how much could be recalled from a worker."""

@@ -5,7 +5,9 @@ Rules:
    then those that wait the longest.
 2. Once nothing more is to come, nobody is granted more than its share of all that is unstarted, less what it
    holds of it. That leaves something for everybody (the taper of guided self-scheduling); what is left over
-   is granted at the next event.
+   is granted at the next event. The same holds as long as not all workers are there: who joins first does
+   not take what the others would compute. And a worker that has not finished anything yet does not know how
+   large items are, so that it holds as many as fit into its budget, but two in any case.
 3. A hungry worker with nothing ready gets what another one holds and has not begun; see `recalls`.
 4. A worker that is stuck in a long item takes its asks back and gives back what it holds. With a backlog it
    gets the youngest ready items instead: age is served elsewhere, and when the long item ends, there is
@@ -25,6 +27,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Final, final
 
+from pullahead.core.lookahead import MAX_BYTES
 from pullahead.core.ranking import Ranking
 from pullahead.core.recalls import Recalls
 from pullahead.errors import ProtocolError
@@ -77,6 +80,7 @@ class Worker:
     pace: Pace = field(default_factory=lambda: Pace(_KEEP))
     told: bool = False  # that nothing is left
     stopping: bool = False  # it was told to
+    fresh: bool = True  # it has not finished anything yet
 
     @property
     def asked(self) -> float:
@@ -91,26 +95,31 @@ class Service:
     Args:
         unit: how many items one call of `process` takes: shares and recalls are whole batches.
         recall: whether items that a worker holds may go to another one before it is lost.
+        workers: how many there will be.
     """
 
     __slots__ = (
         "_askers",
         "_hungry",
         "_hungry_credits",
+        "_largest",
         "_pace",
         "_recall",
         "_recalls",
+        "_to_come",
         "_unit",
         "_untold",
         "recalled",
         "workers",
     )
 
-    def __init__(self, unit: int, recall: bool) -> None:
+    def __init__(self, unit: int, recall: bool, workers: int) -> None:
         self.workers: dict[int, Worker] = {}
         self.recalled = 0  # recalls so far
         self._unit = unit
         self._recall = recall
+        self._to_come = workers
+        self._largest = 0  # bytes of an item
         self._askers = Ranking()  # workers with credits
         self._hungry = 0  # how many of them are hungry
         self._hungry_credits = 0  # what those asked for
@@ -125,6 +134,11 @@ class Service:
         if number in self.workers:
             raise ProtocolError(f"worker {number} joined twice")
         self.workers[number] = Worker(number)
+        self._to_come = max(0, self._to_come - 1)
+
+    def weighed(self, largest: int) -> None:
+        """There are items of so many bytes."""
+        self._largest = max(self._largest, largest)
 
     def stopping(self, number: int) -> None:
         """A worker was told to stop."""
@@ -198,12 +212,25 @@ class Service:
         number = self._askers.first()
         return None if number is None else self.workers[number]
 
-    def share(self, worker: Worker, ready: int) -> int:
-        """Return how many of so many ready items a worker may get, once nothing more is to come."""
-        share = -(-(ready + self._recalls.total) // len(self.workers))
+    def most(self, worker: Worker, ready: int, *, at_end: bool) -> int:
+        """Return how many of so many ready items a worker may get. `at_end`: nothing more is to come."""
+        most = worker.credits
+        if at_end or self._to_come:
+            most = min(most, self._share(worker, ready))
+        if worker.fresh and self._largest:
+            held = (
+                0 if worker.hungry else worker.held
+            )  # what that held is over, even if it has not said so yet
+            room = max(2 * self._unit, MAX_BYTES // self._largest) - held
+            most = max(0, min(most, room - room % self._unit))
+        return most
+
+    def _share(self, worker: Worker, ready: int) -> int:
+        """Return a worker's share of what is unstarted, less what it holds of it."""
+        share = -(-(ready + self._recalls.total) // (len(self.workers) + self._to_come))
         share += -share % self._unit
         if worker.hungry:
-            return share  # whatever it held is over, even if it has not said so yet
+            return share  # likewise
         return max(0, share - self._recalls.spare_of(worker.number))
 
     def granted(self, worker: Worker, count: int, now: float) -> float:
@@ -247,6 +274,8 @@ class Service:
         """A worker has finished so many items since its last report."""
         worker = self.workers[number]
         seconds, worker.reported = now - worker.reported, now
+        worker.fresh = False
+        self._recalls.finished(number)
         worker.pace.reported(seconds, count)
         self._pace.reported(seconds, count)
 

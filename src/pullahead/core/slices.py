@@ -62,6 +62,11 @@ class Slice:
         return self.items[self._first : self._stop]
 
     @property
+    def unstarted(self) -> tuple[int, ...]:
+        """Those of the open ones that have not begun."""
+        return self.items[self._stop - len(self.waiting) : self._stop]
+
+    @property
     def begun(self) -> tuple[int, ...]:
         """Those of the open ones that have begun."""
         return self.items[self._first : self._stop - len(self.waiting)]

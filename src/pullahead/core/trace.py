@@ -23,8 +23,8 @@ LOOKAHEAD: Final = "lookahead"
 COMMUNICATION: Final = frozenset({FETCH, LOAD, STORE, REPORT})
 
 #: Why a worker waited, in the `detail` of a stall. `batch` is a wait for a fuller batch; `source`, `consumer`
-#: and `order` say whom the empty queue was waiting for; `tail` is the wait at the end, when nothing unstarted
-#: is left in the world, and is no stall of the run.
+#: and `order` say whom the empty queue was waiting for; `tail` is the wait at the end, when nothing is
+#: ready and nothing is on its way back, and is no stall of the run.
 CAUSE_FETCH: Final = "fetch"
 CAUSE_LOAD: Final = "load"
 CAUSE_REPORT: Final = "report"

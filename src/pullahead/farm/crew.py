@@ -93,7 +93,7 @@ class Crew:
         environment = thread_share(workers) | actor_options.get("runtime_env", {}).get("env_vars", {})
         runtime_env = actor_options.get("runtime_env", {}) | {"env_vars": environment}
         self._actor_options = actor_options | {"runtime_env": runtime_env}
-        self._queue: Any = actors.remote(Queue).remote(retry, spec.batch_size or 1)
+        self._queue: Any = actors.remote(Queue).remote(retry, spec.batch_size or 1, workers)
         self._unhook = actors.before_shutdown(self._abandon)
         self._workers: dict[int, Any] = {}
         self._ends: dict[int, Future[None]] = {}

@@ -24,6 +24,7 @@ from pullahead.core.retry import ERROR, Again, Bury, RetryPolicy
 from pullahead.errors import ProtocolError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.failure import Try
+from pullahead.farm.payload import size_of
 
 Answer = Future[list[m.Message]]
 #: What the caller is told at once.
@@ -37,12 +38,15 @@ class Queue:
     Args:
         retry: what happens to an item that failed.
         unit: how many items one call of `process` takes.
+        workers: how many there will be.
         recall: whether held items may go to a worker that would run them sooner.
         seed: of the jitter of backoffs.
     """
 
-    def __init__(self, retry: RetryPolicy, unit: int = 1, recall: bool = True, seed: int = 0) -> None:
-        self._ledger = Ledger(unit, recall=recall)
+    def __init__(
+        self, retry: RetryPolicy, unit: int = 1, workers: int = 0, recall: bool = True, seed: int = 0
+    ) -> None:
+        self._ledger = Ledger(unit, recall=recall, workers=workers)
         self._retry = retry
         self._jitter = random.Random(seed).random
         self._payloads: dict[int, Any] = {}
@@ -135,7 +139,8 @@ class Queue:
 
     def _submitted(self, run: int, first: int, payloads: list[Any], cause: str) -> list[led.Effect]:
         self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
-        return self._ledger.submitted(run, first, len(payloads), cause, monotonic())
+        largest = max(map(size_of, payloads))
+        return self._ledger.submitted(run, first, len(payloads), cause, monotonic(), largest)
 
     def _closed(self, run: int) -> list[led.Effect]:
         return self._ledger.closed(run, monotonic())

@@ -181,8 +181,10 @@ class Report:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the lookahead is what it is: each reason once, that of most workers first."""
-        reasons = Counter(totals.reason for totals in self.workers if totals.reason)
+        """Why the lookahead is what it is: each reason once, first that of those who look farthest."""
+        ahead = [totals for totals in self.workers if totals.reason]
+        reasons = Counter(totals.reason for totals in ahead if totals.lookahead == self.lookahead)
+        reasons.update(dict.fromkeys((totals.reason for totals in ahead), 0))
         return tuple(reason for reason, _ in reasons.most_common())
 
     @property

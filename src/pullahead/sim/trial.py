@@ -108,7 +108,7 @@ class Trial:
             self.stores.__getitem__ if self.stores is not None else _no_time,
             self.wire(),
         )
-        ledger = Ledger(self.batch_size or 1, recall=self.recall)
+        ledger = Ledger(self.batch_size or 1, recall=self.recall, workers=self.workers)
         gauges: Gauges = Gauges(costs, ledger, self.workers, len(self.computes), lambda: gauges.stop())
         return gauges
 
