@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from concurrent.futures import Future, wait
 from functools import partial
+from heapq import heappop, heappush
 from threading import Condition, RLock
 from time import monotonic
 from typing import Any, Final, Protocol, final
@@ -18,18 +19,17 @@ from pullahead.actors.failures import dumps_error
 from pullahead.core import messages as m
 from pullahead.core.exchange import Caller
 from pullahead.core.meter import WorkerTotals
+from pullahead.core.replacements import Replacements
 from pullahead.core.retry import RetryPolicy
 from pullahead.core.trace import Span
 from pullahead.errors import ActorDiedError, RunError
+from pullahead.farm.alarm import Alarm
 from pullahead.farm.machine import thread_share
 from pullahead.farm.note import charged
 from pullahead.farm.queue import Queue
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
 
-#: Workers that die one after the other without a single item ending in between: then something is wrong
-#: that a sixth one will not mend.
-_DEATHS: Final = 5
 #: Seconds that a source may take to notice that nobody wants its items any more.
 _SOURCE_PATIENCE: Final = 10.0
 
@@ -86,7 +86,9 @@ class Crew:
         self._next_run = self._next_item = self._next_worker = 0
         self._stopping = self._killed = False
         self._error: BaseException | None = None
-        self._deaths = 0
+        self._replacements = Replacements(workers)
+        self._due: list[tuple[float, int]] = []  # a heap: when a lane gets its next worker
+        self._alarm = Alarm(self._replace_due, "pullahead-crew-alarm")
         self._said_goodbye: set[int] = set()
         self._lane: dict[int, int] = {}  # a worker that replaces a lost one has its lane
         self._spec, self._options = spec, options
@@ -173,6 +175,7 @@ class Crew:
             self._workers.clear()
             self._ends.clear()
         self._unhook()
+        self._alarm.stop()
         for handle in handles:
             actors.kill(handle)
         with self._lock:
@@ -239,7 +242,7 @@ class Crew:
             if kind == m.ENDED:
                 self._heard.notify_all()
         if kind == m.OUTCOMES:
-            self._deaths = 0
+            self._replacements.ended()
             run.items_ended(*rest)
         elif kind == m.STARVED:
             run.starved()
@@ -277,18 +280,30 @@ class Crew:
             if self._killed:
                 return
             del self._workers[number], self._ends[number]
-            self._deaths += 1
-            if self._deaths < _DEATHS * self.size:
+            delay = self._replacements.died(self._lane[number])
+            if delay is not None:
                 note, error.__traceback__ = error.note, None  # where it was found out is no news
                 self._say((m.LOST, number, dumps_error(error), charged(note)))
-                self._start_worker(self._lane[number])
-                return
+                heappush(self._due, (monotonic() + delay, self._lane[number]))
+                self._heard.notify_all()  # `stop` may wait for its goodbye
+        if delay is not None:
+            self._replace_due()
+            return
         broken = RunError(
-            f"{self._deaths} workers died one after the other and no item ended in between: nothing that was "
-            f"yielded before is lost, the items that were unfinished are. The last one: {error}"
+            f"{self._replacements.deaths} workers died one after the other and no item ended in between: "
+            "nothing that was yielded before is lost, the items that were unfinished are. "
+            f"The last one: {error}"
         )
         broken.__cause__ = error
         self._break(broken)
+
+    def _replace_due(self) -> None:
+        """Start the workers whose time has come."""
+        with self._lock:
+            while self._due and self._due[0][0] <= monotonic() and not self._stopping:
+                _, lane = heappop(self._due)
+                self._start_worker(lane)
+            self._alarm.set(self._due[0][0] if self._due and not self._stopping else None)
 
     def _queue_ended(self, error: BaseException) -> None:
         if self._stopping:

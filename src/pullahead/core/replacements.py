@@ -1,0 +1,52 @@
+"""When a worker that died is replaced, and when there is no use in replacing any more.
+
+A worker that dies once may have had bad luck, or a bad item. Where workers die again and again and no item
+ends, replacing mends nothing, and each time the work is imported and built for it.
+
+Rules:
+1. The first death of a lane (a place for a worker) is answered at once.
+2. Each further death in a row waits: 0.1 s, 0.2 s, and so on, doubling, at most 5 s. In a row means that no
+   item has ended in between, on any lane: an item that kills its worker at each attempt holds up nobody else.
+3. Five deaths in a row on every lane are enough: nothing is replaced any more.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+#: Deaths in a row, on every lane, after which nothing is replaced any more.
+MOST: Final = 5
+#: Seconds before the second replacement in a row, and at most.
+_BASE: Final = 0.1
+_CAP: Final = 5.0
+_MOST_DOUBLINGS: Final = 10
+
+
+@final
+class Replacements:
+    """Counts deaths by lane. See the module.
+
+    Attributes:
+        deaths: how many there were in a row, on all lanes together.
+    """
+
+    __slots__ = ("_in_a_row", "deaths")
+
+    def __init__(self, lanes: int) -> None:
+        self._in_a_row = [0] * lanes
+        self.deaths = 0
+
+    def ended(self) -> None:
+        """Some item has ended."""
+        if self.deaths:
+            self.deaths = 0
+            self._in_a_row = [0] * len(self._in_a_row)
+
+    def died(self, lane: int) -> float | None:
+        """The worker of a lane has died. Return after how many seconds to replace it; None: do not."""
+        before = self._in_a_row[lane]
+        self._in_a_row[lane] = before + 1
+        self.deaths += 1
+        if min(self._in_a_row) >= MOST:
+            return None
+        return min(_CAP, _BASE * 2.0 ** min(before - 1, _MOST_DOUBLINGS)) if before else 0.0
