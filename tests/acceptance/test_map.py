@@ -578,8 +578,19 @@ def test_a_worker_that_dies_costs_its_running_item_only() -> None:
 
 
 def test_workers_that_only_die_end_the_run_with_a_clear_error() -> None:
-    with pytest.raises((RunError, pa.PullaheadError), match="exit code 7"):
+    with pytest.raises(RunError, match=r"\d+ workers died one after the other .*exit code 7"):
         list(pa.map(works.always_exit, itertools.count(), workers=2, retries=1000))
+
+
+def test_an_item_that_kills_its_worker_again_and_again_ends_after_its_attempts_and_all_others_finish(
+    tmp_path: Path,
+) -> None:
+    work = functools.partial(works.exit_on_seventy, str(tmp_path), 0.0)
+    results = list(pa.map(work, [70, *range(30)], workers=1, retries=6, on_error="collect"))
+    (failure,) = [result for result in results if isinstance(result, pa.Failure)]
+    assert (failure.item, failure.attempts) == (70, 7)
+    assert sorted(result for result in results if isinstance(result, int)) == list(range(30))
+    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_large_arrays_cross_and_are_the_receivers_own() -> None:

@@ -6,12 +6,15 @@ ends, replacing mends nothing, and each time the work is imported and built for 
 Rules:
 1. The first death of a lane (a place for a worker) is answered at once.
 2. Each further death in a row waits: 0.1 s, 0.2 s, and so on, doubling, at most 5 s. In a row means that no
-   item has ended in between, on any lane: an item that kills its worker at each attempt holds up nobody else.
+   worker has finished an item in between, on any lane.
 3. Five deaths in a row on every lane are enough: nothing is replaced any more.
+4. A death that charges only items which have cost a worker its life before does not count: it is their doing,
+   and their attempts come to an end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Final, final
 
 #: Deaths in a row, on every lane, after which nothing is replaced any more.
@@ -30,20 +33,35 @@ class Replacements:
         deaths: how many there were in a row, on all lanes together.
     """
 
-    __slots__ = ("_in_a_row", "deaths")
+    __slots__ = ("_in_a_row", "_suspects", "deaths")
 
     def __init__(self, lanes: int) -> None:
         self._in_a_row = [0] * lanes
+        self._suspects: set[int] = set()  # items that were charged for a death, and have not ended
         self.deaths = 0
 
-    def ended(self) -> None:
-        """Some item has ended."""
+    def finished(self) -> None:
+        """A worker has finished an item, well or not."""
         if self.deaths:
             self.deaths = 0
             self._in_a_row = [0] * len(self._in_a_row)
 
-    def died(self, lane: int) -> float | None:
-        """The worker of a lane has died. Return after how many seconds to replace it; None: do not."""
+    def ended(self, items: Iterable[int]) -> None:
+        """These items have ended, in whatever way."""
+        if self._suspects:
+            self._suspects.difference_update(items)
+
+    def died(self, lane: int, charged: Collection[int]) -> float | None:
+        """The worker of a lane has died. Return after how many seconds to replace it; None: do not.
+
+        Args:
+            lane: which one.
+            charged: the items that it ran, as far as they are known.
+        """
+        is_new = not charged or not self._suspects.issuperset(charged)
+        self._suspects.update(charged)
+        if not is_new:
+            return 0.0
         before = self._in_a_row[lane]
         self._in_a_row[lane] = before + 1
         self.deaths += 1

@@ -18,6 +18,7 @@ from pullahead import actors
 from pullahead.actors.failures import dumps_error
 from pullahead.core import messages as m
 from pullahead.core.exchange import Caller
+from pullahead.core.items import State
 from pullahead.core.meter import WorkerTotals
 from pullahead.core.replacements import Replacements
 from pullahead.core.retry import RetryPolicy
@@ -242,8 +243,11 @@ class Crew:
             if kind == m.ENDED:
                 self._heard.notify_all()
         if kind == m.OUTCOMES:
-            self._replacements.ended()
-            run.items_ended(*rest)
+            state, items, payloads = rest
+            self._replacements.ended(items)
+            if state == State.DONE.value or any(tries[-1].began is not None for tries in payloads):
+                self._replacements.finished()
+            run.items_ended(state, items, payloads)
         elif kind == m.STARVED:
             run.starved()
         else:
@@ -280,10 +284,11 @@ class Crew:
             if self._killed:
                 return
             del self._workers[number], self._ends[number]
-            delay = self._replacements.died(self._lane[number])
+            items = charged(error.note)
+            delay = self._replacements.died(self._lane[number], items or ())
             if delay is not None:
-                note, error.__traceback__ = error.note, None  # where it was found out is no news
-                self._say((m.LOST, number, dumps_error(error), charged(note)))
+                error.__traceback__ = None  # where it was found out is no news
+                self._say((m.LOST, number, dumps_error(error), items))
                 heappush(self._due, (monotonic() + delay, self._lane[number]))
                 self._heard.notify_all()  # `stop` may wait for its goodbye
         if delay is not None:
