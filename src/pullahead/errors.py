@@ -63,9 +63,12 @@ class ActorDiedError(PullaheadError):
     Attributes:
         note: what the actor had written into its `pullahead.actors.notepad()`, and the mark beside it, if the
             engine could still tell.
+        overdue: which of the timers of its notepad had run for longer than its `time_limit`, and what that
+            one stood for; None if that is not why it ended.
     """
 
     note: tuple[bytes, int] | None = None
+    overdue: tuple[int, int] | None = None
 
     def __init__(
         self, actor: str, pid: int | None = None, exitcode: int | None = None, detail: str = ""
@@ -90,6 +93,10 @@ def describe_exit(exitcode: int | None) -> str:
     except ValueError:
         name = f"signal {-exitcode}"
     return f"killed by {name}"
+
+
+class ItemTimeoutError(PullaheadError, TimeoutError):
+    """A step of an item (load, process or store) took longer than `item_timeout`. Its worker was killed."""
 
 
 class GetTimeoutError(PullaheadError, TimeoutError):

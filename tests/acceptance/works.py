@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -419,6 +420,59 @@ def fail_to_store(result: int, item: int) -> int:
     if item == 3:
         raise PermissionError("file 3")
     return result
+
+
+def nap(seconds: float, x: int) -> int:
+    time.sleep(seconds)
+    return x
+
+
+def nap_for_each(seconds: float, xs: list[int]) -> list[int]:
+    time.sleep(seconds * len(xs))
+    return xs
+
+
+def linger_on_three(way: str, x: int) -> int:
+    """Item 3 takes a minute, in one way or another."""
+    if x == 3:
+        _linger(way)
+    return x
+
+
+def _linger(way: str) -> None:
+    if way == "sleeps":
+        time.sleep(60.0)
+    elif way == "spins":
+        end = time.monotonic() + 60.0
+        while time.monotonic() < end:
+            pass
+    elif way == "keeps the interpreter":
+        ctypes.PyDLL(None).sleep(60)
+    else:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def linger_the_first_times(folder: str, times: int, x: int) -> int:
+    """So does it here at its first attempts; each attempt at an item leaves a file."""
+    attempt = len(list(Path(folder).glob(f"{x}-*")))
+    Path(folder, f"{x}-{attempt}").touch(exist_ok=False)
+    if x == 3 and attempt < times:
+        _linger("sleeps")
+    return x
+
+
+def linger_to_load(x: int) -> int:
+    return linger_on_three("sleeps", x)
+
+
+async def linger_to_load_async(x: int) -> int:
+    if x == 3:
+        await asyncio.sleep(60.0)
+    return x
+
+
+def linger_to_store(result: int, item: int) -> int:
+    return linger_on_three("sleeps", result)
 
 
 class StoresAtLast:

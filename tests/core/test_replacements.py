@@ -63,3 +63,9 @@ def test_what_has_ended_is_no_suspect_any_more() -> None:
     one.died(0, (7,))
     one.ended((7,))
     assert not one._suspects
+
+
+def test_workers_that_were_killed_for_their_items_do_not_count() -> None:
+    one = Replacements(1)
+    assert [one.died(0, (item,), killed=True) for item in range(20)] == [0.0] * 20
+    assert one.deaths == 0

@@ -285,6 +285,60 @@ def test_a_note_is_whole_whenever_its_writer_is_killed() -> None:
         assert note == number * 500 or note == b"0"
 
 
+class Timed:
+    """Says in its notepad how long it has been at something."""
+
+    def busy(self, which: int, number: int, begun_ago: float, seconds: float) -> None:
+        pad = actors.notepad()
+        assert pad is not None
+        pad.timer(which, time.monotonic() - begun_ago, number)
+        time.sleep(seconds)
+        pad.timer(which, 0.0)
+
+    def one_after_the_other(self, times: int, seconds: float) -> int:
+        pad = actors.notepad()
+        assert pad is not None
+        for _ in range(times):
+            pad.timer(0, time.monotonic())
+            time.sleep(seconds)
+        pad.timer(0, 0.0)
+        return os.getpid()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_actor_is_killed_once_a_timer_has_run_for_longer_than_its_limit(which: int) -> None:
+    timed = actors.remote(Timed).options(time_limit=0.3).remote()
+    ref = timed.busy.remote(which, 2**40 + 7, 0.0, 60.0)
+    with pytest.raises(ActorDiedError, match=r"killed by SIGKILL, by its time limit of 0\.3 s") as caught:
+        actors.get(ref, timeout=10)
+    assert caught.value.overdue == (which, 2**40 + 7)
+
+
+def test_it_lives_as_long_as_no_timer_runs_for_so_long() -> None:
+    timed = actors.remote(Timed).options(time_limit=0.25).remote()
+    pid = actors.get(timed.one_after_the_other.remote(8, 0.1), timeout=10)
+    time.sleep(0.5)
+    assert actors.get(timed.one_after_the_other.remote(0, 0.0), timeout=10) == pid
+
+
+def test_without_a_limit_nobody_looks_at_the_timers() -> None:
+    timed = actors.remote(Timed).remote()
+    actors.get(timed.busy.remote(0, 1, 100.0, 0.3), timeout=10)
+
+
+def test_who_dies_by_itself_was_not_overdue() -> None:
+    diarist = actors.remote(Diarist).options(time_limit=5.0).remote()
+    with pytest.raises(ActorDiedError) as caught:
+        actors.get(diarist.leave.remote())
+    assert caught.value.overdue is None
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("inf"), float("nan"), "1", True])
+def test_a_time_limit_that_makes_no_sense_is_refused(limit: Any) -> None:
+    with pytest.raises(ValueError, match="time_limit must be a"):
+        actors.remote(Timed).options(time_limit=limit)
+
+
 def test_a_driver_has_no_notepad() -> None:
     actors.init(ignore_reinit_error=True)
     assert actors.notepad() is None

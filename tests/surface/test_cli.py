@@ -41,6 +41,7 @@ OPTIONS = {
     *(
         "--load-concurrency",
         "--retries",
+        "--item-timeout",
         "--ordered",
         "--unordered",
         "--engine",

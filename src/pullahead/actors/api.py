@@ -48,6 +48,12 @@ class Notepad(Protocol):
     def mark(self, number: int) -> None:
         """Replace the number, from 0 to 2^64 - 1."""
 
+    def timer(self, which: int, since: float, number: int = 0) -> None:
+        """Say since when (on the monotonic clock; 0: no more) something goes on, and what; `which` is 0 or 1.
+
+        An actor that was started with a `time_limit` is killed once that is longer ago.
+        """
+
 
 class Engine(Protocol):
     """What an engine must do."""

@@ -8,6 +8,7 @@ that is quietly ignored is found out in production.
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, final
 
@@ -28,6 +29,7 @@ class Options:
         num_cpus: advisory on one machine.
         num_gpus: devices to give to the process, through CUDA_VISIBLE_DEVICES. A fraction shares one
             device; 0 hides them all; None leaves the environment alone.
+        time_limit: seconds that a timer of the actor's notepad may run before the actor is killed.
         env_vars: environment variables, set before the user's class is imported (`runtime_env`).
     """
 
@@ -37,6 +39,7 @@ class Options:
     concurrency_groups: dict[str, int] = field(default_factory=dict)
     num_cpus: float | None = None
     num_gpus: float | None = None
+    time_limit: float | None = None
     env_vars: dict[str, str] = field(default_factory=dict)
 
     def merged(self, given: dict[str, Any]) -> Options:
@@ -66,8 +69,10 @@ class Options:
             _positive("max_concurrency", self.max_concurrency)
         for group, size in self.concurrency_groups.items():
             _positive(f"concurrency_groups[{group!r}]", size)
-        for name in ("num_cpus", "num_gpus"):
+        for name in ("num_cpus", "num_gpus", "time_limit"):
             _amount(name, getattr(self, name))
+        if self.time_limit is not None and not 0 < self.time_limit < math.inf:
+            raise ValueError(f"time_limit must be a finite number above 0, got {self.time_limit!r}")
 
 
 def unknown_option(name: str, known: list[str], what: str = "option") -> TypeError:

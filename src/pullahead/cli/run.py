@@ -24,6 +24,7 @@ def auto_or_number(least: int) -> Callable[[str], int | str]:
 FROM_0: Final = click.IntRange(min=0)
 FROM_1: Final = click.IntRange(min=1)
 SECONDS: Final = click.FloatRange(min=0)
+POSITIVE_SECONDS: Final = click.FloatRange(min=0, min_open=True)
 ENGINES: Final = click.Choice(["local", "ray"])
 
 
@@ -49,6 +50,12 @@ ENGINES: Final = click.Choice(["local", "ray"])
     "--load-concurrency", type=auto_or_number(1), metavar="auto|N", help="Loads at a time in each worker."
 )
 @click.option("--retries", type=FROM_0, metavar="N", help="Try an item that failed N times more.")
+@click.option(
+    "--item-timeout",
+    type=POSITIVE_SECONDS,
+    metavar="S",
+    help="Seconds that a step of an item may take before its worker is killed.",
+)
 @click.option("--ordered/--unordered", default=None, help="Results in the items' order, or as they come.")
 @click.option("--engine", type=ENGINES, default="local", help="Where the workers run: here, or on Ray.")
 @click.option("--timeline", metavar="FILE", help="Draw what each worker did: .svg, .png, .json for Perfetto.")

@@ -9,7 +9,7 @@ Rules:
    worker has finished an item in between, on any lane.
 3. Five deaths in a row on every lane are enough: nothing is replaced any more.
 4. A death that charges only items which have cost a worker its life before does not count: it is their doing,
-   and their attempts come to an end.
+   and their attempts come to an end. Nor does it count if a worker was killed for what its item did.
 """
 
 from __future__ import annotations
@@ -51,16 +51,17 @@ class Replacements:
         if self._suspects:
             self._suspects.difference_update(items)
 
-    def died(self, lane: int, charged: Collection[int]) -> float | None:
+    def died(self, lane: int, charged: Collection[int], *, killed: bool = False) -> float | None:
         """The worker of a lane has died. Return after how many seconds to replace it; None: do not.
 
         Args:
             lane: which one.
             charged: the items that it ran, as far as they are known.
+            killed: whether it was killed for what these did.
         """
         is_new = not charged or not self._suspects.issuperset(charged)
         self._suspects.update(charged)
-        if not is_new:
+        if killed or not is_new:
             return 0.0
         before = self._in_a_row[lane]
         self._in_a_row[lane] = before + 1

@@ -23,7 +23,7 @@ from pullahead.core.meter import WorkerTotals
 from pullahead.core.replacements import Replacements
 from pullahead.core.retry import RetryPolicy
 from pullahead.core.trace import Span
-from pullahead.errors import ActorDiedError, RunError
+from pullahead.errors import ActorDiedError, ItemTimeoutError, RunError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.machine import thread_share
 from pullahead.farm.note import charged
@@ -96,6 +96,8 @@ class Crew:
         environment = thread_share(workers) | actor_options.get("runtime_env", {}).get("env_vars", {})
         runtime_env = actor_options.get("runtime_env", {}) | {"env_vars": environment}
         self._actor_options = actor_options | {"runtime_env": runtime_env}
+        if options.item_timeout is not None:
+            self._actor_options["time_limit"] = options.item_timeout
         self._queue: Any = actors.remote(Queue).remote(retry, spec.batch_size or 1, workers)
         self._unhook = actors.before_shutdown(self._abandon)
         self._workers: dict[int, Any] = {}
@@ -284,11 +286,10 @@ class Crew:
             if self._killed:
                 return
             del self._workers[number], self._ends[number]
-            items = charged(error.note)
-            delay = self._replacements.died(self._lane[number], items or ())
+            items = charged(error.note, error.overdue)
+            delay = self._replacements.died(self._lane[number], items or (), killed=error.overdue is not None)
             if delay is not None:
-                error.__traceback__ = None  # where it was found out is no news
-                self._say((m.LOST, number, dumps_error(error), items))
+                self._say((m.LOST, number, dumps_error(self._blamed(error)), items))
                 heappush(self._due, (monotonic() + delay, self._lane[number]))
                 self._heard.notify_all()  # `stop` may wait for its goodbye
         if delay is not None:
@@ -301,6 +302,14 @@ class Crew:
         )
         broken.__cause__ = error
         self._break(broken)
+
+    def _blamed(self, error: ActorDiedError) -> Exception:
+        """Return what ends the attempts that a death is charged to."""
+        if error.overdue is not None:
+            limit = self._options.item_timeout
+            return ItemTimeoutError(f"it took longer than item_timeout={limit:g}: its worker was killed")
+        error.__traceback__ = None  # where it was found out is no news
+        return error
 
     def _replace_due(self) -> None:
         """Start the workers whose time has come."""

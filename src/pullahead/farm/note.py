@@ -3,27 +3,41 @@
 A note is a sequence number, whether the items are one batch, the items of the call of `process`, and the
 items that are being stored. Where items run one by one, the mark beside the note says which one runs now:
 the note's number and an index. So a slice of four hundred tiny items is noted once, and each costs 0.2 µs.
+
+Where items have a time limit, one timer says since when the call of `process` runs, and the other one since
+when the oldest load or store does, and for which item. A worker that is killed for that is charged for what
+was overdue, and for nothing else.
 """
 
 from __future__ import annotations
 
 import marshal
 from collections.abc import Collection
+from threading import Lock
 from typing import Any, Final, final
 
 from pullahead import actors
 
 _INDEX_BITS: Final = 32
+_PROCESS, _BESIDE = 0, 1  # timers
 
 
 @final
 class RunningNote:
-    """Writes the note of one worker. Where the engine has no memory for it, it does nothing."""
+    """Writes the note of one worker. Where the engine has no memory for it, it does nothing.
 
-    __slots__ = ("_batch", "_items", "_number", "_pad")
+    Args:
+        batch: whether one call of `process` takes several items.
+        time_limit: seconds that a step of an item may take, or None.
+    """
 
-    def __init__(self, batch: bool) -> None:
+    __slots__ = ("_batch", "_beside", "_items", "_lock", "_number", "_pad", "_time_limit")
+
+    def __init__(self, batch: bool, time_limit: float | None = None) -> None:
         self._pad = actors.notepad()
+        self._time_limit = time_limit
+        self._beside: dict[int, float] = {}  # loads and stores: since when, the oldest first
+        self._lock = Lock()  # loads begin and end on many threads
         self._batch = batch
         self._number = 0
         self._items: tuple[int, ...] = ()
@@ -45,14 +59,55 @@ class RunningNote:
         if self._pad is not None:
             self._pad.mark(self._number << _INDEX_BITS | index)
 
+    @property
+    def times(self) -> bool:
+        """Whether anybody looks at the timers."""
+        return self._pad is not None and self._time_limit is not None
+
+    def began(self, since: float, items: int = 1) -> None:
+        """The call of `process` for so many items runs since then: so many times as long as one it may."""
+        if self._pad is not None and self._time_limit is not None:
+            self._pad.timer(_PROCESS, since + (items - 1) * self._time_limit)
+
+    def ended(self) -> None:
+        """No `process` runs."""
+        if self._pad is not None and self._time_limit is not None:
+            self._pad.timer(_PROCESS, 0.0)
+
+    def began_beside(self, item: int, since: float) -> None:
+        """A load or a store of an item runs since then."""
+        if self.times:
+            with self._lock:
+                self._beside[item] = since
+                self._time_the_oldest()
+
+    def ended_beside(self, item: int) -> None:
+        """It is over."""
+        if self.times:
+            with self._lock:
+                self._beside.pop(item, None)
+                self._time_the_oldest()
+
+    def _time_the_oldest(self) -> None:
+        assert self._pad is not None
+        item, since = next(iter(self._beside.items()), (0, 0.0))
+        self._pad.timer(_BESIDE, since, item)
+
     def storing(self, items: Collection[int]) -> None:
         """These items are being stored."""
         if self._pad is not None:
             self._pad.write(marshal.dumps((self._number, self._batch, self._items, tuple(items))))
 
 
-def charged(note: Any) -> tuple[int, ...] | None:
-    """Return the items that a worker which left this note is charged for; None if it left none."""
+def charged(note: Any, overdue: tuple[int, int] | None = None) -> tuple[int, ...] | None:
+    """Return the items that a worker which left this note is charged for; None if it left none.
+
+    Args:
+        note: what it left, and its mark.
+        overdue: the timer for which it was killed, and what that stood for.
+    """
+    if overdue is not None and overdue[0] == _BESIDE:
+        return (overdue[1],)
     if note is None or not note[0]:
         return None
     number, batch, items, storing = marshal.loads(note[0])  # noqa: S302  it comes from ourselves
@@ -60,4 +115,4 @@ def charged(note: Any) -> tuple[int, ...] | None:
     if not batch:
         first = index if marked == number else 0
         items = items[first : first + 1]
-    return (*items, *storing)
+    return items if overdue is not None else (*items, *storing)

@@ -13,7 +13,7 @@ from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import WorkerOptions
 
 #: Options that the design has a place for and that are not built yet.
-_LATER: Final = ("item_timeout", "journal")
+_LATER: Final = ("journal",)
 
 
 @final
@@ -54,6 +54,7 @@ class Options:
         _expect_count("retries", self.retries, 0)
         if not isinstance(self.batch_wait, int | float) or not 0 <= self.batch_wait < float("inf"):
             raise ValueError(f"batch_wait: expected seconds from 0, got {self.batch_wait!r}")
+        _expect_seconds("item_timeout", self.item_timeout)
         if self.on_error not in ("raise", "collect"):
             raise ValueError(f"on_error: expected 'raise' or 'collect', got {self.on_error!r}")
         if self.progress not in (None, True, False) and not callable(self.progress):
@@ -94,6 +95,7 @@ class Options:
             batch_wait=float(self.batch_wait),
             load_concurrency=_number(self.load_concurrency),
             trace=bool(self.trace),
+            item_timeout=None if self.item_timeout is None else float(self.item_timeout),
             gives_back=self.worker_count > 1,  # else there is nobody who would run it sooner
             join=line.join,
         )
@@ -105,6 +107,15 @@ class Options:
 
 def _number(value: int | str) -> int | None:
     return None if isinstance(value, str) else value
+
+
+def _expect_seconds(name: str, value: Any) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name}: expected seconds or None, got {value!r}")
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name}: expected seconds above 0 or None, got {value!r}")
 
 
 def _expect_count(name: str, value: Any, least: int, otherwise: str = "") -> None:

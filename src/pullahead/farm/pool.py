@@ -59,7 +59,11 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         load_concurrency: loads (and stores) at a time in one worker; "auto" is what the lookahead holds.
         on_error: "raise" raises the work's own exception at the item's turn and ends the run; "collect"
             yields a `Failure` in place of the result.
-        retries: how often an item that raised is tried again.
+        retries: how often an item that failed is tried again. What failed to be stored is stored again,
+            without computing again.
+        item_timeout: seconds that each of the steps of an item (load, process, store) may take, and a batch
+            so many times as long as it has items. What takes longer has failed with `ItemTimeoutError`, and
+            its worker is replaced; whatever else was there runs elsewhere, at no attempt.
         trace: record what every worker did, for `report.timeline`.
         progress: True shows a line on standard error if that is a terminal; a function is called with a
             `Report` now and then.

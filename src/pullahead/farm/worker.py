@@ -43,6 +43,7 @@ class WorkerOptions:
     load_concurrency: int | None = None
     trace: bool = False
     gives_back: bool = True  # by itself, while an item lasts much longer than usual
+    item_timeout: float | None = None  # seconds that a step of an item may take
     join: Join = DirectLine  # what joins it to the queue
 
 
@@ -61,7 +62,7 @@ class Worker:
         self._line = options.join(number, queue)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
-        self._note = RunningNote(bool(spec.batch_size))
+        self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
         self._pipeline = Pipeline(
             Lookahead(options.lookahead, batch=spec.batch_size or 1, eager=self._work.load is None),
             Meter(number, monotonic(), os.getpid()),
@@ -127,6 +128,7 @@ class Worker:
         taken = self._pipeline.running
         assert taken is not None
         start, end, cpu = self._process_batch(taken) if self._work.batch_size else self._process_slice(taken)
+        self._note.ended()
         with self._lock:
             if self._broken is not None:
                 raise self._broken
@@ -143,6 +145,7 @@ class Worker:
         and those of them on a CPU, as their share of all that was done.
         """
         process, begin_next, mark = self._work.process, taken.waiting.popleft, self._note.item
+        times = self._note.times
         began = end = monotonic()
         cpu, seconds, index, item = thread_time(), 0.0, 0, taken.items[0]
         while True:
@@ -150,6 +153,8 @@ class Worker:
             try:
                 loaded = self._input(item)
                 taken.since = since = monotonic()
+                if times:
+                    self._note.began(since)
                 try:
                     result = process(loaded)
                 finally:
@@ -177,6 +182,7 @@ class Worker:
             except Exception as error:  # noqa: BLE001  its class cannot be imported here, say
                 taken.failures[item] = self._failed(item, error, start)
         start, cpu = monotonic(), thread_time()
+        self._note.began(start, len(ready))
         results = self._work.process_batch(list(ready.values()))
         end, cpu = monotonic(), thread_time() - cpu
         for item, result in zip(ready, results, strict=True):
@@ -275,6 +281,7 @@ class Worker:
         assert load is not None
 
         def begin() -> Any:
+            self._note.began_beside(item, monotonic())
             self._items[item] = value = unpack(payload)
             return load(value)
 
@@ -282,6 +289,7 @@ class Worker:
         self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome, since))
 
     def _load_ended(self, item: int, outcome: Any, since: float) -> None:
+        self._note.ended_beside(item)
         self._payloads.pop(item, None)  # it may have been granted again meanwhile: this load will do
         if self._work.store is None:
             self._items.pop(item, None)
@@ -301,12 +309,16 @@ class Worker:
         result, value = self._unstored[item]
         self._storing.add(item)
         self._note.storing(self._storing)
+
+        def begin() -> Any:
+            self._note.began_beside(item, monotonic())
+            return store(result, value)
+
         since = monotonic()
-        self._background.start(
-            lambda: store(result, value), store, lambda outcome: self._store_ended(item, outcome, since)
-        )
+        self._background.start(begin, store, lambda outcome: self._store_ended(item, outcome, since))
 
     def _store_ended(self, item: int, outcome: Any, since: float) -> None:
+        self._note.ended_beside(item)
         error = outcome.error if isinstance(outcome, Raised) else None
         if error is None:
             try:

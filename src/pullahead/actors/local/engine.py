@@ -79,7 +79,14 @@ class LocalEngine:
         limits = (options.max_concurrency, options.concurrency_groups, spec.is_async)
         prefix = (_world(options), limits, _places(payload, dependencies))
         runtime.ship(channel, kinds.CREATE, 0, 0, prefix, payload)
-        head = (process, runtime.peers.labels[process], options.name, options.get_if_exists, options.num_gpus)
+        head = (
+            process,
+            runtime.peers.labels[process],
+            options.name,
+            options.get_if_exists,
+            options.num_gpus,
+            options.time_limit,
+        )
         if options.name is None:
             runtime.hub.tell(kinds.SPAWN, head=head, fds=(theirs.detach(),))
             return handle

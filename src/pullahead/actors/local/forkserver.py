@@ -26,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import math
 import os
 import signal
 import socket
@@ -89,7 +90,8 @@ class Hub:
         self._signals.setblocking(False)
         self._signal_writer = writer
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        for number in (signal.SIGCHLD, signal.SIGALRM):
+            signal.signal(number, lambda _number, _frame: None)
         self.loop.watch(self._signals.fileno(), self._on_signals)
 
     def _on_signals(self, _events: int) -> None:
@@ -98,6 +100,7 @@ class Hub:
                 pass
         except BlockingIOError:
             pass
+        self._look_at_timers()
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -108,6 +111,27 @@ class Hub:
             member = self._tables.pids.get(pid)
             if member is not None:
                 self._bury(member, os.waitstatus_to_exitcode(status))
+
+    def _look_at_timers(self) -> None:
+        """End who has been at something for longer than its limit, and come back when the next one may be.
+
+        A timer that is off now, or moves on, cannot be overdue before a whole limit has passed: so one look
+        per limit is exact.
+        """
+        now, next_look = time.monotonic(), math.inf
+        for member in self._tables.members.values():
+            limit = member.time_limit
+            if limit is None or member.overdue is not None or member.notepad is None:
+                continue
+            for which, (since, number) in enumerate(member.notepad.timers()):
+                due = (since or now) + limit
+                if due <= now:
+                    member.overdue = which, number
+                    member.detail = f"by its time limit of {limit:g} s"
+                    self._kill(member)
+                    break
+                next_look = min(next_look, due)
+        signal.setitimer(signal.ITIMER_REAL, 0.0 if next_look == math.inf else max(1e-3, next_look - now))
 
     def _on_end(self, channel: Channel) -> None:
         member = self._tables.members.get(channel.peer)
@@ -120,7 +144,7 @@ class Hub:
 
     def _on_spawn(self, channel: Channel, frame: Frame) -> None:
         number, _, head, data, fds = frame
-        process, label, name, get_if_exists, num_gpus = head
+        process, label, name, get_if_exists, num_gpus, time_limit = head
         holder = self._tables.names.get(name) if name is not None else None
         if holder is not None:
             os.close(fds[0])
@@ -132,8 +156,10 @@ class Hub:
         except (OSError, gpus.NotEnoughDevices) as error:
             self._die(process, (label, None, None, f"it could not be started: {error}"))
         else:
-            member.name, member.handle = name, data
+            member.name, member.handle, member.time_limit = name, data, time_limit
             self._join(member)
+            if time_limit is not None:
+                self._look_at_timers()
         finally:
             os.close(fds[0])
         if name is not None:
@@ -220,7 +246,7 @@ class Hub:
         member.channel.close()
         note = None
         if member.notepad is not None:
-            note = member.notepad.read()
+            note = (*member.notepad.read(), member.overdue)
             member.notepad.close()
         self._die(member.process, (member.label, member.pid, exitcode, member.detail), note)
         for number in [n for n in tables.expected if kinds.creator_of(n) == member.serial_number]:
@@ -230,7 +256,7 @@ class Hub:
         if self._tables.pids.get(member.pid) is member:
             system.kill(member.pid)
 
-    def _die(self, process: int, notice: tuple[Any, ...], note: tuple[bytes, int] | None = None) -> None:
+    def _die(self, process: int, notice: tuple[Any, ...], note: tuple[Any, ...] | None = None) -> None:
         """Tell everybody. What it left in its notepad is told once, to those who live now."""
         self._tables.dead[process] = notice
         for member in self._tables.members.values():

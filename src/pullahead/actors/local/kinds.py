@@ -16,14 +16,16 @@ SLAB_FREE: Final = 7  # [slab] the last view of it is gone: use it again
 SLAB_DROP: Final = 8  # [slab] it will not be used again: unmap it
 
 # To the fork server
-SPAWN: Final = 0  # [request, or 0] actor, label, name, get_if_exists, num_gpus; fd; payload: handle
+# [request, or 0] actor, label, name, get_if_exists, num_gpus, time_limit; fd; payload: handle
+SPAWN: Final = 0
 CONNECT: Final = 1  # [process] here is the other end of my channel to it; fd
 KILL: Final = 2  # [process]
 LOOKUP: Final = 3  # [request] name
 SHUTDOWN: Final = 4  # from the driver
 
 # From the fork server
-DIED: Final = 0  # [process] label, pid, exit code, detail, note and mark or None
+# [process] label, pid, exit code, detail, and None or what it left: note, mark, what was overdue
+DIED: Final = 0
 ACCEPT: Final = 1  # [process] it opened a channel to you; fd
 ANSWER: Final = 2  # [request] flag FOUND, TAKEN, UNKNOWN or STARTED; payload: handle
 

@@ -27,6 +27,8 @@ class Member:
     handle: bytes = b""
     devices: Grant | None = None
     detail: str = ""
+    time_limit: float | None = None  # seconds that its timers may run
+    overdue: tuple[int, int] | None = None  # which timer ran for longer, and what it stood for
 
 
 @final

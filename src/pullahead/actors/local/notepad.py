@@ -2,7 +2,9 @@
 
 It has two slots for what is noted and one byte that says which of them counts: a note is written into the
 other one first, so a process that is killed at any moment leaves a whole note, the new one or the one before.
-Beside them stands one number, for what changes so often that writing a note would cost too much.
+Beside them stand one number, for what changes so often that writing a note would cost too much, and two
+timers: each says since when something goes on, and what. The fork server ends a process for which that is too
+long, also one that is stopped or whose C code keeps the interpreter.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ _SLOT: Final = 32 << 10
 _WHICH: Final = struct.Struct("<B")
 _MARK: Final = struct.Struct("<Q")
 _SIZE: Final = struct.Struct("<I")
+_SINCE: Final = struct.Struct("<d")
 _MARK_AT: Final = 8
-_SLOTS_AT: Final = 16
+_TIMERS_AT: Final = (16, 32)
+_SLOTS_AT: Final = 48
 
 
 @final
@@ -48,6 +52,22 @@ class Notepad:
     def mark(self, number: int) -> None:
         """Replace the number, from 0 to 2^64 - 1. It costs 0.1 µs."""
         _MARK.pack_into(self._page, _MARK_AT, number)
+
+    def timer(self, which: int, since: float, number: int = 0) -> None:
+        """Say since when (on the monotonic clock; 0: no more) something goes on, and what; `which` is 0 or 1.
+
+        Each of the two has one writer at a time. It costs 0.3 µs.
+        """
+        at, page = _TIMERS_AT[which], self._page
+        _SINCE.pack_into(page, at, 0.0)  # whoever reads between these lines sees a timer that is off
+        if since:
+            _MARK.pack_into(page, at + 8, number)
+            _SINCE.pack_into(page, at, since)
+
+    def timers(self) -> list[tuple[float, int]]:
+        """Return since when, and what, of each timer."""
+        page = self._page
+        return [(_SINCE.unpack_from(page, at)[0], _MARK.unpack_from(page, at + 8)[0]) for at in _TIMERS_AT]
 
     def read(self) -> tuple[bytes, int]:
         """Return the note and the mark."""

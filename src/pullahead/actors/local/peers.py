@@ -110,7 +110,9 @@ class Peers:
         """The fork server says that a process died."""
         process, _, (*facts, note), _, _ = frame
         error = ActorDiedError(*facts)
-        error.note = note
+        if note is not None:
+            *noted, error.overdue = note
+            error.note = tuple(noted)
         self.bury(process, error)
 
     def bury(self, process: int, error: ActorDiedError) -> None:
