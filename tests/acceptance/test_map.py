@@ -423,6 +423,38 @@ def test_a_batch_of_the_wrong_length_is_an_error(work: Any, got: str) -> None:
         list(pa.map(work, range(4), batch_size=4, workers=1))
 
 
+@pytest.mark.parametrize("bad", [(), (3,), (0, 15), (5, 6, 7), tuple(range(16))])
+def test_of_a_batch_that_raises_only_the_items_that_fail_alone_are_charged(
+    tmp_path: Path, bad: tuple[int, ...]
+) -> None:
+    log = tmp_path / "log"
+    work = functools.partial(works.refuse_some, str(log), bad)
+    results = list(pa.map(work, range(16), batch_size=16, workers=1, on_error="collect", pairs=True))
+    failed = {item for item, result in results if isinstance(result, pa.Failure)}
+    assert failed == set(bad)
+    assert {item: result for item, result in results if item not in failed} == {
+        item: 10 * item for item in range(16) if item not in failed
+    }
+    failures = [result for _, result in results if isinstance(result, pa.Failure)]
+    assert all((one.attempts, str(one.error)) == (1, f"[{one.item}]") for one in failures)
+    calls = log.read_text().splitlines()
+    assert len(calls) <= 1 + 2 * 4 * len(bad), "halves, and halves of halves"
+
+
+def test_what_asks_for_a_batch_again_later_gets_it_as_a_whole(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    work = functools.partial(works.later_at_first, str(log))
+    assert list(pa.map(work, range(8), batch_size=8, workers=1)) == list(range(8))
+    assert log.read_text().splitlines() == ["8", "8"]
+
+
+def test_a_batch_that_rejects_is_cut_as_well() -> None:
+    results = list(pa.map(works.reject_odd, range(8), batch_size=8, workers=1, on_error="collect", retries=5))
+    failures = [one for one in results if isinstance(one, pa.Failure)]
+    assert [one.item for one in failures] == [1, 3, 5, 7]
+    assert {(one.attempts, type(one.error)) for one in failures} == {(1, pa.Reject)}
+
+
 def test_a_batch_may_return_an_array() -> None:
     assert list(pa.map(works.as_array, range(8), batch_size=4, workers=1)) == list(range(8))
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -473,6 +473,29 @@ async def linger_to_load_async(x: int) -> int:
 
 def linger_to_store(result: int, item: int) -> int:
     return linger_on_three("sleeps", result)
+
+
+def refuse_some(log: str, bad: Collection[int], xs: list[int]) -> list[int]:
+    """Raises for a batch in which one of these is."""
+    with Path(log).open("a") as file:
+        file.write(f"{xs}\n")
+    if found := [x for x in xs if x in bad]:
+        raise LookupError(found)
+    return [10 * x for x in xs]
+
+
+def later_at_first(log: str, xs: list[int]) -> list[int]:
+    with Path(log).open("a") as file:
+        file.write(f"{len(xs)}\n")
+    if Path(log).read_text().count("\n") == 1:
+        raise pa.RetryLater(0.05)
+    return xs
+
+
+def reject_odd(xs: list[int]) -> list[int]:
+    if any(x % 2 for x in xs):
+        raise pa.Reject("odd")
+    return xs
 
 
 class StoresAtLast:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+from pullahead.farm.failure import RetryLater
+
 Verb = Callable[..., Any]
 
 
@@ -92,23 +94,29 @@ class Work:
     close: Verb | None = None
     batch_size: int = 0
 
-    def process_batch(self, loaded: list[Any]) -> list[Any]:
+    def process_batch(self, loaded: list[Any], begin: Callable[[int], None]) -> list[Any]:
         """Process a batch. Returns one result per loaded item; a `Raised` stands in for each it prevented.
 
-        A batch that fails fails as a whole: which of its items is to blame, `process` alone knows.
+        A batch that raises is cut in halves until what raises is alone: only that has failed. (But a work
+        that asks for a batch again later has said all there is to say of it, and one that returns no list
+        of results would not return a better one.)
+
+        Args:
+            loaded: the items.
+            begin: called before each call of `process`, with how many items it takes.
         """
         if not loaded:
             return []
+        begin(len(loaded))
         try:
             results = self.process(list(loaded))
-            is_sequence = _is_sequence(results)
-            if not is_sequence or len(results) != len(loaded):
-                got = len(results) if is_sequence else type(results).__qualname__
-                raise ValueError(
-                    f"process: expected a list of {len(loaded)} results for a batch of {len(loaded)} items, "
-                    f"got {got}"
-                )
-            return list(results)
+        except Exception as error:  # noqa: BLE001
+            if len(loaded) == 1 or isinstance(error, RetryLater):
+                return [Raised(error)] * len(loaded)
+            half = len(loaded) // 2
+            return self.process_batch(loaded[:half], begin) + self.process_batch(loaded[half:], begin)
+        try:
+            return _as_many(results, len(loaded))
         except Exception as error:  # noqa: BLE001
             return [Raised(error)] * len(loaded)
 
@@ -121,6 +129,17 @@ class Raised:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+
+def _as_many(results: Any, count: int) -> list[Any]:
+    """Return what came of a batch as a list. Raises ValueError if it is none, or has another length."""
+    is_sequence = _is_sequence(results)
+    if not is_sequence or len(results) != count:
+        got = len(results) if is_sequence else type(results).__qualname__
+        raise ValueError(
+            f"process: expected a list of {count} results for a batch of {count} items, got {got}"
+        )
+    return list(results)
 
 
 def _finished(process: Verb, finish: Callable[[Verb], Any]) -> Verb:

@@ -182,8 +182,9 @@ class Worker:
             except Exception as error:  # noqa: BLE001  its class cannot be imported here, say
                 taken.failures[item] = self._failed(item, error, start)
         start, cpu = monotonic(), thread_time()
-        self._note.began(start, len(ready))
-        results = self._work.process_batch(list(ready.values()))
+        results = self._work.process_batch(
+            list(ready.values()), lambda items: self._note.began(monotonic(), items)
+        )
         end, cpu = monotonic(), thread_time() - cpu
         for item, result in zip(ready, results, strict=True):
             if isinstance(result, Raised):
