@@ -378,6 +378,34 @@ def test_what_no_worker_has_tried_says_so() -> None:
     assert "never tried" in repr(failure)
 
 
+@pytest.mark.parametrize(
+    ("retry_on", "attempts"),
+    [
+        (OSError, {1: 3, 2: 1}),
+        ((OSError, KeyError), {1: 3, 2: 3}),
+        (Exception, {1: 3, 2: 3}),
+        ((), {1: 1, 2: 1}),
+    ],
+)
+def test_only_what_is_worth_it_is_tried_again(retry_on: Any, attempts: dict[int, int]) -> None:
+    results = pa.map(
+        works.oserror_or_keyerror, [1, 2], workers=1, retries=2, retry_on=retry_on, on_error="collect"
+    )
+    assert {failure.item: failure.attempts for failure in results} == attempts
+
+
+def test_a_lost_worker_is_always_worth_another_attempt(tmp_path: Path) -> None:
+    work = functools.partial(works.exit_on_seventy, str(tmp_path), 0.0)
+    (failure,) = pa.map(work, [70], workers=1, retries=1, retry_on=OSError, on_error="collect")
+    assert failure.attempts == 2
+
+
+@pytest.mark.parametrize("wrong", ["OSError", OSError(), (OSError, 3), KeyboardInterrupt])
+def test_what_is_no_exception_type_cannot_be_retried_on(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="retry_on: expected an exception type or a tuple of them, got"):
+        pa.map(works.echo, [1], retry_on=wrong)
+
+
 def test_what_was_asked_for_again_is_no_attempt() -> None:
     (failure,) = pa.map(works.LaterThenReject, [3], workers=1, on_error="collect")
     assert [type(attempt.error) for attempt in failure.history] == [pa.Reject]

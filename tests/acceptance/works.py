@@ -498,6 +498,10 @@ def reject_odd(xs: list[int]) -> list[int]:
     return xs
 
 
+def oserror_or_keyerror(x: int) -> int:
+    raise OSError(x) if x == 1 else KeyError(x)
+
+
 class StoresAtLast:
     """Its store fails the first `failures` times for each item; all that it does is noted in a file."""
 

@@ -116,10 +116,15 @@ def brief(item: Any) -> str:
     return _BRIEF.repr(item)
 
 
-def kind_of(error: BaseException) -> tuple[str, float]:
-    """Return the kind of a failure and the delay it asks for, as `core.retry` wants them."""
+def kind_of(error: BaseException, retry_on: tuple[type[Exception], ...]) -> tuple[str, float]:
+    """Return the kind of a failure and the delay it asks for, as `core.retry` wants them.
+
+    Args:
+        error: what was raised.
+        retry_on: what is worth another attempt.
+    """
     if isinstance(error, RetryLater):
         return retry.LATER, float(error.seconds)
-    if isinstance(error, Reject):
+    if isinstance(error, Reject) or not isinstance(error, retry_on):
         return retry.REJECT, 0.0
     return retry.ERROR, 0.0

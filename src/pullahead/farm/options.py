@@ -35,6 +35,7 @@ class Options:
     load_concurrency: int | str = "auto"
     on_error: str = "raise"
     retries: int = 0
+    retry_on: type[Exception] | tuple[type[Exception], ...] = Exception
     item_timeout: float | None = None
     journal: Any = None
     trace: bool = False
@@ -55,6 +56,7 @@ class Options:
         if not isinstance(self.batch_wait, int | float) or not 0 <= self.batch_wait < float("inf"):
             raise ValueError(f"batch_wait: expected seconds from 0, got {self.batch_wait!r}")
         _expect_seconds("item_timeout", self.item_timeout)
+        _expect_errors("retry_on", self.retry_on)
         if self.on_error not in ("raise", "collect"):
             raise ValueError(f"on_error: expected 'raise' or 'collect', got {self.on_error!r}")
         if self.progress not in (None, True, False) and not callable(self.progress):
@@ -95,6 +97,7 @@ class Options:
             batch_wait=float(self.batch_wait),
             load_concurrency=_number(self.load_concurrency),
             trace=bool(self.trace),
+            retry_on=self.retry_on if isinstance(self.retry_on, tuple) else (self.retry_on,),
             item_timeout=None if self.item_timeout is None else float(self.item_timeout),
             gives_back=self.worker_count > 1,  # else there is nobody who would run it sooner
             join=line.join,
@@ -107,6 +110,12 @@ class Options:
 
 def _number(value: int | str) -> int | None:
     return None if isinstance(value, str) else value
+
+
+def _expect_errors(name: str, value: Any) -> None:
+    for one in value if isinstance(value, tuple) else (value,):
+        if not isinstance(one, type) or not issubclass(one, Exception):
+            raise TypeError(f"{name}: expected an exception type or a tuple of them, got {one!r}")
 
 
 def _expect_seconds(name: str, value: Any) -> None:

@@ -61,6 +61,8 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             yields a `Failure` in place of the result.
         retries: how often an item that failed is tried again. What failed to be stored is stored again,
             without computing again.
+        retry_on: exception types that are worth another attempt, one or a tuple; whatever else the work
+            raises ends its item at once. That a worker died or an item took too long always is.
         item_timeout: seconds that each of the steps of an item (load, process, store) may take, and a batch
             so many times as long as it has items. What takes longer has failed with `ItemTimeoutError`, and
             its worker is replaced; whatever else was there runs elsewhere, at no attempt.

@@ -43,6 +43,7 @@ class WorkerOptions:
     load_concurrency: int | None = None
     trace: bool = False
     gives_back: bool = True  # by itself, while an item lasts much longer than usual
+    retry_on: tuple[type[Exception], ...] = (Exception,)  # what is worth another attempt
     item_timeout: float | None = None  # seconds that a step of an item may take
     join: Join = DirectLine  # what joins it to the queue
 
@@ -62,6 +63,7 @@ class Worker:
         self._line = options.join(number, queue)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
+        self._retry_on = options.retry_on
         self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
         self._pipeline = Pipeline(
             Lookahead(options.lookahead, batch=spec.batch_size or 1, eager=self._work.load is None),
@@ -221,7 +223,7 @@ class Worker:
         self._items.pop(item, None)
         ended = time()
         self._results[item] = dumps_error(error), ended - (monotonic() - since), ended
-        return kind_of(error)
+        return kind_of(error, self._retry_on)
 
     # Effects
 
