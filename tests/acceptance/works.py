@@ -502,6 +502,25 @@ def oserror_or_keyerror(x: int) -> int:
     raise OSError(x) if x == 1 else KeyError(x)
 
 
+def note_and_linger_on_three(folder: str, way: str, x: int) -> int:
+    """Leaves a file for each item when it begins."""
+    Path(folder, str(x)).touch()
+    return linger_on_three(way, x)
+
+
+def note_and_nap(folder: str, seconds: float, x: int) -> int:
+    Path(folder, str(x)).touch()
+    return nap(seconds, x)
+
+
+class HangsAtClose:
+    def process(self, x: int) -> int:
+        return x
+
+    def close(self) -> None:
+        time.sleep(60.0)
+
+
 class StoresAtLast:
     """Its store fails the first `failures` times for each item; all that it does is noted in a file."""
 

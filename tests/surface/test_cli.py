@@ -42,6 +42,7 @@ OPTIONS = {
         "--load-concurrency",
         "--retries",
         "--item-timeout",
+        "--grace",
         "--ordered",
         "--unordered",
         "--engine",

@@ -303,6 +303,16 @@ def test_an_interrupt_does_not_wait_for_standard_input(
     )
 
 
+def test_what_outlasts_the_grace_is_left(folder: Path, started: list[subprocess.Popen[str]]) -> None:
+    started.append(process := start("work:stuck", "a", "b", "c", "-w", "2", "--grace", "0.5"))
+    wait_until(lambda: any(folder.glob("pid-*")))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "pullahead run: interrupted: 0 done, 0 failed, 3 left"
+    assert "Traceback" not in said
+
+
 def test_a_second_interrupt_ends_at_once_and_leaves_no_process(
     folder: Path, started: list[subprocess.Popen[str]]
 ) -> None:

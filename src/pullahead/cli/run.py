@@ -56,6 +56,12 @@ ENGINES: Final = click.Choice(["local", "ray"])
     metavar="S",
     help="Seconds that a step of an item may take before its worker is killed.",
 )
+@click.option(
+    "--grace",
+    type=SECONDS,
+    metavar="S",
+    help="Seconds that what runs may still take after Ctrl-C; usually 30.",
+)
 @click.option("--ordered/--unordered", default=None, help="Results in the items' order, or as they come.")
 @click.option("--engine", type=ENGINES, default="local", help="Where the workers run: here, or on Ray.")
 @click.option("--timeline", metavar="FILE", help="Draw what each worker did: .svg, .png, .json for Perfetto.")

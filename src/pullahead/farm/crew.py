@@ -31,6 +31,8 @@ from pullahead.farm.queue import Queue
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
 
+#: Whose grace begins when all workers are told to stop; runs count from 0.
+_ALL: Final = -1
 #: Seconds that a source may take to notice that nobody wants its items any more.
 _SOURCE_PATIENCE: Final = 10.0
 
@@ -66,6 +68,7 @@ class Crew:
         options: how a worker works.
         actor_options: options of the worker actors, as the engine takes them.
         retry: what happens to failed items.
+        grace: seconds that what runs may still take once its run was cancelled, or its worker told to stop.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Crew:
         options: WorkerOptions,
         actor_options: dict[str, Any],
         retry: RetryPolicy,
+        grace: float,
     ) -> None:
         self.size = workers
         self.totals: dict[int, WorkerTotals] = {}
@@ -89,7 +93,12 @@ class Crew:
         self._error: BaseException | None = None
         self._replacements = Replacements(workers)
         self._due: list[tuple[float, int]] = []  # a heap: when a lane gets its next worker
-        self._alarm = Alarm(self._replace_due, "pullahead-crew-alarm")
+        self._alarm = Alarm(self._ring, "pullahead-crew-alarm")
+        self._grace = grace
+        self._grace_ends: dict[
+            int, float
+        ] = {}  # of cancelled runs, and of all when workers were told to stop
+        self._cut_off: set[int] = set()  # workers that were killed because it had ended
         self._said_goodbye: set[int] = set()
         self._lane: dict[int, int] = {}  # a worker that replaces a lost one has its lane
         self._spec, self._options = spec, options
@@ -141,6 +150,7 @@ class Crew:
     def cancel_run(self, run: int) -> None:
         """Forget what is unstarted of a run."""
         self._say((m.CANCEL, run))
+        self._begin_grace(run)
 
     def cancel_all(self, besides: RunPort | None) -> None:
         """Cancel every run that is open, but for one."""
@@ -162,6 +172,7 @@ class Crew:
             ends = list(self._ends.values())
             if first and self._error is None:
                 self._say((m.STOP,))
+                self._begin_grace(_ALL)
         try:
             if self._error is None:
                 wait(ends)
@@ -243,6 +254,7 @@ class Crew:
                 return
             run = self._runs.pop(about) if kind == m.ENDED else self._runs[about]
             if kind == m.ENDED:
+                self._grace_ends.pop(about, None)
                 self._heard.notify_all()
         if kind == m.OUTCOMES:
             state, items, payloads = rest
@@ -286,14 +298,16 @@ class Crew:
             if self._killed:
                 return
             del self._workers[number], self._ends[number]
-            items = charged(error.note, error.overdue)
-            delay = self._replacements.died(self._lane[number], items or (), killed=error.overdue is not None)
+            was_cut_off = number in self._cut_off
+            items = () if was_cut_off else charged(error.note, error.overdue)
+            killed = was_cut_off or error.overdue is not None
+            delay = self._replacements.died(self._lane[number], items or (), killed=killed)
             if delay is not None:
                 self._say((m.LOST, number, dumps_error(self._blamed(error)), items))
                 heappush(self._due, (monotonic() + delay, self._lane[number]))
                 self._heard.notify_all()  # `stop` may wait for its goodbye
         if delay is not None:
-            self._replace_due()
+            self._ring()
             return
         broken = RunError(
             f"{self._replacements.deaths} workers died one after the other and no item ended in between: "
@@ -311,13 +325,27 @@ class Crew:
         error.__traceback__ = None  # where it was found out is no news
         return error
 
-    def _replace_due(self) -> None:
-        """Start the workers whose time has come."""
+    def _ring(self) -> None:
+        """Do what is due: start workers in the place of others, kill those that had their grace."""
         with self._lock:
-            while self._due and self._due[0][0] <= monotonic() and not self._stopping:
+            now = monotonic()
+            while self._due and self._due[0][0] <= now and not self._stopping:
                 _, lane = heappop(self._due)
                 self._start_worker(lane)
-            self._alarm.set(self._due[0][0] if self._due and not self._stopping else None)
+            is_over = [key for key, ends in self._grace_ends.items() if ends <= now]
+            for key in is_over:
+                del self._grace_ends[key]
+            overdue = self._workers.copy() if is_over else {}
+            self._cut_off.update(overdue)
+            starts = [self._due[0][0]] if self._due and not self._stopping else []
+            self._alarm.set(min([*starts, *self._grace_ends.values()], default=None))
+        for handle in overdue.values():
+            actors.kill(handle)
+
+    def _begin_grace(self, key: int) -> None:
+        with self._lock:
+            self._grace_ends.setdefault(key, monotonic() + self._grace)
+        self._ring()
 
     def _queue_ended(self, error: BaseException) -> None:
         if self._stopping:

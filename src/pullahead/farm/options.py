@@ -37,6 +37,7 @@ class Options:
     retries: int = 0
     retry_on: type[Exception] | tuple[type[Exception], ...] = Exception
     item_timeout: float | None = None
+    grace: float = 30.0
     journal: Any = None
     trace: bool = False
     ordered: bool = True
@@ -56,6 +57,10 @@ class Options:
         if not isinstance(self.batch_wait, int | float) or not 0 <= self.batch_wait < float("inf"):
             raise ValueError(f"batch_wait: expected seconds from 0, got {self.batch_wait!r}")
         _expect_seconds("item_timeout", self.item_timeout)
+        if isinstance(self.grace, bool) or not isinstance(self.grace, int | float):
+            raise TypeError(f"grace: expected seconds, got {self.grace!r}")
+        if not 0 <= self.grace < float("inf"):
+            raise ValueError(f"grace: expected seconds from 0, got {self.grace!r}")
         _expect_errors("retry_on", self.retry_on)
         if self.on_error not in ("raise", "collect"):
             raise ValueError(f"on_error: expected 'raise' or 'collect', got {self.on_error!r}")

@@ -66,6 +66,8 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         item_timeout: seconds that each of the steps of an item (load, process, store) may take, and a batch
             so many times as long as it has items. What takes longer has failed with `ItemTimeoutError`, and
             its worker is replaced; whatever else was there runs elsewhere, at no attempt.
+        grace: seconds that what runs may still take once the run is cancelled or left, or the pool closed.
+            What takes longer is killed, and is left: it has neither a result nor a failure.
         trace: record what every worker did, for `report.timeline`.
         progress: True shows a line on standard error if that is a terminal; a function is called with a
             `Report` now and then.
@@ -118,7 +120,12 @@ class Pool:
         self._name = spec.name
         actor_options = dict(self._options.worker_options or {})
         self._crew = Crew(
-            spec, self._options.worker_count, self._options.worker(), actor_options, self._options.retry()
+            spec,
+            self._options.worker_count,
+            self._options.worker(),
+            actor_options,
+            self._options.retry(),
+            float(self._options.grace),
         )
         self._lock = Lock()
         self._closed = False
