@@ -450,6 +450,7 @@ def _linger(way: str) -> None:
         ctypes.PyDLL(None).sleep(60)
     else:
         os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(60.0)  # it may take a moment to reach every thread
 
 
 def linger_the_first_times(folder: str, times: int, x: int) -> int:

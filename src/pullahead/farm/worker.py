@@ -152,6 +152,8 @@ class Worker:
         cpu, seconds, index, item = thread_time(), 0.0, 0, taken.items[0]
         while True:
             since = end  # that is when the one before it ended
+            if times:
+                self._note.began(since)
             try:
                 loaded = self._input(item)
                 taken.since = since = monotonic()
@@ -178,6 +180,7 @@ class Worker:
         """Process items in one call. Returns when, and the seconds on a CPU."""
         ready: dict[int, Any] = {}
         start = monotonic()
+        self._note.began(start, len(taken.items))
         for item in taken.items:
             try:
                 ready[item] = self._input(item)
