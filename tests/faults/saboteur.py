@@ -23,8 +23,8 @@ def commit(fault: str) -> None:
     if fault == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
     if fault == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)  # which may take a moment to reach every thread
-    if fault in {"stop", "hang"}:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if fault in {"kill", "segfault", "stop", "hang"}:  # a signal may take a moment to reach this thread
         time.sleep(60.0)
     if fault == "memory":
         _, most = resource.getrlimit(resource.RLIMIT_AS)

@@ -89,6 +89,7 @@ class Crew:
         self._outbox: list[m.Message] = []
         self._runs: dict[int, RunPort] = {}
         self._next_run = self._next_item = self._next_worker = 0
+        self._open_items = 0  # sent to the queue, and not ended as far as it has said
         self._stopping = self._killed = False
         self._error: BaseException | None = None
         self._replacements = Replacements(workers)
@@ -141,6 +142,8 @@ class Crew:
 
     def submit(self, run: int, first: int, payloads: list[Any], cause: str) -> None:
         """Send items whose numbers are consecutive from `first` on."""
+        with self._lock:
+            self._open_items += len(payloads)
         self._say((m.SUBMIT, run, first, payloads, cause))
 
     def close_run(self, run: int) -> None:
@@ -252,6 +255,8 @@ class Crew:
                 self._said_goodbye.add(about)
                 self._heard.notify_all()
                 return
+            if kind == m.OUTCOMES:
+                self._open_items -= len(rest[1])
             run = self._runs.pop(about) if kind == m.ENDED else self._runs[about]
             if kind == m.ENDED:
                 self._grace_ends.pop(about, None)
@@ -350,7 +355,10 @@ class Crew:
     def _queue_ended(self, error: BaseException) -> None:
         if self._stopping:
             return
-        broken = RunError(f"the queue is gone, and with it the unfinished items: {error}")
+        broken = RunError(
+            f"the queue is gone, and with it {self._open_items} items that were read and have not ended; "
+            f"results that came before are safe: {error}"
+        )
         broken.__cause__ = error
         self._break(broken)
 
