@@ -30,6 +30,7 @@ from pullahead.farm.note import charged
 from pullahead.farm.queue import Queue
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
+from pullahead.observe import words
 
 #: Whose grace begins when all workers are told to stop; runs count from 0.
 _ALL: Final = -1
@@ -356,7 +357,7 @@ class Crew:
         if self._stopping:
             return
         broken = RunError(
-            f"the queue is gone, and with it {self._open_items} items that were read and have not ended; "
+            f"the queue is gone, and with it {words.plural(self._open_items, 'item')} that had not ended; "
             f"results that came before are safe: {error}"
         )
         broken.__cause__ = error
