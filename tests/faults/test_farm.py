@@ -106,8 +106,10 @@ def test_a_fault_that_happens_always_ends_its_item(tmp_path: Path, fault: str, m
     kinds |= dict.fromkeys(HANGS, ItemTimeoutError)
     for failure in failures:
         assert [type(attempt.error) for attempt in failure.history] == [kinds[fault]] * 2
-    if fault in DEATHS and moment == "store":
-        assert BAD in failed, "and what ran beside it both times is charged as well"
+    if fault in (*DEATHS, "stop") and moment in {"load", "store"}:
+        # What was being stored beside it both times is charged as well; and a process that is stopped stops
+        # whatever else it was loading or storing.
+        assert BAD in failed
     else:
         assert set(failed) == {BAD}
 
