@@ -6,12 +6,11 @@
    that the queue counts on. (Who was given up may still compute: its lease number is void.)
 3. `bounded_holdings`: what a worker holds, has asked for and computes grows only by asking, and an ask goes
    no further than lookahead + bundle - 1, plus what is taken next when nothing is computed. Whole batches are
-   rounded down, so they add nothing. Who is stuck may be given the youngest, as many as it gives back and had
-   asked for. The queue sees no more than that: it knows a worker as it was when it sent its last words.
+   rounded down, so they add nothing. The queue sees no more than that: it knows a worker as it was when it
+   sent its last words.
 4. `no_starvation`: a grant takes the oldest that is ready, so nothing younger is granted before an item that
-   came back (but to who is stuck and will begin it late). And it moves finitely often: at most once to each
-   worker for each older item that begins meanwhile, and once for each time that its worker was stuck or lost,
-   or the item failed.
+   came back. And it moves finitely often: at most once to each worker for each older item that begins
+   meanwhile, and once for each time that its worker was stuck or lost, or the item failed.
 5. `work_conservation`: a worker with nothing to compute does not stay so for longer than `Bounds` says beside
    an item that is ready, or held behind one that runs.
 6. `termination` is checked by who drains the world: see `World.drain`.
@@ -129,24 +128,14 @@ class Promises:
 
     def granted(self, grant: led.Grant) -> None:
         """The queue has decided to grant something."""
-        watch = self._watches.setdefault(grant.worker, _Watch())
-        items = grant.items
         self.one_holder(grant)
-        if grant.cause == m.UNASKED_FOR:
-            watch.unasked_for += grant.size
-            watch.offered -= grant.size
-            assert watch.offered >= 0, "a stuck worker gets more than it gives back and had asked for"
-        else:
-            self.no_starvation_oldest_first(grant)
-        for item in items:
+        self.no_starvation_oldest_first(grant)
+        for item in grant.items:
             self.no_starvation_finitely_many_moves(item)
 
     def said(self, worker: Worker, messages: list[m.Message]) -> None:
         """A worker is about to send this."""
         watch, pipeline = self._watches.setdefault(worker.number, _Watch()), worker.pipeline
-        for message in messages:
-            if message[0] == m.STUCK:
-                watch.offered += message[1]
         recalled = 0
         for message in reversed(messages):
             if message[0] == m.RECALLED:  # it follows what was recalled
@@ -239,7 +228,7 @@ class Promises:
             credits += sum(one[1] for one in up if one[0] == m.ASK)
             credits += sum(one[1] for one in down if one[0] == m.UNASKED)
             for one in down:
-                credits += len(one[3]) if one[0] == m.GRANT and one[5] != m.UNASKED_FOR else 0
+                credits += len(one[3]) if one[0] == m.GRANT else 0
             assert worker.pipeline.asked == credits, "what was asked for is not what will come"
 
     # 2

@@ -24,7 +24,6 @@ from pullahead.core.ledger import (
     Withdraw,
 )
 from pullahead.core.lookahead import MAX_BYTES
-from pullahead.core.messages import UNASKED_FOR
 from pullahead.core.retry import Again, Bury
 from pullahead.core.service import Pace
 from pullahead.errors import ProtocolError
@@ -250,27 +249,6 @@ def test_at_the_end_there_is_what_is_ready_whatever_had_kept_it(ledger: Ledger) 
     assert backlogs(ledger.asked(1, 1, 0.0)) == [7]
 
 
-def test_what_was_not_asked_for_says_what_is_behind_it_too(ledger: Ledger) -> None:
-    ledger.submitted(1, 0, 9, SOURCE, 0.0)
-    ledger.asked(0, 2, 0.0)
-    ledger.finished(0, 1, (0,), 1.0)
-    assert ledger.stuck(0, 2, 0.5, 2.0) == [Grant(0, 2, 1, 7, 2, 0.0, UNASKED_FOR, 2)]
-    ledger.submitted(1, 9, 1, CONSUMER, 3.0)
-    assert ledger.stuck(0, 1, 0.5, 4.0) == [Grant(0, 3, 1, 9, 1, 0.0, UNASKED_FOR, PLENTY)]
-
-
-def test_who_is_stuck_gets_items_of_several_runs_in_several_grants(ledger: Ledger) -> None:
-    ledger.opened(2)
-    ledger.submitted(1, 0, 4, SOURCE, 0.0)
-    ledger.submitted(2, 4, 2, SOURCE, 0.0)
-    ledger.asked(0, 1, 0.0)
-    ledger.finished(0, 1, (0,), 1.0)
-    assert ledger.stuck(0, 4, 0.5, 2.0) == [
-        Grant(0, 2, 2, 4, 2, 0.0, UNASKED_FOR, 1),
-        Grant(0, 3, 1, 2, 2, 0.0, UNASKED_FOR, 0),
-    ]
-
-
 # How fast the workers are
 
 
@@ -285,7 +263,7 @@ def test_pace_is_a_quotient_of_fading_sums() -> None:
     assert pace.usual == (3.0 + 1.0) / 2.25
 
 
-def test_several_reports_in_one_message_say_what_one_of_all_would(ledger: Ledger) -> None:
+def test_several_reports_in_one_message_say_what_one_of_all_would() -> None:
     one, several = Pace(0.5), Pace(0.5)
     for pace in (one, several):
         pace.reported(8.0, 1)
@@ -293,12 +271,6 @@ def test_several_reports_in_one_message_say_what_one_of_all_would(ledger: Ledger
     for seconds in (6.0, 0.0, 0.0):
         several.reported(seconds, 1)
     assert several.usual == one.usual == (4.0 + 6.0) / (0.5 + 3.0)
-    # And so does the ledger count: at two items in two seconds, two workers begin six in three seconds more.
-    ledger.submitted(1, 0, 10, SOURCE, 0.0)
-    ledger.asked(0, 2, 0.0)
-    ledger.finished(0, 1, (0,), 2.0)
-    ledger.finished(0, 1, (1,), 2.0)
-    assert ledger.stuck(0, 10, 3.0, 2.0) == [Grant(0, 2, 1, 8, 2, 0.0, UNASKED_FOR, 3)]
 
 
 # Reports

@@ -27,15 +27,6 @@ def test_neighbours_of_different_runs_stay_apart() -> None:
     assert ready.take_oldest(9) == (5, 4, 1)
 
 
-def test_the_youngest_are_taken_from_the_end() -> None:
-    ready = Ready()
-    ready.put(0, 5, run=0)
-    ready.put(7, 10, run=0)
-    assert ready.take_youngest(2) == (8, 2, 0)
-    assert ready.take_youngest(9) == (7, 1, 0)
-    assert ready.ranges() == [(0, 5, 0)]
-
-
 def test_a_run_is_taken_as_a_whole() -> None:
     ready = Ready()
     ready.put(0, 4, run=0)
@@ -77,14 +68,6 @@ class ReadyMachine(RuleBasedStateMachine):
         assert 1 <= count <= most
         self._took(first, count, run)
         assert count == most or first + count not in self.model or (first + count) // 10 != run
-
-    @precondition(lambda self: self.model)
-    @rule(most=st.integers(1, 6))
-    def take_youngest(self, most: int) -> None:
-        first, count, run = self.ready.take_youngest(most)
-        assert 1 <= count <= most
-        assert first + count - 1 == max(self.model)
-        self._took(first, count, run)
 
     @rule(run=st.integers(0, 1))
     def take_run(self, run: int) -> None:

@@ -144,9 +144,8 @@ def make() -> Iterator[Make]:
             pipeline.lookahead.computed(ITEM, 1)
         pipeline.began(0.0)
         pipeline.take_messages(0.0)
-        # They answer no ask: so many are out that none is made anew.
-        grants = ((m.GRANT, 1, 0, [None] * 6), (m.GRANT, 2, 6, [None] * 4))
-        pipeline.answered([(*grant, 0.0, m.UNASKED_FOR, PLENTY) for grant in grants], 0.0)
+        given(pipeline, 0.0, 1, 0, 6)
+        given(pipeline, 0.0, 2, 6, 4)
         for item in range(10) if options.get("loads") else ():
             pipeline.loaded(item, 0.0)
         said(pipeline, 0.0)
@@ -159,6 +158,16 @@ def make() -> Iterator[Make]:
     yield build
     for pipeline in made:
         pipeline.validate()
+
+
+def given(
+    pipeline: Pipeline, now: float, lease: int, first: int, count: int, *more: Message, backlog: int = PLENTY
+) -> list[Effect]:
+    """Grant items beyond what was asked for: as much is still to come, so that none is asked for anew."""
+    pipeline._demand.asks.made(count, now)
+    pipeline._demand.asks.paused()
+    grant = (m.GRANT, lease, first, [None] * count, 0.0, "source", backlog)
+    return pipeline.answered([grant, *more], now)
 
 
 def said(pipeline: Pipeline, now: float) -> list[Message]:
@@ -341,11 +350,10 @@ def test_a_short_slice_may_last_a_few_milliseconds_whatever_is_usual(make: Make)
 def test_what_is_cut_takes_its_place_by_age(make: Make) -> None:
     """Between what has come back and is older, and what is younger."""
     pipeline = make()
-    grants = ((m.GRANT, 3, 20, [None] * 10), (m.GRANT, 4, 10, [None] * 2))
-    pipeline.answered([(*grants[0], 0.0, m.UNASKED_FOR, PLENTY)], MS)
+    given(pipeline, MS, 3, 20, 10)
     assert pipeline.turn(0.0, MS, MS, MS)[0] == (8, 9, 20, 21, 22, 23, 24, 25)
     said(pipeline, MS)
-    pipeline.answered([(*grants[1], 0.0, m.UNASKED_FOR, PLENTY)], MS)
+    given(pipeline, MS, 4, 10, 2)
     begin(pipeline, 20, MS + PATIENCE)
     pipeline.tick(MS + PATIENCE)
     said(pipeline, MS + PATIENCE)
@@ -358,7 +366,7 @@ def test_what_is_cut_takes_its_place_by_age(make: Make) -> None:
 def test_a_slice_is_half_of_what_is_there_for_each_worker(make: Make, backlog: int, size: int) -> None:
     """What one takes at once, others cannot have without asking for it."""
     pipeline = make()
-    pipeline.answered([(m.GRANT, 3, 10, [None] * 10, 0.0, m.UNASKED_FOR, backlog)], MS)
+    given(pipeline, MS, 3, 10, 10, backlog=backlog)
     assert pipeline.turn(0.0, MS, MS, MS)[0] == tuple(range(8, 8 + size))
     said(pipeline, MS)
 
@@ -367,7 +375,7 @@ def test_a_slice_is_half_of_what_is_there_for_each_worker(make: Make, backlog: i
 def test_a_bundle_is_half_of_what_is_there_for_each_worker(make: Make, backlog: int, bundle: int) -> None:
     pipeline = make()
     pipeline.lookahead.bundle = 64
-    pipeline.answered([(m.GRANT, 3, 10, [None], 0.0, m.UNASKED_FOR, backlog), (m.UNASKED, 41)], MS)
+    given(pipeline, MS, 3, 10, 1, (m.UNASKED, 41), backlog=backlog)
     assert said(pipeline, MS) == [(m.ASK, 40 + bundle - 1 - 3)], "three are here"
     assert pipeline.turn(0.0, 2 * MS, MS, 2 * MS)[0] == (8, 9, 10)[: max(1, min(3, backlog // 2))]
     said(pipeline, 2 * MS)
@@ -377,7 +385,7 @@ def test_less_than_a_bundle_is_asked_for_with_what_goes_anyway(make: Make) -> No
     """By itself it is no reason to go."""
     pipeline = make()
     pipeline.lookahead.bundle = 64
-    pipeline.answered([(m.GRANT, 3, 10, [None], 0.0, m.UNASKED_FOR, PLENTY), (m.UNASKED, 41)], MS)
+    given(pipeline, MS, 3, 10, 1, (m.UNASKED, 41))
     assert said(pipeline, MS) == [(m.ASK, 100)]
     pipeline.answered([(m.RECALL, 0)], MS)
     said(pipeline, MS)
@@ -422,7 +430,7 @@ def test_of_a_cancelled_run_a_slice_keeps_what_has_begun_and_the_buffer_what_is_
 
 def test_a_slice_with_nothing_of_the_cancelled_run_is_left_alone(make: Make) -> None:
     pipeline = make()
-    pipeline.answered([(m.GRANT, 3, 90, [None], 0.0, m.UNASKED_FOR, PLENTY), (m.WITHDRAW, 3)], MS)
+    given(pipeline, MS, 3, 90, 1, (m.WITHDRAW, 3))
     assert running(pipeline).size == 8
     assert (m.GAVE_BACK, 3, (90,)) in said(pipeline, MS)
 

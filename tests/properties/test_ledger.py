@@ -27,7 +27,6 @@ from pullahead.core.ledger import (
     Withdraw,
 )
 from pullahead.core.lookahead import MAX_BYTES
-from pullahead.core.messages import UNASKED_FOR
 from pullahead.core.retry import Again, Bury
 
 READY, HELD, RUNNING, DELAYED = State.READY, State.HELD, State.RUNNING, State.DELAYED
@@ -69,7 +68,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.credits: dict[int, int] = {}
         self.hungry: set[int] = set()
         self.recalled: dict[int, int] = {}  # worker -> how much it was asked for and has not answered
-        self.youngest = False  # the next grant may be of the youngest items, to a worker that is stuck
         self.stopping: set[int] = set()
         self.told: set[int] = set()  # that nothing is left, since their last grant
         self.joined = self.expected = 0
@@ -137,26 +135,19 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {self.items[item].run for item in items} == {grant.run}
         assert grant.size > 0
         assert grant.waited >= 0.0
-        if grant.cause == UNASKED_FOR:
-            assert self.youngest, "only who is stuck gets something that it did not ask for"
-            assert items == ready[-grant.size :]
-            # A run of consecutive items may end sooner; what is taken of one that goes on is whole batches.
-            goes_on = items[0] - 1 in ready and self.items[items[0] - 1].run == grant.run
-            assert not goes_on or grant.size % self.unit == 0
-        else:
-            assert items == ready[: grant.size], "the oldest goes first"
-            assert grant.size <= self.credits[grant.worker]
-            assert grant.worker in self.hungry or not self.hungry, "who is hungry is served first"
-            to_come = max(0, self.expected - self.joined)
-            if self.is_at_end() or to_come:
-                unstarted = len(ready) + sum(map(self.spare, self.credits))
-                share = self.unit * ceil(ceil(unstarted / (len(self.credits) + to_come)) / self.unit)
-                has = 0 if grant.worker in self.hungry else self.spare(grant.worker)
-                assert grant.size <= share - has, "a share, at the end and as long as not all are there"
-            if grant.worker not in self.finishers and self.largest:
-                assert grant.size <= self.room(grant.worker), "it knows no sizes"
-            self.credits[grant.worker] -= grant.size
-            self.hungry.discard(grant.worker)
+        assert items == ready[: grant.size], "the oldest goes first"
+        assert grant.size <= self.credits[grant.worker]
+        assert grant.worker in self.hungry or not self.hungry, "who is hungry is served first"
+        to_come = max(0, self.expected - self.joined)
+        if self.is_at_end() or to_come:
+            unstarted = len(ready) + sum(map(self.spare, self.credits))
+            share = self.unit * ceil(ceil(unstarted / (len(self.credits) + to_come)) / self.unit)
+            has = 0 if grant.worker in self.hungry else self.spare(grant.worker)
+            assert grant.size <= share - has, "a share, at the end and as long as not all are there"
+        if grant.worker not in self.finishers and self.largest:
+            assert grant.size <= self.room(grant.worker), "it knows no sizes"
+        self.credits[grant.worker] -= grant.size
+        self.hungry.discard(grant.worker)
         self.told.discard(grant.worker)
         for item in items:
             one = self.items[item]
@@ -308,19 +299,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.expect(self.ledger.recalled(worker, len(returned), self.now))
 
     @precondition(lambda self: self.credits)
-    @rule(pick=st.integers(0, 5), size=st.integers(0, 5), rest=st.sampled_from((0.0, 1.0, 100.0)))
-    def get_stuck(self, pick: int, size: int, rest: float) -> None:
+    @rule(pick=st.integers(0, 5))
+    def get_stuck(self, pick: int) -> None:
         worker = sorted(self.credits)[pick % len(self.credits)]
         before, self.credits[worker] = self.credits[worker], 0
         self.hungry.discard(worker)
-        self.youngest = True
-        effects = self.ledger.stuck(worker, size, rest, self.now)
-        unasked = [effect.credits for effect in effects if isinstance(effect, Unasked)]
-        assert unasked == [before] * (before > 0)
-        given = [effect for effect in effects if isinstance(effect, Grant) and effect.cause == UNASKED_FOR]
-        assert sum(effect.size for effect in given) <= size, "no more than it gives back"
-        self.expect([effect for effect in effects if not isinstance(effect, Unasked)])
-        self.youngest = False
+        assert self.ledger.stuck(worker) == [Unasked(worker, before)] * (before > 0)
 
     @precondition(lambda self: self.of_state(HELD))
     @rule(pick=st.integers(0, 20), which=picks)

@@ -18,7 +18,6 @@ from typing import final
 from pullahead.core import trace
 from pullahead.core.asks import Asks
 from pullahead.core.lookahead import Lookahead
-from pullahead.core.messages import UNASKED_FOR
 from pullahead.core.meter import Meter
 
 #: A worker that waits for one of these has an unstarted item itself.
@@ -54,7 +53,7 @@ class Account:
 
     def fetched(self, items: range, waited: float, cause: str, asks: Asks, obstacle: str, now: float) -> None:
         """Items came. Their ask waited `waited` seconds at the queue because of `cause`."""
-        times = None if cause == UNASKED_FOR else asks.answered(len(items))
+        times = asks.answered(len(items))
         asked, in_line = (None, 0.0) if times is None else times
         fetch = 0.0 if asked is None else max(0.0, now - asked - waited)
         preventable = self._waited(waited, cause, obstacle, len(items), now)

@@ -31,7 +31,6 @@ from pullahead.core.effects import (
     message_of,
 )
 from pullahead.core.items import TABLE, Event, Items, State, after
-from pullahead.core.messages import UNASKED_FOR
 from pullahead.core.retry import Again, Bury
 from pullahead.core.runs import Runs
 from pullahead.core.service import Service, Worker
@@ -156,25 +155,10 @@ class Ledger:
         self._service.answered(worker, returned, now)
         return self._serve(now)
 
-    def stuck(self, worker: int, size: int, rest: float, now: float) -> list[Effect]:
-        """What a worker runs takes long: it takes back its asks, and next it gives back what it holds.
-
-        In exchange it gets up to so many of the youngest ready items, in whole batches: now or never, and
-        only if these would wait in the queue for longer than the `rest`, the seconds that it will go on.
-        """
+    def stuck(self, worker: int) -> list[Effect]:
+        """What a worker runs takes long: it takes back its asks, and next it gives back what it holds."""
         credits = self._service.unasked(worker)
-        effects: list[Effect] = [Unasked(worker, credits)] if credits else []
-        effects += self._serve(now)
-        record, ready = self._service.workers[worker], self._items.ready
-        size = min(size, self._service.beyond(ready.count, rest))
-        size -= size % self._unit
-        while size > 0 and not record.stopping:
-            first, count, run = ready.take_youngest(size)
-            self._service.given(record, count, now)
-            lease = self._items.granted(worker, first, count, run)
-            effects.append(Grant(worker, lease, run, first, count, 0.0, UNASKED_FOR, self._backlog))
-            size -= count
-        return effects
+        return [Unasked(worker, credits)] if credits else []
 
     def started(self, worker: int, lease: int, items: tuple[int, ...]) -> list[Effect]:
         """Items began to run: from now on, losing their worker charges them an attempt."""

@@ -11,9 +11,8 @@ Worker to queue::
     (HUNGRY, asked)                        nothing is left to compute, and so many items that it asked for
                                            have not come: if the queue knows of fewer, some are on their way
     (RECALLED, returned)                   answers a RECALL, behind what it gave back: so many items
-    (STUCK, size, rest)                    what runs takes long, another `rest` seconds; it takes back its
-                                           asks, gives back what it holds next, and would have up to `size`
-                                           of the youngest instead
+    (STUCK,)                               what runs takes long: it takes back its asks, and next it gives
+                                           back what it holds
     (STARTED, lease, items)                what runs: goes with what is sent anyway
     (DONE, lease, items, payloads)         results, in the order of the items
     (FAILED, lease, item, payload, kind, delay)   see `pullahead.core.retry`; the payload is an error, and
@@ -27,9 +26,8 @@ Worker to queue::
 Queue to worker::
 
     (GRANT, lease, first, payloads, waited, cause, backlog)   consecutive items; the ask waited so long, for
-                                           whom (UNASKED_FOR: it answers no ask, but a STUCK); behind them,
-                                           so many items are ready for each worker (very many: the caller has
-                                           more and may not send it yet)
+                                           whom; behind them, so many items are ready for each worker (very
+                                           many: the caller has more and may not send it yet)
     (RECALL, size)                         give back up to so many items: another worker would run them now
     (UNASKED, credits)                     answers STUCK: so many credits, the oldest, were left and are taken
                                            back
@@ -75,9 +73,6 @@ GAVE_BACK: Final = "gave_back"
 TOTALS: Final = "totals"
 TRACE: Final = "trace"
 BYE: Final = "bye"
-
-#: The cause of a grant that answers no ask.
-UNASKED_FOR: Final = ""
 
 HUNGRY: Final = "hungry"
 RECALLED: Final = "recalled"

@@ -67,11 +67,10 @@ class Patience:
         self.ends_at = ends_at if now < ends_at else None
         return self.ends_at is None
 
-    def stuck(self, since: float, now: float) -> float:
-        """Nobody is to wait behind what runs since then. Return the seconds it is likely to go on."""
+    def stuck(self, since: float, now: float) -> None:
+        """Nobody is to wait behind what runs since then."""
         age, fetch = now - since, self._lookahead.usual_fetch
         self.stuck_until = now + max(fetch, self._lookahead.rest(age + fetch, _SOON))
-        return self._lookahead.rest(age)
 
     def asks_again(self, since: float, now: float) -> None:
         """What runs since then may soon be over, if it is time."""

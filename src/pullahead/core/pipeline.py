@@ -7,10 +7,9 @@ Rules:
    main thread comes to it. A recall takes from what is still in the buffer, and then from the slice.
    Whichever comes first wins, without a round trip. What will begin sooner here than it could elsewhere
    stays.
-4. When an item lasts much longer than usual, nobody waits behind it: give all back, and take the youngest
-   items there are instead, if there are enough; see `patience`. A slice that lasts for too long is cut: what
-   it has finished is reported, what has not begun is in the buffer again, and what runs is looked at again
-   when it has lasted so long.
+4. When an item lasts much longer than usual, nobody waits behind it: give all back; see `patience`. A slice
+   that lasts for too long is cut: what it has finished is reported, what has not begun is in the buffer again,
+   and what runs is looked at again when it has lasted so long.
 5. What has started is said with the first message that goes anyway. It is said at once where something waits
    behind a batch that is not full, and, where no memory survives the worker, after idling.
 6. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
@@ -200,7 +199,7 @@ class Pipeline:
         """Items came. Their ask waited `waited` seconds at the queue because of `cause`."""
         items = range(first, first + count)
         self._account.fetched(items, waited, cause, self._demand.asks, self._obstacle(), now)
-        if self.phase is not Phase.WORKING or (self._patience.is_stuck and cause != m.UNASKED_FOR):
+        if self.phase is not Phase.WORKING or self._patience.is_stuck:
             self._holdings.refused(items, lease)
             return self._return(items, now)
         self._patience.came_anew(items)
@@ -428,10 +427,9 @@ class Pipeline:
         effects = self._cut(now)
         items = self._held()
         if self._patience.has_ended(ran.since, now) and (items or self.asked):
-            rest = self._patience.stuck(ran.since, now)
-            size = min(len(items) + self.asked, self._demand.places(0))
+            self._patience.stuck(ran.since, now)
             # Said first, so that what comes back is not granted to an ask of this very worker.
-            self._outbox.say((m.STUCK, size, rest), now, urgent=True)
+            self._outbox.say((m.STUCK,), now, urgent=True)
             effects += self._return(items, now)
         return effects
 

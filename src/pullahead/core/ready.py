@@ -9,7 +9,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import Final, final
 
-#: Old entries that may stand in a heap for each one that counts, before it is built anew.
+#: Old entries that may stand in the heap for each one that counts, before it is built anew.
 _SLACK: Final = 4
 
 
@@ -17,14 +17,13 @@ _SLACK: Final = 4
 class Ready:
     """Disjoint ranges [first, stop), each of one run. Every operation costs O(log ranges)."""
 
-    __slots__ = ("_high", "_low", "_ranges", "_starts", "count")
+    __slots__ = ("_low", "_ranges", "_starts", "count")
 
     def __init__(self) -> None:
         self.count = 0
         self._ranges: dict[int, tuple[int, int]] = {}  # first -> (stop, run)
         self._starts: dict[int, int] = {}  # stop -> first
-        self._low: list[int] = []  # heaps of firsts, and of negative firsts; both forget lazily
-        self._high: list[int] = []
+        self._low: list[int] = []  # a heap of firsts, which forgets lazily
 
     def put(self, first: int, stop: int, run: int) -> None:
         """Items are ready."""
@@ -41,7 +40,9 @@ class Ready:
 
     def take_oldest(self, most: int) -> tuple[int, int, int]:
         """Take up to so many consecutive items of one run. Returns (first, count, run)."""
-        first = self._end(self._low, 1)
+        while self._low[0] not in self._ranges:
+            heappop(self._low)
+        first = self._low[0]
         stop, run = self._ranges.pop(first)
         count = min(most, stop - first)
         if first + count < stop:
@@ -50,20 +51,6 @@ class Ready:
             del self._starts[stop]
         self.count -= count
         return first, count, run
-
-    def take_youngest(self, most: int) -> tuple[int, int, int]:
-        """The same, from the other end."""
-        first = self._end(self._high, -1)
-        stop, run = self._ranges[first]
-        count = min(most, stop - first)
-        del self._starts[stop]
-        if first < stop - count:
-            self._ranges[first] = stop - count, run
-            self._starts[stop - count] = first
-        else:
-            del self._ranges[first]
-        self.count -= count
-        return stop - count, count, run
 
     def take_run(self, run: int) -> list[tuple[int, int]]:
         """Take everything of a run. Returns its ranges, in order. It looks at every range."""
@@ -82,7 +69,6 @@ class Ready:
         assert self._starts == {stop: first for first, (stop, _) in self._ranges.items()}
         assert self.count == sum(stop - first for first, (stop, _) in self._ranges.items())
         assert set(self._ranges) <= set(self._low)
-        assert set(self._ranges) <= {-first for first in self._high}
 
     def _enter(self, first: int, stop: int, run: int) -> None:
         known = first in self._ranges
@@ -91,19 +77,9 @@ class Ready:
         if known:
             return
         heappush(self._low, first)
-        heappush(self._high, -first)
         if len(self._low) > _SLACK * (len(self._ranges) + _SLACK):
             self._low = list(self._ranges)
             heapify(self._low)
-        if len(self._high) > _SLACK * (len(self._ranges) + _SLACK):
-            self._high = [-start for start in self._ranges]
-            heapify(self._high)
-
-    def _end(self, heap: list[int], sign: int) -> int:
-        """Return the lowest first of all ranges, or the highest."""
-        while sign * heap[0] not in self._ranges:
-            heappop(heap)
-        return sign * heap[0]
 
 
 def ranges_of(items: tuple[int, ...]) -> list[tuple[int, int]]:

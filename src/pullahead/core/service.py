@@ -9,10 +9,8 @@ Rules:
    not take what the others would compute. And a worker that has not finished anything yet does not know how
    large items are, so that it holds as many as fit into its budget, but two in any case.
 3. A hungry worker with nothing ready gets what another one holds and has not begun; see `recalls`.
-4. A worker that is stuck in a long item takes its asks back and gives back what it holds. With a backlog it
-   gets the youngest ready items instead: age is served elsewhere, and when the long item ends, there is
-   something to compute. Without one, the youngest would only have to wait for it. When the long item may soon
-   be over, it asks again, like any other.
+4. A worker that is stuck in a long item takes its asks back and gives back what it holds. When the item may
+   soon be over, it asks again, like any other.
 5. Who waits while nothing more is to come, and nothing is on its way back, is told so, once until its next
    grant.
 6. A worker that was told to stop gets nothing more.
@@ -24,7 +22,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Final, final
 
 from pullahead.core.lookahead import MAX_BYTES
@@ -34,8 +31,6 @@ from pullahead.errors import ProtocolError
 
 #: What a report keeps of those before it, in a worker's pace.
 _KEEP: Final = 0.8
-#: And in the pace of all.
-_KEEP_OF_ALL: Final = 0.98
 
 
 @final
@@ -103,7 +98,6 @@ class Service:
         "_hungry",
         "_hungry_credits",
         "_largest",
-        "_pace",
         "_recall",
         "_recalls",
         "_to_come",
@@ -125,7 +119,6 @@ class Service:
         self._hungry_credits = 0  # what those asked for
         self._untold: dict[int, None] = {}  # those of them that were not told that nothing is left
         self._recalls = Recalls(unit)
-        self._pace = Pace(_KEEP_OF_ALL)
 
     # Who is there
 
@@ -252,17 +245,13 @@ class Service:
             rest -= min(size, rest)
         if not worker.credits:
             self._settle(worker)
-        self.given(worker, count, now)
-        return now - since
-
-    def given(self, worker: Worker, count: int, now: float) -> None:
-        """A worker gets so many items."""
         if not worker.held:
             worker.reported = now  # what it computes now begins now
         worker.held += count
         worker.told = False
         self._recalls.granted(worker.number)
         self._weigh(worker)
+        return now - since
 
     def started(self, number: int, count: int) -> None:
         """So many items of a worker run."""
@@ -277,13 +266,6 @@ class Service:
         worker.fresh = False
         self._recalls.finished(number)
         worker.pace.reported(seconds, count)
-        self._pace.reported(seconds, count)
-
-    def beyond(self, ready: int, seconds: float) -> int:
-        """Return how many of so many ready items will still be ready after so many seconds."""
-        pace = self._pace.usual
-        begun = ceil(seconds * len(self.workers) / pace) if pace > 0.0 else ready
-        return max(0, ready - begun)
 
     def let_go(self, number: int, count: int, ran: int) -> None:
         """A worker has so many items less, of which so many ran."""

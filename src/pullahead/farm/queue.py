@@ -179,8 +179,8 @@ class Queue:
     def _recalled(self, worker: int, returned: int) -> list[led.Effect]:
         return self._ledger.recalled(worker, returned, monotonic())
 
-    def _is_stuck(self, worker: int, size: int, rest: float) -> list[led.Effect]:
-        return self._ledger.stuck(worker, size, rest, monotonic())
+    def _is_stuck(self, worker: int) -> list[led.Effect]:
+        return self._ledger.stuck(worker)
 
     def _started(self, worker: int, lease: int, items: tuple[int, ...]) -> list[led.Effect]:
         return self._ledger.started(worker, lease, items)

@@ -129,8 +129,8 @@ class Queue:
             case (m.GAVE_BACK, lease, items):
                 self._world.returned(worker, len(items))
                 return ledger.gave_back(worker, lease, items, now)
-            case (m.STUCK, size, rest):
-                return ledger.stuck(worker, size, rest, now)
+            case (m.STUCK,):
+                return ledger.stuck(worker)
             case (m.FAILED, lease, item, kind, delay):
                 return ledger.failed(worker, lease, item, self._decide(item, kind, delay), now)[1]
             case (m.UNSTORED, lease, item, kind, delay):
