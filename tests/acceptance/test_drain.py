@@ -70,11 +70,28 @@ def test_another_run_of_the_pool_loses_nothing_when_one_is_cut_off(tmp_path: Pat
         assert (hangs.report.left, goes_on.report.done) == (1, 1000)
 
 
-def test_a_work_whose_close_hangs_is_not_waited_for_longer() -> None:
+def test_an_orderly_end_waits_for_close_as_long_as_it_takes(tmp_path: Path) -> None:
+    with pa.Pool(functools.partial(works.SlowToClose, str(tmp_path)), workers=2, grace=0.1) as pool:
+        assert list(pool.map(range(4))) == list(range(4))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_work_whose_close_hangs_is_not_waited_for_once_a_run_was_cancelled() -> None:
     before = time.monotonic()
     with pa.Pool(works.HangsAtClose, workers=2, grace=GRACE) as pool:
-        assert list(pool.map(range(4))) == list(range(4))
+        results = pool.map(range(1000))
+        next(results)
+        results.close()
     assert time.monotonic() - before < 10.0
+
+
+def test_a_run_that_has_ended_when_it_is_cancelled_cuts_nobody_off() -> None:
+    """What is cancelled too late has no grace to end: the workers live on."""
+    with pa.Pool(works.nap_and_pid, workers=1, grace=0.0) as pool:
+        first = pool.map([0.0])
+        (pid,) = first
+        pool._crew.cancel_run(first._run._number)
+        assert set(pool.map([0.1] * 5)) == {pid}
 
 
 @pytest.mark.parametrize(

@@ -469,6 +469,15 @@ def test_of_a_batch_that_raises_only_the_items_that_fail_alone_are_charged(
     assert len(calls) <= 1 + 2 * 4 * len(bad), "halves, and halves of halves"
 
 
+@pytest.mark.parametrize("load", [None, works.in_a_dict, works.in_a_dict_async])
+def test_a_part_of_a_batch_gets_its_items_as_they_came(load: Any) -> None:
+    """The call that raised had changed them."""
+    items: list[Any] = list(range(1, 9)) if load else [{"x": x} for x in range(1, 9)]
+    work = functools.partial(works.double_in_place, 3)
+    results = list(pa.map(work, items, batch_size=8, workers=1, load=load, on_error="collect"))
+    assert [one for one in results if not isinstance(one, pa.Failure)] == [2, 4, 8, 10, 12, 14, 16]
+
+
 def test_what_asks_for_a_batch_again_later_gets_it_as_a_whole(tmp_path: Path) -> None:
     log = tmp_path / "log"
     work = functools.partial(works.later_at_first, str(log))
@@ -638,7 +647,9 @@ def test_a_worker_that_dies_costs_its_running_item_only() -> None:
 
 
 def test_workers_that_only_die_end_the_run_with_a_clear_error() -> None:
-    with pytest.raises(RunError, match=r"\d+ workers died one after the other .*exit code 7"):
+    with pytest.raises(
+        RunError, match=r"\d+ workers died one after the other, and none finished an item: .*exit code 7"
+    ):
         list(pa.map(works.always_exit, itertools.count(), workers=2, retries=1000))
 
 

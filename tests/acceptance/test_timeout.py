@@ -77,6 +77,18 @@ def test_a_batch_has_so_many_times_as_long(tmp_path: Path) -> None:
     assert sorted(one.item for one in failures) == [0, 1, 2], "which of them was to blame, nobody knows"
 
 
+def test_of_a_batch_that_is_cut_only_the_part_that_hangs_is_charged() -> None:
+    work = functools.partial(works.refuse_then_linger, 5, 2)
+    options: dict[str, Any] = {"workers": 1, "item_timeout": LIMIT, "batch_size": 8, "on_error": "collect"}
+    done, failures = outcome(pa.map(work, range(8), **options))
+    assert {one.item: type(one.error) for one in failures} == {2: ItemTimeoutError, 5: LookupError}
+    assert done == [0, 1, 3, 4, 6, 7]
+
+
+def test_a_limit_of_any_length_is_honoured() -> None:
+    assert list(pa.map(works.echo, range(3), workers=1, item_timeout=1e300)) == [0, 1, 2]
+
+
 def test_idle_workers_and_many_short_items_outlive_the_limit() -> None:
     with pa.Pool(works.echo, workers=2, item_timeout=0.1) as pool:
         assert list(pool.map(range(2000))) == list(range(2000))

@@ -485,11 +485,37 @@ def refuse_some(log: str, bad: Collection[int], xs: list[int]) -> list[int]:
     return [10 * x for x in xs]
 
 
+def double_in_place(bad: int, loaded: list[dict[str, int]]) -> list[int]:
+    """Changes what it is given before it finds out that it cannot have it."""
+    for one in loaded:
+        one["x"] *= 2
+    if any(one["x"] == 2 * bad for one in loaded):
+        raise LookupError(bad)
+    return [one["x"] for one in loaded]
+
+
+def in_a_dict(x: int) -> dict[str, int]:
+    return {"x": x}
+
+
+async def in_a_dict_async(x: int) -> dict[str, int]:
+    return {"x": x}
+
+
 def later_at_first(log: str, xs: list[int]) -> list[int]:
     with Path(log).open("a") as file:
         file.write(f"{len(xs)}\n")
     if Path(log).read_text().count("\n") == 1:
         raise pa.RetryLater(0.05)
+    return xs
+
+
+def refuse_then_linger(bad: int, hangs: int, xs: list[int]) -> list[int]:
+    """Raises for a batch with the bad one; alone, the other one takes a minute."""
+    if bad in xs or (hangs in xs and len(xs) > 1):
+        raise LookupError(xs)
+    if hangs in xs:
+        _linger("sleeps")
     return xs
 
 
@@ -512,6 +538,23 @@ def note_and_linger_on_three(folder: str, way: str, x: int) -> int:
 def note_and_nap(folder: str, seconds: float, x: int) -> int:
     Path(folder, str(x)).touch()
     return nap(seconds, x)
+
+
+def nap_and_pid(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+class SlowToClose:
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def process(self, x: int) -> int:
+        return x
+
+    def close(self) -> None:
+        time.sleep(0.5)
+        Path(self.folder, str(os.getpid())).touch()
 
 
 class HangsAtClose:

@@ -383,13 +383,15 @@ def test_who_is_lost_between_two_stores_takes_the_result_along(ledger: Ledger) -
     assert ledger.attempts(0) == 1
 
 
-def test_a_cancelled_run_waits_for_a_store_that_is_tried_again(ledger: Ledger) -> None:
+def test_in_a_cancelled_run_no_store_is_tried_again(ledger: Ledger) -> None:
     ledger.submitted(1, 0, 1, SOURCE, 0.0)
     ledger.asked(0, 1, 0.0)
     ledger.started(0, 1, (0,))
     ledger.cancelled(1, 0.0)
-    assert ledger.unstored(0, 1, 0, Again(1.0, charged=True), 0.0) == (True, [StoreAgain(0, 1, 0, 1.0)])
-    assert ledger.finished(0, 1, (0,), 2.0) == ((0,), [Ended(1, (0,), State.DONE)])
+    assert ledger.unstored(0, 1, 0, Again(1.0, charged=True), 0.0) == (
+        True,
+        [Forget(0, 1, 0), Ended(1, (0,), State.LEFT)],
+    )
 
 
 def test_giving_back_costs_no_attempt(ledger: Ledger) -> None:

@@ -343,12 +343,12 @@ class LedgerMachine(RuleBasedStateMachine):
         one = self.items[item]
         accepted, effects = self.ledger.unstored(worker, lease, item, decision, self.now)
         assert accepted
-        if isinstance(decision, Bury):
+        if isinstance(decision, Bury) or self.runs[one.run].cancelled:
             assert effects.pop(0) == Forget(worker, lease, item)
-            self.expect(effects, {item: DEAD})
+            self.expect(effects, {item: DEAD if isinstance(decision, Bury) else LEFT})
         else:
             assert effects == [StoreAgain(worker, lease, item, decision.delay)]
-            one.state = RUNNING  # where it is, also if its run was cancelled
+            one.state = RUNNING  # where it is
             one.attempts += decision.charged
 
     @precondition(lambda self: self.of_state(HELD))

@@ -139,6 +139,10 @@ class Items:
         for item in items:
             states[item] = after(states[item], Event.STARTED)
 
+    def run_of(self, lease: int) -> int:
+        """Return whose items a lease covers."""
+        return self._leases[lease].run
+
     def kept(self, lease: int, item: int) -> bool:
         """An item stays in its lease, although its store failed. Return whether that is how its start becomes
         known."""

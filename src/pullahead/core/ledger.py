@@ -193,11 +193,14 @@ class Ledger:
     ) -> tuple[bool, list[Effect]]:
         """An item's store failed, and this is what the retry policy says. Return whether the report counts.
 
-        If it is tried again, that is done where its result is: the item stays with its worker and runs.
+        If it is tried again, that is done where its result is: the item stays with its worker and runs. (But
+        not in a run that was cancelled, where nothing is tried again.)
         """
         if not self._items.current(worker, lease, (item,)):
             return False, [Forget(worker, lease, item)]
         if isinstance(decision, Bury):
+            return True, [Forget(worker, lease, item), *self.failed(worker, lease, item, decision, now)[1]]
+        if self._runs.is_cancelled(self._items.run_of(lease)):
             return True, [Forget(worker, lease, item), *self.failed(worker, lease, item, decision, now)[1]]
         if decision.charged:
             self._items.charge(item)

@@ -6,7 +6,8 @@ ends, replacing mends nothing, and each time the work is imported and built for 
 Rules:
 1. The first death of a lane (a place for a worker) is answered at once.
 2. Each further death in a row waits: 0.1 s, 0.2 s, and so on, doubling, at most 5 s. In a row means that no
-   worker has finished an item in between, on any lane.
+   worker has finished an item in between, on any lane. (An item that ends because its worker died is not
+   finished.)
 3. Five deaths in a row on every lane are enough: nothing is replaced any more.
 4. A death that charges only items which have cost a worker its life before does not count: it is their doing,
    and their attempts come to an end. Nor does it count if a worker was killed for what its item did.

@@ -76,7 +76,10 @@ class Background:
 
     @staticmethod
     async def _await(call: Callable[[], Any], ended: Callable[[Any], None]) -> None:
-        ended(await _outcome(call()))
+        async def called() -> Any:  # what raises before there is a coroutine is an outcome as well
+            return await call()
+
+        ended(await _outcome(called()))
 
     def _submit(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
         import asyncio

@@ -97,6 +97,7 @@ class Crew:
         self._due: list[tuple[float, int]] = []  # a heap: when a lane gets its next worker
         self._alarm = Alarm(self._ring, "pullahead-crew-alarm")
         self._grace = grace
+        self._was_cancelled = False  # an orderly end waits as long as it takes
         self._grace_ends: dict[
             int, float
         ] = {}  # of cancelled runs, and of all when workers were told to stop
@@ -154,6 +155,7 @@ class Crew:
     def cancel_run(self, run: int) -> None:
         """Forget what is unstarted of a run."""
         self._say((m.CANCEL, run))
+        self._was_cancelled = True
         self._begin_grace(run)
 
     def cancel_all(self, besides: RunPort | None) -> None:
@@ -316,7 +318,7 @@ class Crew:
             self._ring()
             return
         broken = RunError(
-            f"{self._replacements.deaths} workers died one after the other and no item ended in between: "
+            f"{self._replacements.deaths} workers died one after the other, and none finished an item: "
             "nothing that was yielded before is lost, the items that were unfinished are. "
             f"The last one: {error}"
         )
@@ -337,7 +339,12 @@ class Crew:
             now = monotonic()
             while self._due and self._due[0][0] <= now and not self._stopping:
                 _, lane = heappop(self._due)
-                self._start_worker(lane)
+                try:
+                    self._start_worker(lane)
+                except Exception as error:  # noqa: BLE001  no more files, say: nobody else would hear of it
+                    broken = RunError(f"a worker that died could not be replaced: {error}")
+                    broken.__cause__ = error
+                    self._break(broken)
             is_over = [key for key, ends in self._grace_ends.items() if ends <= now]
             for key in is_over:
                 del self._grace_ends[key]
@@ -350,7 +357,8 @@ class Crew:
 
     def _begin_grace(self, key: int) -> None:
         with self._lock:
-            self._grace_ends.setdefault(key, monotonic() + self._grace)
+            if key in self._runs or (key == _ALL and self._was_cancelled):  # a run may have ended meanwhile
+                self._grace_ends.setdefault(key, monotonic() + self._grace)
         self._ring()
 
     def _queue_ended(self, error: BaseException) -> None:

@@ -83,9 +83,10 @@ class Failure:
 
     Attributes:
         item: the item, as the source gave it.
-        history: every attempt that failed, in order; the last one may have failed in the caller's process,
-            before the item was sent or after its result had come.
-        attempts: how often a worker tried the item.
+        history: every attempt that failed, in order. If it failed in the caller's process, before the item
+            was sent or after its result had come, that alone. What asked to be tried later (`RetryLater`) has
+            not failed.
+        attempts: how often a worker tried the item and failed.
     """
 
     item: Any

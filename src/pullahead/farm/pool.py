@@ -51,7 +51,8 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         pairs: iterate over (item, result) instead of results.
         lookahead: how many items a worker holds beyond the one that it computes. "auto" finds it; a number
             fixes it; 0 asks when idle.
-        batch_size: with N, `process` gets a list of up to N loaded items and returns a list as long.
+        batch_size: with N, `process` gets a list of up to N loaded items and returns a list as long. If it
+            raises, halves of the list are tried, with items loaded anew, until what raises is alone.
         batch_wait: seconds that a batch which is not full waits for more items.
         load, store: for a plain function: `load(item)` runs ahead of it and `store(result, item)` behind it,
             several at a time, both while it computes. May be `async def`. `load` may happen in two workers
@@ -65,9 +66,10 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             raises ends its item at once. That a worker died or an item took too long always is.
         item_timeout: seconds that each of the steps of an item (load, process, store) may take, and a batch
             so many times as long as it has items. What takes longer has failed with `ItemTimeoutError`, and
-            its worker is replaced; whatever else was there runs elsewhere, at no attempt.
-        grace: seconds that what runs may still take once the run is cancelled or left, or the pool closed.
-            What takes longer is killed, and is left: it has neither a result nor a failure.
+            its worker is replaced; whatever else was there runs elsewhere, at no attempt. A constructor,
+            `discard` and `close` may take as long as they like.
+        grace: seconds that what runs may still take once the run was cancelled or left early. What takes
+            longer is killed, and is left: it has neither a result nor a failure.
         trace: record what every worker did, for `report.timeline`.
         progress: True shows a line on standard error if that is a terminal; a function is called with a
             `Report` now and then.
@@ -316,11 +318,11 @@ class Results(Iterator[Any]):
             return self._failed(Failure(item, (last,), 1))
 
     def cancel(self) -> None:
-        """Take no more items; what runs is finished and can still be iterated over."""
+        """Take no more items; what runs is finished within its `grace` and can still be iterated over."""
         self._run.cancel()
 
     def close(self) -> None:
-        """Give back what is held, finish what runs, discard those results. Waits for it."""
+        """Give back what is held, finish what runs within its `grace`, discard its results. Waits for it."""
         if self._closed:
             return
         self._closed = True

@@ -94,31 +94,55 @@ class Work:
     close: Verb | None = None
     batch_size: int = 0
 
-    def process_batch(self, loaded: list[Any], begin: Callable[[int], None]) -> list[Any]:
-        """Process a batch. Returns one result per loaded item; a `Raised` stands in for each it prevented.
+    def process_batch(
+        self,
+        loaded: dict[int, Any],
+        again: Callable[[int], Any],
+        begin: Callable[[tuple[int, ...]], None],
+    ) -> dict[int, Any]:
+        """Process a batch. Returns the result of each item; a `Raised` stands in for each it prevented.
 
         A batch that raises is cut in halves until what raises is alone: only that has failed. (But a work
         that asks for a batch again later has said all there is to say of it, and one that returns no list
         of results would not return a better one.)
 
         Args:
-            loaded: the items.
-            begin: called before each call of `process`, with how many items it takes.
+            loaded: the items by their numbers.
+            again: unpickles and loads an item anew: the call that raised may have changed what it was given.
+            begin: called before each call of `process`, with the items that it takes.
         """
         if not loaded:
-            return []
-        begin(len(loaded))
+            return {}
+        items = tuple(loaded)
+        begin(items)
         try:
-            results = self.process(list(loaded))
+            results = self.process(list(loaded.values()))
         except Exception as error:  # noqa: BLE001
-            if len(loaded) == 1 or isinstance(error, RetryLater):
-                return [Raised(error)] * len(loaded)
-            half = len(loaded) // 2
-            return self.process_batch(loaded[:half], begin) + self.process_batch(loaded[half:], begin)
+            if len(items) == 1 or isinstance(error, RetryLater):
+                return dict.fromkeys(items, Raised(error))
+            half = len(items) // 2
+            return self._process_part(items[:half], again, begin) | self._process_part(
+                items[half:], again, begin
+            )
         try:
-            return _as_many(results, len(loaded))
+            return dict(zip(items, _as_many(results, len(items)), strict=True))
         except Exception as error:  # noqa: BLE001
-            return [Raised(error)] * len(loaded)
+            return dict.fromkeys(items, Raised(error))
+
+    def _process_part(
+        self,
+        items: tuple[int, ...],
+        again: Callable[[int], Any],
+        begin: Callable[[tuple[int, ...]], None],
+    ) -> dict[int, Any]:
+        loaded: dict[int, Any] = {}
+        failed: dict[int, Any] = {}
+        for item in items:
+            try:
+                loaded[item] = again(item)
+            except Exception as error:  # noqa: BLE001
+                failed[item] = Raised(error)
+        return self.process_batch(loaded, again, begin) | failed
 
 
 @final

@@ -84,6 +84,8 @@ class Worker:
         self._lock = RLock()
         self._changed = Condition(self._lock)
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
+        self._sent: dict[int, Any] = {}  # payloads of a batch, as long as it may have to be cut in halves
+        self._since: dict[int, float] = {}  # when a load or a store began
         self._unstored: dict[int, tuple[Any, Any]] = {}  # results and items, until they are stored
         self._storing: set[int] = set()
         self._broken: BaseException | None = None  # why the queue cannot be reached
@@ -153,7 +155,7 @@ class Worker:
         while True:
             since = end  # that is when the one before it ended
             if times:
-                self._note.began(since)
+                self._note.began(monotonic())
             try:
                 loaded = self._input(item)
                 taken.since = since = monotonic()
@@ -182,16 +184,18 @@ class Worker:
         start = monotonic()
         self._note.began(start, len(taken.items))
         for item in taken.items:
+            if self._work.load is None:
+                self._sent[item] = self._payloads[item]
             try:
                 ready[item] = self._input(item)
             except Exception as error:  # noqa: BLE001  its class cannot be imported here, say
                 taken.failures[item] = self._failed(item, error, start)
         start, cpu = monotonic(), thread_time()
-        results = self._work.process_batch(
-            list(ready.values()), lambda items: self._note.began(monotonic(), items)
-        )
+        results = self._work.process_batch(ready, self._anew, self._begin_batch)
         end, cpu = monotonic(), thread_time() - cpu
-        for item, result in zip(ready, results, strict=True):
+        for item in taken.items:
+            self._sent.pop(item, None)
+        for item, result in results.items():
             if isinstance(result, Raised):
                 taken.failures[item] = self._failed(item, result.error, start)
                 continue
@@ -200,6 +204,20 @@ class Worker:
             except Exception as error:  # noqa: BLE001  an unpicklable result is the item's failure
                 taken.failures[item] = self._failed(item, error, start)
         return start, end, cpu
+
+    def _begin_batch(self, items: tuple[int, ...]) -> None:
+        """A batch, or a part of one that raised, is about to be processed."""
+        with self._lock:
+            self._note.running(items, self._storing)
+        self._note.began(monotonic(), len(items))
+
+    def _anew(self, item: int) -> Any:
+        """Return what `process` gets, as if for the first time."""
+        value = unpack(self._sent[item])
+        if self._work.store is not None:
+            self._items[item] = value
+        load = self._work.load
+        return value if load is None else self._background.result(lambda: load(value))
 
     def _input(self, item: int) -> Any:
         """Return what `process` gets. Raises what unpickling it raises."""
@@ -285,17 +303,23 @@ class Worker:
     def _begin_load(self, item: int) -> None:
         load, payload = self._work.load, self._payloads.pop(item)
         assert load is not None
+        if self._work.batch_size:
+            self._sent[item] = payload
 
         def begin() -> Any:
-            self._note.began_beside(item, monotonic())
+            self._begin_beside(item)
             self._items[item] = value = unpack(payload)
             return load(value)
 
-        since = monotonic()
-        self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome, since))
+        self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome))
 
-    def _load_ended(self, item: int, outcome: Any, since: float) -> None:
+    def _begin_beside(self, item: int) -> None:
+        self._since[item] = since = monotonic()
+        self._note.began_beside(item, since)
+
+    def _load_ended(self, item: int, outcome: Any) -> None:
         self._note.ended_beside(item)
+        since = self._since.pop(item)
         self._payloads.pop(item, None)  # it may have been granted again meanwhile: this load will do
         if self._work.store is None:
             self._items.pop(item, None)
@@ -317,14 +341,12 @@ class Worker:
         self._note.storing(self._storing)
 
         def begin() -> Any:
-            self._note.began_beside(item, monotonic())
+            self._begin_beside(item)
             return store(result, value)
 
-        since = monotonic()
-        self._background.start(begin, store, lambda outcome: self._store_ended(item, outcome, since))
+        self._background.start(begin, store, lambda outcome: self._store_ended(item, outcome))
 
-    def _store_ended(self, item: int, outcome: Any, since: float) -> None:
-        self._note.ended_beside(item)
+    def _store_ended(self, item: int, outcome: Any) -> None:
         error = outcome.error if isinstance(outcome, Raised) else None
         if error is None:
             try:
@@ -333,6 +355,8 @@ class Worker:
                 kind = type(outcome).__qualname__
                 unpicklable.add_note(f"what `store` returned, a {kind}, could not be pickled")
                 error = unpicklable
+        self._note.ended_beside(item)
+        since = self._since.pop(item)
         with self._lock:
             self._storing.discard(item)
             self._note.storing(self._storing)
@@ -351,6 +375,7 @@ class Worker:
         self._items.pop(item, None)
         self._results.pop(item, None)
         self._unstored.pop(item, None)
+        self._sent.pop(item, None)
         if effect.loaded and self._work.load is not None:
             loaded, discard = self._loaded.pop(item), self._work.discard
             if discard is not None:

@@ -44,6 +44,8 @@ from pullahead.actors.local.wire import Channel, Frame, Handler
 
 __all__ = ["main"]
 
+# Seconds between two looks at timers, at most: the kernel's own end somewhere.
+_LONGEST_WAIT = 24 * 3600.0
 # What children would otherwise import, each for itself: to unpickle a class of `__main__`.
 _PRELOADED = ("cloudpickle",)
 
@@ -100,7 +102,10 @@ class Hub:
                 pass
         except BlockingIOError:
             pass
-        self._look_at_timers()
+        self._reap()
+        self._look_at_timers()  # of those that live
+
+    def _reap(self) -> None:
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -131,7 +136,8 @@ class Hub:
                     self._kill(member)
                     break
                 next_look = min(next_look, due)
-        signal.setitimer(signal.ITIMER_REAL, 0.0 if next_look == math.inf else max(1e-3, next_look - now))
+        wait = 0.0 if next_look == math.inf else min(_LONGEST_WAIT, max(1e-3, next_look - now))
+        signal.setitimer(signal.ITIMER_REAL, wait)
 
     def _on_end(self, channel: Channel) -> None:
         member = self._tables.members.get(channel.peer)

@@ -67,7 +67,13 @@ class Notepad:
     def timers(self) -> list[tuple[float, int]]:
         """Return since when, and what, of each timer."""
         page = self._page
-        return [(_SINCE.unpack_from(page, at)[0], _MARK.unpack_from(page, at + 8)[0]) for at in _TIMERS_AT]
+        found: list[tuple[float, int]] = []
+        for at in _TIMERS_AT:
+            (since,) = _SINCE.unpack_from(page, at)
+            (number,) = _MARK.unpack_from(page, at + 8)
+            moved = _SINCE.unpack_from(page, at) != (since,)  # meanwhile: then it is not what ran for long
+            found.append((0.0 if moved else since, number))
+        return found
 
     def read(self) -> tuple[bytes, int]:
         """Return the note and the mark."""
