@@ -250,7 +250,6 @@ class World(sim.World):
     def answered(self, worker: Worker, messages: list[m.Message]) -> None:
         if messages:
             self.note(worker, "hears %s", messages)
-        self.promises.heard(worker, messages)
 
     def said(self, worker: Worker, messages: list[m.Message]) -> None:
         self.note(worker, "says %s", [one for one in messages if one[0] not in {m.TOTALS, m.TRACE}])

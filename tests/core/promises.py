@@ -23,7 +23,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from pullahead.core import ledger as led
 from pullahead.core import messages as m
@@ -90,23 +90,12 @@ class Watched:
         return seconds
 
 
-class _Words(NamedTuple):
-    """What a worker had when it sent a message."""
-
-    total: int
-    unasked_for: int  # that it had got until then
-
-
 @dataclass
 class _Watch:
     """What is remembered of one worker."""
 
     before: int = 0  # held, asked for and computed at the last check
-    unasked_for: int = 0  # granted to it for being stuck, so far
-    got: int = 0  # of these, so many have come
-    got_before: int = 0  # at the last check
-    offered: int = 0  # what it gave back and had asked for whenever it was stuck, less what it got for that
-    words: deque[_Words] = field(default_factory=deque)  # the last that came, then those on their way
+    words: deque[int] = field(default_factory=deque)  # what it had at the last that came, and at those behind
     beside_ready: float | None = None  # since when it has nothing although something is ready
     beside_held: dict[int, tuple[object, float]] = field(default_factory=dict)  # by whom: behind what, when
 
@@ -146,13 +135,7 @@ class Promises:
                 else:
                     self.explained.update(message[2])
         total = _all_of(worker) + len(pipeline._stores)
-        watch.words.append(_Words(total, watch.got))
-
-    def heard(self, worker: Worker, messages: list[m.Message]) -> None:
-        """This has come to a worker."""
-        for message in messages:
-            if message[0] == m.GRANT and message[5] == m.UNASKED_FOR:
-                self._watches[worker.number].got += len(message[3])
+        watch.words.append(total)
 
     def recalled(self, recall: led.Recall) -> None:
         """The queue has decided to ask for something back."""
@@ -251,9 +234,9 @@ class Promises:
         bundle = max(1, min(policy.bundle, pipeline._demand.plenty))
         may_ask_up_to = policy.depth + bundle - 1 + next_up + (len(ran.open) if ran else 0)
         total = _all_of(worker)
-        most = max(watch.before, may_ask_up_to) + watch.got - watch.got_before
+        most = max(watch.before, may_ask_up_to)
         assert total <= most, f"{worker} has {total} items, and may have {most}"
-        watch.before, watch.got_before = total, watch.got
+        watch.before = total
 
     def bounded_holdings_at_the_queue(self, worker: Worker) -> None:
         """The queue leased and owes it no more than it had when it sent what came last."""
@@ -262,15 +245,14 @@ class Promises:
             return
         while len(watch.words) > len(worker.up.under_way) + 1:
             watch.words.popleft()
-        last = watch.words[0]
         known = record[worker.number].held + record[worker.number].credits
-        most = last.total + watch.unasked_for - last.unasked_for
+        most = watch.words[0]
         assert known <= most, f"the queue has {known} items for {worker}, which spoke of {most}"
 
     # 4
 
     def no_starvation_oldest_first(self, grant: led.Grant) -> None:
-        """A grant that was asked for leaves nothing behind that is older."""
+        """A grant leaves nothing behind that is older."""
         oldest = min((first for first, _, _ in self.world.queue.ledger._items.ready.ranges()), default=None)
         last = grant.items[-1]
         assert oldest is None or last < oldest, f"item {oldest} is ready, and {last} was granted"

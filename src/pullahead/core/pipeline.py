@@ -8,8 +8,8 @@ Rules:
    Whichever comes first wins, without a round trip. What will begin sooner here than it could elsewhere
    stays.
 4. When an item lasts much longer than usual, nobody waits behind it: give all back; see `patience`. A slice
-   that lasts for too long is cut: what it has finished is reported, what has not begun is in the buffer again,
-   and what runs is looked at again when it has lasted so long.
+   that lasts for too long is cut: what it has finished is reported, what has not begun is in the buffer
+   again, and what runs is looked at again when it has lasted so long.
 5. What has started is said with the first message that goes anyway. It is said at once where something waits
    behind a batch that is not full, and, where no memory survives the worker, after idling.
 6. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
