@@ -242,6 +242,7 @@ class Worker:
     def _failed(self, item: int, error: BaseException, since: float) -> tuple[str, float]:
         """Keep an error for the queue, of an attempt since then. Returns its kind and delay."""
         self._items.pop(item, None)
+        self._sent.pop(item, None)
         ended = time()
         self._results[item] = dumps_error(error), ended - (monotonic() - since), ended
         return kind_of(error, self._retry_on)
