@@ -138,9 +138,8 @@ def make() -> Iterator[Make]:
         )
         made.append(pipeline)
         for number in range(40):
-            pipeline.lookahead.fetched(
-                0.0 if number % 10 else FETCH
-            )  # so what is recalled is elsewhere at once
+            # Most fetches take no time: so what is recalled is elsewhere at once.
+            pipeline.lookahead.fetched(0.0 if number % 10 else FETCH)
             pipeline.lookahead.computed(ITEM, 1)
         pipeline.began(0.0)
         pipeline.take_messages(0.0)

@@ -211,9 +211,8 @@ class Service:
         if at_end or self._to_come:
             most = min(most, self._share(worker, ready))
         if worker.fresh and self._largest:
-            held = (
-                0 if worker.hungry else worker.held
-            )  # what that held is over, even if it has not said so yet
+            # What a hungry one held is over, even if it has not said so yet.
+            held = 0 if worker.hungry else worker.held
             room = max(2 * self._unit, MAX_BYTES // self._largest) - held
             most = max(0, min(most, room - room % self._unit))
         return most
@@ -223,7 +222,7 @@ class Service:
         share = -(-(ready + self._recalls.total) // (len(self.workers) + self._to_come))
         share += -share % self._unit
         if worker.hungry:
-            return share  # likewise
+            return share  # whatever it held is over, even if it has not said so yet
         return max(0, share - self._recalls.spare_of(worker.number))
 
     def granted(self, worker: Worker, count: int, now: float) -> float:

@@ -27,9 +27,8 @@ class Stores:
     def __init__(self) -> None:
         self._under_way: dict[int, float] = {}  # since when
         self._failed: set[int] = set()  # they wait for the queue's decision, or for their time
-        self._due: list[
-            tuple[float, int]
-        ] = []  # a heap; an entry of an item that was forgotten means nothing
+        # A heap. An entry of an item that was forgotten means nothing.
+        self._due: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
         return len(self._under_way) + len(self._failed)

@@ -98,9 +98,8 @@ class Crew:
         self._alarm = Alarm(self._ring, "pullahead-crew-alarm")
         self._grace = grace
         self._was_cancelled = False  # an orderly end waits as long as it takes
-        self._grace_ends: dict[
-            int, float
-        ] = {}  # of cancelled runs, and of all when workers were told to stop
+        # Of cancelled runs; and of all, once workers were told to stop.
+        self._grace_ends: dict[int, float] = {}
         self._cut_off: set[int] = set()  # workers that were killed because it had ended
         self._said_goodbye: set[int] = set()
         self._lane: dict[int, int] = {}  # a worker that replaces a lost one has its lane
@@ -317,13 +316,14 @@ class Crew:
         if delay is not None:
             self._ring()
             return
-        broken = RunError(
-            f"{self._replacements.deaths} workers died one after the other, and none finished an item: "
-            "nothing that was yielded before is lost, the items that were unfinished are. "
-            f"The last one: {error}"
+        self._break(
+            RunError(
+                f"{self._replacements.deaths} workers died one after the other, and none finished an item: "
+                "nothing that was yielded before is lost, the items that were unfinished are. "
+                f"The last one: {error}"
+            ),
+            error,
         )
-        broken.__cause__ = error
-        self._break(broken)
 
     def _blamed(self, error: ActorDiedError) -> Exception:
         """Return what ends the attempts that a death is charged to."""
@@ -342,9 +342,7 @@ class Crew:
                 try:
                     self._start_worker(lane)
                 except Exception as error:  # noqa: BLE001  no more files, say: nobody else would hear of it
-                    broken = RunError(f"a worker that died could not be replaced: {error}")
-                    broken.__cause__ = error
-                    self._break(broken)
+                    self._break(RunError(f"a worker that died could not be replaced: {error}"), error)
             is_over = [key for key, ends in self._grace_ends.items() if ends <= now]
             for key in is_over:
                 del self._grace_ends[key]
@@ -364,14 +362,14 @@ class Crew:
     def _queue_ended(self, error: BaseException) -> None:
         if self._stopping:
             return
-        broken = RunError(
-            f"the queue is gone, and with it {words.plural(self._open_items, 'item')} that had not ended; "
-            f"results that came before are safe: {error}"
-        )
-        broken.__cause__ = error
-        self._break(broken)
+        lost = words.plural(self._open_items, "item")
+        said = f"the queue is gone, and with it {lost} that had not ended; results that came before are safe"
+        self._break(RunError(f"{said}: {error}"), error)
 
-    def _break(self, error: BaseException) -> None:
+    def _break(self, error: BaseException, cause: BaseException | None = None) -> None:
+        """Nothing goes on from here: tell every run. `cause`: what the error comes of, if not of itself."""
+        if cause is not None:
+            error.__cause__ = cause
         with self._lock:
             if self._error is not None:
                 return

@@ -31,11 +31,12 @@ class RunningNote:
         time_limit: seconds that a step of an item may take, or None.
     """
 
-    __slots__ = ("_batch", "_beside", "_items", "_lock", "_number", "_pad", "_time_limit")
+    __slots__ = ("_batch", "_beside", "_items", "_lock", "_number", "_pad", "_time_limit", "_timed")
 
     def __init__(self, batch: bool, time_limit: float | None = None) -> None:
         self._pad = actors.notepad()
-        self._time_limit = time_limit
+        self._timed = None if time_limit is None else self._pad  # where the timers are, if anybody looks
+        self._time_limit = time_limit or 0.0
         self._beside: dict[int, float] = {}  # loads and stores: since when, the oldest first
         self._lock = Lock()  # loads begin and end on many threads
         self._batch = batch
@@ -62,36 +63,36 @@ class RunningNote:
     @property
     def times(self) -> bool:
         """Whether anybody looks at the timers."""
-        return self._pad is not None and self._time_limit is not None
+        return self._timed is not None
 
     def began(self, since: float, items: int = 1) -> None:
         """The call of `process` for so many items runs since then: so many times as long as one it may."""
-        if self._pad is not None and self._time_limit is not None:
-            self._pad.timer(_PROCESS, since + (items - 1) * self._time_limit)
+        if self._timed is not None:
+            self._timed.timer(_PROCESS, since + (items - 1) * self._time_limit)
 
     def ended(self) -> None:
         """No `process` runs."""
-        if self._pad is not None and self._time_limit is not None:
-            self._pad.timer(_PROCESS, 0.0)
+        if self._timed is not None:
+            self._timed.timer(_PROCESS, 0.0)
 
     def began_beside(self, item: int, since: float) -> None:
         """A load or a store of an item runs since then."""
-        if self.times:
+        if self._timed is not None:
             with self._lock:
                 self._beside[item] = since
                 self._time_the_oldest()
 
     def ended_beside(self, item: int) -> None:
         """It is over."""
-        if self.times:
+        if self._timed is not None:
             with self._lock:
                 self._beside.pop(item, None)
                 self._time_the_oldest()
 
     def _time_the_oldest(self) -> None:
-        assert self._pad is not None
+        assert self._timed is not None
         item, since = next(iter(self._beside.items()), (0, 0.0))
-        self._pad.timer(_BESIDE, since, item)
+        self._timed.timer(_BESIDE, since, item)
 
     def storing(self, items: Collection[int]) -> None:
         """These items are being stored."""

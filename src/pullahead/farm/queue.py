@@ -194,22 +194,28 @@ class Queue:
             self._payloads[item] = results_of[item]
         return effects
 
-    def _failed(
-        self, worker: int, lease: int, item: int, error: Any, kind: str, delay: float
-    ) -> list[led.Effect]:
-        decision = self._retry.decide(self._ledger.attempts(item), kind, delay, self._jitter())
-        accepted, effects = self._ledger.failed(worker, lease, item, decision, monotonic())
-        if accepted:
-            self._note_try(item, decision, Try(error[0], worker, *error[1:]))
-        return effects
+    def _failed(self, *report: Any) -> list[led.Effect]:
+        return self._judge(self._ledger.failed, *report)
 
-    def _unstored(
-        self, worker: int, lease: int, item: int, error: Any, kind: str, delay: float
+    def _unstored(self, *report: Any) -> list[led.Effect]:
+        return self._judge(self._ledger.unstored, *report)
+
+    def _judge(
+        self,
+        tell: Callable[..., tuple[bool, list[led.Effect]]],
+        worker: int,
+        lease: int,
+        item: int,
+        failure: tuple[bytes, float, float],
+        kind: str,
+        delay: float,
     ) -> list[led.Effect]:
+        """Decide about a failure, and tell the ledger."""
+        error, began, ended = failure
         decision = self._retry.decide(self._ledger.attempts(item), kind, delay, self._jitter())
-        accepted, effects = self._ledger.unstored(worker, lease, item, decision, monotonic())
+        accepted, effects = tell(worker, lease, item, decision, monotonic())
         if accepted:
-            self._note_try(item, decision, Try(error[0], worker, *error[1:]))
+            self._note_try(item, decision, Try(error, worker, began, ended))
         return effects
 
     def _note_try(self, item: int, decision: Again | Bury, failed: Try) -> None:
