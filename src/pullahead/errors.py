@@ -10,6 +10,7 @@
     │   ├── ActorDiedError     a process ended: who, pid, exit code or signal
     │   ├── GetTimeoutError    `get(timeout=)` ran out; also a TimeoutError
     │   ├── ObjectLostError    the process that owned a value is gone
+    │   ├── JournalError       a journal that cannot be read, written or gone on with
     │   ├── RemoteError        an exception that could not be pickled, as text
     │   └── RunError           a run that cannot go on: what is lost, what is safe
     └── we have a bug
@@ -27,6 +28,7 @@ from typing import Any
 __all__ = [
     "ActorDiedError",
     "GetTimeoutError",
+    "JournalError",
     "ObjectLostError",
     "ProtocolError",
     "PullaheadError",
@@ -101,6 +103,10 @@ class ItemTimeoutError(PullaheadError, TimeoutError):
 
 class GetTimeoutError(PullaheadError, TimeoutError):
     """`get(timeout=)` ran out before the value arrived. The call goes on."""
+
+
+class JournalError(PullaheadError):
+    """A journal cannot be read, written, or gone on with. What was recorded in it stays."""
 
 
 class ObjectLostError(PullaheadError):

@@ -620,3 +620,60 @@ class FailsTwice:
         if attempt < 2:
             raise OSError(f"attempt {attempt}")
         return attempt
+
+
+# For runs with a journal
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def nap_and_double(x: int) -> int:
+    time.sleep(0.01)
+    return 2 * x
+
+
+def upper(text: str) -> str:
+    return text.upper()
+
+
+def note_call(folder: str, name: object) -> None:
+    """Leave a file for each call."""
+    Path(folder, f"{name} {os.getpid()} {time.monotonic_ns()}").touch()
+
+
+def note_each_call(folder: str, x: int) -> int:
+    note_call(folder, x)
+    time.sleep(0.001)
+    return 2 * x
+
+
+def note_each_name(folder: str, item: dict[str, Any]) -> str:
+    note_call(folder, item["name"])
+    return str(item["name"]).upper()
+
+
+def name_of(item: dict[str, Any]) -> Any:
+    return item["name"]
+
+
+def note_and_fail_on_three(folder: str, x: int) -> int:
+    note_call(folder, x)
+    if x == 3:
+        raise ValueError("three")
+    return x
+
+
+def wait_for_files(folder: Path, count: int) -> None:
+    """Wait until work has left so many files."""
+    deadline = time.monotonic() + 20.0
+    while len(list(folder.iterdir())) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def large_array(size: int) -> Any:
+    import numpy as np
+
+    return np.arange(size)

@@ -109,7 +109,8 @@ class Promises:
         self.moves: Counter[int] = Counter()  # grants of each item
         self.explained: Counter[int] = Counter()  # those after a loss, a failure, or a stuck worker
         self._since: dict[int, int] = {}  # how many had begun when an item was granted first
-        self._begun: list[int] = []
+        self._begun: list[int] = []  # or failed before they could
+        self._computed: set[int] = set()
         self.longest_idle = 0.0  # beside a held item
         self._watches: dict[int, _Watch] = {}
 
@@ -134,6 +135,8 @@ class Promises:
                     recalled -= len(message[2])
                 else:
                     self.explained.update(message[2])
+            elif message[0] == m.FAILED and message[2] not in self._computed:  # its load failed
+                self._begun.append(message[2])
         total = _all_of(worker) + len(pipeline._stores)
         watch.words.append(total)
 
@@ -144,6 +147,7 @@ class Promises:
     def one_holder_begins(self, worker: Worker, items: tuple[int, ...]) -> None:
         """A worker begins to compute: under leases that were granted to it."""
         self._begun += items
+        self._computed.update(items)
         for item in items:
             grant = self.grants[worker.pipeline._holdings.lease[item]]
             assert grant.worker == worker.number, f"lease {grant.lease} was granted to w{grant.worker}"

@@ -80,6 +80,8 @@ def an_item_that_is(state: State) -> Ledger:
 REACHED = {
     (State.READY, Event.GRANTED): lambda ledger: ledger.asked(0, 1, 0.0),
     (State.READY, Event.CANCELLED): lambda ledger: ledger.cancelled(1, 0.0),
+    (State.READY, Event.FOUND_HELD): lambda ledger: ledger.still(0, 9, (5,), ()),
+    (State.READY, Event.FOUND_RUNNING): lambda ledger: ledger.still(0, 9, (), (5,)),
     (State.HELD, Event.STARTED): lambda ledger: ledger.started(0, 1, (5,)),
     (State.HELD, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,), 0.0),
     (State.HELD, Event.RETURNED): lambda ledger: ledger.gave_back(0, 1, (5,), 0.0),

@@ -1,4 +1,7 @@
-"""Arrows go one way: cli → pullahead → farm, overlap, sim → actors, sources, observe → core → errors."""
+"""Arrows go one way.
+
+cli → pullahead → farm, overlap, sim → actors, sources, observe, journal → core → errors
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("",),
     ("farm", "overlap", "sim"),
-    ("actors", "sources", "observe"),
+    ("actors", "sources", "observe", "journal"),
     ("core",),
     ("errors", "_version"),
 )

@@ -39,6 +39,7 @@ OPTIONS = {
         "--batch-wait",
     ),
     *(
+        *("--journal", "--key", "--work-version", "--retry-failed", "--synchronous"),
         "--load-concurrency",
         "--retries",
         "--item-timeout",

@@ -217,7 +217,9 @@ def test_a_sink_that_cannot_be_opened_says_so(tmp_path: Path) -> None:
         JsonlSink(tmp_path / "no" / "out.jsonl")
     with pytest.raises(IsADirectoryError):
         JsonlSink(tmp_path)
-    with pytest.raises(ValueError, match="expected mode to be one of refuse, append, overwrite, got 'x'"):
+    with pytest.raises(
+        ValueError, match="expected mode to be one of refuse, append, overwrite, continue, got 'x'"
+    ):
         JsonlSink(tmp_path / "x", "x")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(TypeError, match="expected a path or a stream that is open for writing, got int"):
         JsonlSink(7)  # type: ignore[arg-type]  # wrong on purpose

@@ -14,7 +14,7 @@ from typing import Any
 from pullahead.actors import serial
 from pullahead.errors import RemoteError, RemoteTraceback
 
-__all__ = ["dumps_error", "loads_error"]
+__all__ = ["describe_error", "dumps_error", "loads_error"]
 
 
 def dumps_error(error: BaseException) -> bytes:
@@ -37,6 +37,12 @@ def loads_error(data: bytes | memoryview) -> BaseException:
     if text:
         error.__cause__ = RemoteTraceback(text)
     return error
+
+
+def describe_error(data: bytes | memoryview) -> tuple[str, str]:
+    """Return a dumped exception in a line, and where it was raised, without making it."""
+    _, summary, text = pickle.loads(data)
+    return summary, text
 
 
 def _surviving(error: BaseException) -> bytes | None:

@@ -21,11 +21,13 @@ from pullahead.cli.inputs import choose_items
 from pullahead.cli.interrupts import Interrupts
 from pullahead.cli.outputs import NoReader, Results, open_results, set_standard_output_aside
 from pullahead.cli.target import load_work
-from pullahead.errors import SourceError
+from pullahead.errors import JournalError, SourceError
 from pullahead.sources import JsonlSink, total_hint
 from pullahead.sources.jsonl_sink import Mode
 
 WHO = "pullahead run"
+
+_FAILED_BEFORE = "they did in an earlier run, --retry-failed tries them again"
 
 
 @final
@@ -43,6 +45,7 @@ class Job:
     timeline: str | None
     report: bool
     traceback: bool
+    journal: str | None
     options: dict[str, Any]  # of `pullahead.Pool`, those that were given
 
     def run(self) -> int:
@@ -63,7 +66,7 @@ class Job:
     def _run(self, interrupts: Interrupts) -> int:
         if self.append and self.overwrite:
             raise Refused("expected --append or --overwrite, got both")
-        if self._mode != "refuse" and self.to is None:
+        if self._mode and self.to is None:
             raise Refused(f"expected --to FILE with --{self._mode}, got none")
         _check_timeline(self.timeline)
         _check_engine(self.engine)
@@ -78,22 +81,26 @@ class Job:
                 quiet(aside.fileno())  # closing must not try again
                 raise
         self._summarize(report)
+        done, failed = report.done - results.spoiled, report.failed + results.spoiled
         if interrupts.seen:
-            say(f"interrupted: {_counts(results)}, {_left(results, report, items, place)}", WHO)
+            again = "" if self.journal is None else "; run it again to go on"
+            say(f"interrupted: {done} done, {failed} failed, {_left(report, items, place)}{again}", WHO)
             return INTERRUPTED
-        if results.failed:
-            total = results.done + results.failed
-            say(f"{results.failed} of {total} items failed; the first: {results.first_failure}", WHO)
-        return FAILED if results.failed else OK
+        if failed:
+            first = f"the first: {results.first_failure}" if results.first_failure else _FAILED_BEFORE
+            say(f"{failed} of {done + failed} items failed; {first}", WHO)
+        return FAILED if failed else OK
 
     def _open_sink(self, aside: IO[Any], items: Iterable[Any]) -> JsonlSink:
         if self.to is None:
-            return JsonlSink(aside)
-        return open_results(self.to, self._mode, items)
+            return JsonlSink(aside, name="standard output")
+        unless: Mode = "refuse" if self.journal is None else "continue"
+        return open_results(self.to, self._mode or unless, items)
 
     @property
-    def _mode(self) -> Mode:
-        return "append" if self.append else "overwrite" if self.overwrite else "refuse"
+    def _mode(self) -> Mode | None:
+        """What was said of a --to file that exists."""
+        return "append" if self.append else "overwrite" if self.overwrite else None
 
     def _work(self, work: Any, items: Iterable[Any], results: Results, interrupts: Interrupts) -> Any:
         import pullahead
@@ -102,7 +109,7 @@ class Job:
             pullahead.init(self.engine)
         try:
             pool = pullahead.Pool(work, progress=True, trace=self.timeline is not None, **self.options)
-        except (TypeError, ValueError, NotImplementedError) as error:  # an option, or the work's shape
+        except (TypeError, ValueError, JournalError) as error:  # an option, or the work's shape
             raise Refused(str(error)) from error
         with pool:
             interrupts.drain = pool.drain
@@ -123,15 +130,12 @@ class Job:
         return code
 
 
-def _counts(results: Results) -> str:
-    return f"{results.done} done, {results.failed} failed"
-
-
-def _left(results: Results, report: Any, items: Iterable[Any], place: str) -> str:
+def _left(report: Any, items: Iterable[Any], place: str) -> str:
+    back = f"{report.returned} given back"
     total = total_hint(items)
     if total is not None:
-        return f"{total - results.done - results.failed} left"
-    return f"{report.left} read and not run; the rest of {place} was not read"
+        return f"{back}, {total - report.done - report.failed - report.returned} left"
+    return f"{back}; the rest of {place} was not read"
 
 
 def _check_timeline(file: str | None) -> None:

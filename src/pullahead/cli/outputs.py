@@ -47,10 +47,15 @@ def open_results(to: str, mode: Mode, source: Any) -> JsonlSink:
         raise Refused(f"expected --to to be another file than --from, got {to!r} for both")
     try:
         return JsonlSink(to, mode)
-    except FileExistsError:
-        raise Refused(f"the file {to!r} exists; use --append, --overwrite, or another name") from None
     except OSError as error:
-        raise Refused(f"cannot write {to!r}: {error.strerror or error}") from error
+        raise cannot_write(to, error) from error
+
+
+def cannot_write(to: str, error: OSError) -> Refused:
+    """Say why the results cannot go there."""
+    if isinstance(error, FileExistsError):
+        return Refused(f"the file {to!r} exists; use --append, --overwrite, or another name")
+    return Refused(f"cannot write {to!r}: {error.strerror or error}")
 
 
 def _same_file(to: str, source: Any) -> bool:
@@ -73,10 +78,19 @@ class Results:
     """
 
     def __init__(self, sink: JsonlSink, tracebacks: bool = False) -> None:
+        self.name = sink.name
+        self.checkpoint = sink.checkpoint
         self._sink = sink
         self._tracebacks = tracebacks
-        self.done = self.failed = 0
+        self.spoiled = 0  # results that JSON cannot hold
         self.first_failure = ""
+
+    def resume(self, size: int | None) -> bool:
+        """Go on where the journal says that the file was. See `ResumableSink`."""
+        try:
+            return self._sink.resume(size)
+        except OSError as error:
+            raise cannot_write(self._sink.name, error) from error
 
     def __call__(self, result: Any, item: Any) -> None:
         """Write one line."""
@@ -92,14 +106,12 @@ class Results:
         try:
             self._sink(result, item)
         except ResultError as error:
+            self.spoiled += 1
             self._fail(item, error, 1, "")
-        else:
-            self.done += 1
 
     def _fail(self, item: Any, error: BaseException, attempts: int, traceback: str) -> None:
         self._sink.write_error(item, error, attempts)
-        self.failed += 1
-        if self.failed == 1:
+        if not self.first_failure:
             named = "" if isinstance(error, ResultError) else f"item {item!r}: "
             self.first_failure = f"{named}{tell(error)}"
         if self._tracebacks and traceback:

@@ -62,6 +62,19 @@ ENGINES: Final = click.Choice(["local", "ray"])
     metavar="S",
     help="Seconds that what runs may still take after Ctrl-C; usually 30.",
 )
+@click.option("--journal", metavar="DB", help="Record every end in this file; run again to go on from there.")
+@click.option(
+    "--key",
+    metavar="FIELD",
+    help="What names an item in the journal: a field of it, or . for the whole item.",
+)
+@click.option("--work-version", metavar="TEXT", help="The journal of another version of WORK is refused.")
+@click.option("--retry-failed", is_flag=True, help="Try the items again that the journal says have failed.")
+@click.option(
+    "--synchronous",
+    type=click.Choice(["full", "normal"]),
+    help="Whether the journal waits for the disk: a power failure may cost what normal wrote last.",
+)
 @click.option("--ordered/--unordered", default=None, help="Results in the items' order, or as they come.")
 @click.option("--engine", type=ENGINES, default="local", help="Where the workers run: here, or on Ray.")
 @click.option("--timeline", metavar="FILE", help="Draw what each worker did: .svg, .png, .json for Perfetto.")
@@ -81,6 +94,11 @@ def run(
     timeline: str | None,
     report: bool,
     traceback: bool,
+    journal: str | None,
+    key: str | None,
+    work_version: str | None,
+    retry_failed: bool,
+    synchronous: str | None,
     **options: Any,
 ) -> None:
     """Run WORK over each INPUT and write one line of JSON per item.
@@ -94,11 +112,16 @@ def run(
       pullahead run hashes.py:sha256 *.iso
       find . -name '*.py' | pullahead run shrink:Compress --to sizes.jsonl -w 8
 
+    With --journal, the same command again goes on where it was, in the same --to file: what has ended is not
+    computed again.
+
     Exit code: 0 all done, 1 some items failed, 2 wrong usage, 130 interrupted. Ctrl-C once finishes what
     runs, twice ends at once.
     """
+    from pullahead.cli.durable import durable
     from pullahead.cli.job import Job
 
     given = {name: value for name, value in options.items() if value is not None}
-    job = Job(work, inputs, from_, to, append, overwrite, engine, timeline, report, traceback, given)
+    given |= durable(journal, key, work_version, synchronous, retry_failed)
+    job = Job(work, inputs, from_, to, append, overwrite, engine, timeline, report, traceback, journal, given)
     ctx.exit(job.run())

@@ -51,6 +51,11 @@ class Demand:
         self.asks.taken_back(credits)
         self._said_hungry = False
 
+    def begin_again(self) -> None:
+        """The queue is another one: nothing was asked of it."""
+        self.asks = Asks()
+        self._said_hungry = False
+
     def places(self, next_up: int) -> int:
         """How many items may be here and on their way, in whole batches, if so many are about to be taken."""
         places = self._lookahead.depth + self.bundle - 1 + next_up

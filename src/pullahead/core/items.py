@@ -5,8 +5,8 @@ Rules:
    is an error in Pullahead and raises, it is never ignored.
 2. The only thing that ends an item is its own report under the lease that holds it, the retry policy, or
    the cancellation of its run while it is unstarted.
-3. Lease numbers only grow. A report under a lease that no longer covers the item changes nothing and is
-   counted: the item went elsewhere meanwhile.
+3. Lease numbers only grow, also from one queue to the one that takes its place. A report under a lease that
+   no longer covers the item changes nothing and is counted: the item went elsewhere meanwhile.
 4. An item that comes back takes its old place: numbers are the order, and the lowest ready one goes first.
 
 How it works. Items are numbers, consecutive in one submission. The ready ones are ranges; see `ready`. A
@@ -52,12 +52,17 @@ class Event(Enum):
     RETRIED = "retried"
     BURIED = "buried"
     FELL_DUE = "fell due"
+    FOUND_HELD = "found with a worker"
+    FOUND_RUNNING = "found running"
     CANCELLED = "cancelled"
 
 
 TABLE: Final[dict[tuple[State, Event], State]] = {
     (State.READY, Event.GRANTED): State.HELD,
     (State.READY, Event.CANCELLED): State.LEFT,
+    # This queue took the place of one that died, and a worker of that one has the item.
+    (State.READY, Event.FOUND_HELD): State.HELD,
+    (State.READY, Event.FOUND_RUNNING): State.RUNNING,
     (State.HELD, Event.STARTED): State.RUNNING,
     # One message may carry both the start and the end of a short item: its report implies its start.
     (State.HELD, Event.FINISHED): State.DONE,
@@ -101,9 +106,19 @@ class Lease:
 class Items:
     """Every item that was submitted and has not ended. See the module."""
 
-    __slots__ = ("_attempts", "_delayed", "_leases", "_leases_of", "_next_lease", "ready", "stale", "sums")
+    __slots__ = (
+        "_attempts",
+        "_delayed",
+        "_first_lease",
+        "_leases",
+        "_leases_of",
+        "_next_lease",
+        "ready",
+        "stale",
+        "sums",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, first_lease: int = 1) -> None:
         self.ready = Ready()
         self.sums = dict.fromkeys((State.DONE, State.DEAD, State.LEFT), 0)
         self.stale = 0  # reports about items that were elsewhere
@@ -111,7 +126,7 @@ class Items:
         self._leases: dict[int, Lease] = {}
         self._leases_of: defaultdict[int, set[int]] = defaultdict(set)  # by worker
         self._attempts: dict[int, int] = {}  # only of items that were charged
-        self._next_lease = 1
+        self._first_lease = self._next_lease = first_lease
 
     # With a worker
 
@@ -122,6 +137,29 @@ class Items:
         self._leases[lease] = Lease(worker, run, dict.fromkeys(range(first, first + count), state))
         self._leases_of[worker].add(lease)
         return lease
+
+    def found(
+        self, worker: int, lease: int, held: tuple[int, ...], running: tuple[int, ...]
+    ) -> tuple[int, int]:
+        """A worker has these of a queue before this one. Return how many are its own, held and running.
+
+        Those that are not ready are not: they have ended, or went to another worker.
+        """
+        states: dict[int, State] = {}
+        run = 0
+        for items, event in ((held, Event.FOUND_HELD), (running, Event.FOUND_RUNNING)):
+            for item in items:
+                owner = self.ready.take(item)
+                if owner is not None:
+                    run, states[item] = owner, after(State.READY, event)
+        record = self._leases.get(lease)
+        if record is not None:
+            record.items.update(states)
+        elif states:
+            self._leases[lease] = Lease(worker, run, states)
+            self._leases_of[worker].add(lease)
+        ran = sum(state is State.RUNNING for state in states.values())
+        return len(states) - ran, ran
 
     def current(self, worker: int, lease: int, items: tuple[int, ...]) -> tuple[int, ...]:
         """Return those of the items that this lease still covers, and count the others."""
@@ -243,7 +281,7 @@ class Items:
     @property
     def grants(self) -> int:
         """How many leases there have been."""
-        return self._next_lease - 1
+        return self._next_lease - self._first_lease
 
     def attempts(self, item: int) -> int:
         """How often an item was charged so far."""

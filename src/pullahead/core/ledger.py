@@ -6,8 +6,12 @@ may have changed what can be served, what is ready is granted to those who asked
 over, some are asked to give back for those who are still hungry, the runs hear that workers wait, and the
 workers hear it when nothing more is to come.
 
+A ledger may take the place of one whose queue died. Then its workers come back with what they have, under
+the leases of the one before, and nothing is granted, and no run cancelled, until all of them have, or for a
+quarter of a second: what a worker has is not computed twice.
+
 The machine answers with effects, in the order in which they should be performed. It has one deadline: the
-moment when the next retry is due, or when a recall is waited for no longer.
+moment when the next retry is due, when a recall is waited for no longer, or when workers are not.
 """
 
 from __future__ import annotations
@@ -58,6 +62,8 @@ __all__ = [
     "message_of",
 ]
 
+#: Seconds that workers have to come back to a queue that took the place of another one.
+_RETURN: Final = 0.25
 #: Items: more than travel together.
 _PLENTY: Final = 1 << 20
 
@@ -86,13 +92,17 @@ class Ledger:
         unit: how many items one call of `process` takes: shares and recalls are whole batches.
         recall: whether items that a worker holds may go to another one before it is lost.
         workers: how many there will be, if that is known.
+        first_lease: greater than any number of a lease of the queues before.
     """
 
-    def __init__(self, unit: int = 1, *, recall: bool = True, workers: int = 0) -> None:
-        self._items = Items()
+    def __init__(self, unit: int = 1, *, recall: bool = True, workers: int = 0, first_lease: int = 1) -> None:
+        self._items = Items(first_lease)
         self._runs = Runs()
         self._service = Service(unit, recall, workers)
         self._unit = unit
+        self._returning: set[int] = set()  # workers that were with the queue before
+        self._returned_at: float | None = None  # when they are waited for no longer
+        self._to_cancel: list[int] = []  # runs, once they are there
         self._cause = CAUSE_SOURCE  # what the queue would be waiting for if it were empty now
 
     # What the caller does
@@ -117,6 +127,11 @@ class Ledger:
         self._items.ready.put(first, first + count, run)
         return self._serve(now)
 
+    def tried(self, item: int, attempts: int) -> None:
+        """An item that is about to come was charged so often in an earlier run."""
+        for _ in range(attempts):
+            self._items.charge(item)
+
     def closed(self, run: int, now: float) -> list[Effect]:
         """No more items will come for this run."""
         effects: list[Effect] = [RunEnded(run)] if self._runs.closed(run) else []
@@ -124,6 +139,9 @@ class Ledger:
 
     def cancelled(self, run: int, now: float) -> list[Effect]:
         """Forget what is unstarted of a run; what runs is finished and reported."""
+        if self._returning:
+            self._to_cancel.append(run)
+            return []
         if not self._runs.cancelled(run):
             return []  # it ended while the cancellation was on its way
         effects: list[Effect] = []
@@ -133,6 +151,32 @@ class Ledger:
         if delayed:
             effects += self._leave(run, delayed, State.DELAYED)
         effects += [Withdraw(worker, lease) for worker, lease in self._items.leases_in(run)]
+        return effects + self._serve(now)
+
+    # What a queue hears that took the place of another one
+
+    def returning(self, workers: tuple[int, ...], now: float) -> list[Effect]:
+        """These workers were with the queue before, and will come back with what they have."""
+        self._returning = set(workers)
+        self._returned_at = now + _RETURN
+        return []
+
+    def still(self, worker: int, lease: int, held: tuple[int, ...], running: tuple[int, ...]) -> list[Effect]:
+        """A worker has these items under a lease of the queue before, as far as nobody else has them now."""
+        self._service.found(worker, *self._items.found(worker, lease, held, running))
+        return []
+
+    def back(self, worker: int, now: float) -> list[Effect]:
+        """That is all that a worker has."""
+        self._returning.discard(worker)
+        return self._all_back(now) if not self._returning else []
+
+    def _all_back(self, now: float) -> list[Effect]:
+        """Nobody is waited for any longer."""
+        self._returning.clear()
+        self._returned_at = None
+        runs, self._to_cancel = self._to_cancel, []
+        effects = [effect for run in runs for effect in self.cancelled(run, now)]
         return effects + self._serve(now)
 
     # What the workers do
@@ -236,6 +280,8 @@ class Ledger:
             now: the moment.
         """
         effects: list[Effect] = []
+        if worker in self._returning:
+            effects += self.back(worker, now)
         if worker not in self._service.workers:
             return effects
         self._service.left(worker)
@@ -249,6 +295,8 @@ class Ledger:
     def tick(self, now: float) -> list[Effect]:
         """Time has come to `deadline`: what fell due is ready again."""
         self._items.fall_due(now)
+        if self._returned_at is not None and now >= self._returned_at:
+            return self._all_back(now)
         return self._serve(now)
 
     # What can be asked
@@ -256,8 +304,8 @@ class Ledger:
     @property
     def deadline(self) -> float | None:
         """When `tick` should be called next, or None."""
-        retry, overdue = self._items.due, self._service.deadline
-        return min((at for at in (retry, overdue) if at is not None), default=None)
+        due = self._items.due, self._service.deadline, self._returned_at
+        return min((at for at in due if at is not None), default=None)
 
     @property
     def is_hungry(self) -> bool:
@@ -384,6 +432,8 @@ class Ledger:
     def _serve(self, now: float) -> list[Effect]:
         """Grant what is ready to those who asked; recall for those who stay hungry."""
         effects: list[Effect] = []
+        if self._returning:
+            return effects
         if self._items.ready.count:
             self._grant(effects, now)
             if self._items.ready.count:

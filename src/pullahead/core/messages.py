@@ -19,6 +19,8 @@ Worker to queue::
                                            from when to when the attempt lasted
     (UNSTORED, lease, item, payload, kind, delay)   likewise, but its result is there and can be stored again
     (GAVE_BACK, lease, items)              unstarted, and free to run elsewhere
+    (STILL, lease, held, running)          to a queue that took the place of one that died: what is here
+    (BACK,)                                that is all
     (TOTALS, totals)                       running sums of `pullahead.core.meter`, now and then
     (TRACE, spans)                         what was recorded since the last one
     (BYE,)                                 nothing is held, nothing runs, everything was reported
@@ -33,18 +35,23 @@ Queue to worker::
                                            back
     (STORE_AGAIN, lease, item, delay)      answers UNSTORED: so many seconds from now
     (FORGET, lease, item)                  answers it, too: the item has failed for good, or is not yours
+    (RECORDED, reports)                    so many of its reports more (DONE, FAILED, UNSTORED) are on disk
     (WITHDRAW, lease)                      give back what is unstarted of it: its run was cancelled
     (CLOSED, waited, cause)                nothing more is on its way for now: do not wait for it
     (STOP,)                                give back, finish what runs, report, say bye
 
 Caller to queue::
 
+    (RETURNING, workers)                   to a queue that took the place of one that died: who is still there
     (OPEN, run)                            a run begins
-    (SUBMIT, run, first, payloads, cause)  items; `cause` says what kept the caller from sending them earlier
+    (SUBMIT, run, first, payloads, cause)  items; `cause` says what kept the caller from sending them earlier.
+                                           With a journal, there is one thing more: what it knows of each
     (CLOSE, run)                           no more items will come
     (CANCEL, run)                          forget what is unstarted, finish what runs
     (LOST, worker, payload, running)       its process ended; the error that its running items end with, and
                                            which those are, if that is known
+    (DELIVERED, sink, places, size)        a sink was handed the ends of these; if `places` is None, it begins
+                                           anew
     (STOP,)                                tell every worker to stop
 
 Queue to caller::
@@ -52,6 +59,8 @@ Queue to caller::
     (OUTCOMES, run, state, items, payloads)   "done" with results, "dead" with what was tried, "left"
     (STARVED, run)                         workers wait although the run is not closed
     (ENDED, run)                           every item that was submitted has ended
+    (SAVED, sink)                          answers DELIVERED: it is on disk
+    (UNRECORDED, error)                    the journal cannot be written any more
     (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)
 """
 
@@ -60,6 +69,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 Message = tuple[Any, ...]
+
+#: What a worker says of items that have ended with it, in one way or another.
+REPORTS: Final = frozenset({"done", "failed", "unstored"})
 
 #: The caller's number as a peer; workers count from 0.
 CALLER: Final = -1
@@ -74,6 +86,8 @@ TOTALS: Final = "totals"
 TRACE: Final = "trace"
 BYE: Final = "bye"
 
+STILL: Final = "still"
+BACK: Final = "back"
 HUNGRY: Final = "hungry"
 RECALLED: Final = "recalled"
 STUCK: Final = "stuck"
@@ -83,16 +97,21 @@ RECALL: Final = "recall"
 UNASKED: Final = "unasked"
 STORE_AGAIN: Final = "store_again"
 FORGET: Final = "forget"
+RECORDED: Final = "recorded"
 WITHDRAW: Final = "withdraw"
 CLOSED: Final = "closed"
 STOP: Final = "stop"
 
+RETURNING: Final = "returning"
 OPEN: Final = "open"
 SUBMIT: Final = "submit"
 CLOSE: Final = "close"
 CANCEL: Final = "cancel"
 LOST: Final = "lost"
+DELIVERED: Final = "delivered"
 
 OUTCOMES: Final = "outcomes"
 STARVED: Final = "starved"
 ENDED: Final = "ended"
+SAVED: Final = "saved"
+UNRECORDED: Final = "unrecorded"

@@ -82,6 +82,18 @@ class Outbox:
         self._since, self._urgent = None, False
         return messages
 
+    def begin_again(self, now: float) -> list[m.Message]:
+        """The queue is another one: forget the calls to the one before. Return the reports that are here.
+
+        The rest means nothing to the new one: what was asked, given back or answered.
+        """
+        self._close_report(now)
+        reports = [message for message in self._messages if message[0] in m.REPORTS]
+        self._messages, self._since, self._urgent = [], None, False
+        sent, self.caller = self.caller.sent, Caller()
+        self.caller.sent = sent
+        return reports
+
     def _wait_since(self, now: float) -> None:
         if self._since is None:
             self._since = now

@@ -224,6 +224,35 @@ class Pipeline:
         self._outbox.say((m.RECALLED, len(held) - first), now, urgent=True)
         return effects
 
+    def rejoined(self, unrecorded: list[m.Message], now: float) -> list[Effect]:
+        """The queue died, and another one took its place: it has to be told what is here.
+
+        Args:
+            unrecorded: reports to the queue before, in order, that may not have been recorded.
+            now: the moment.
+        """
+        reports = [*unrecorded, *self._outbox.begin_again(now)]
+        # A store that failed and is under way again, or has ended since, is reported again by its end.
+        reports = [one for one in reports if one[0] != m.UNSTORED or self.awaits_verdict(one[2])]
+        self._demand.begin_again()
+        ran = self.running
+        waiting = ran.unstarted if ran else ()  # for now: the main thread goes on
+        held = [*self._held(), *waiting]
+        running = [item for item in ran.open if item not in waiting] if ran else []
+        self._announced = True  # what runs
+        told: dict[int, tuple[list[int], list[int]]] = {}
+        for place, here in enumerate((held, [*running, *self._stores])):
+            for lease, some in self._holdings.by_lease(here):
+                told.setdefault(lease, ([], []))[place].extend(some)
+        for _, lease, items, *_ in (one for one in reports if one[0] != m.UNSTORED):
+            told.setdefault(lease, ([], []))[1].extend(items if isinstance(items, tuple) else (items,))
+        for lease, (unstarted, begun) in told.items():
+            self._outbox.say((m.STILL, lease, tuple(unstarted), tuple(begun)), now, urgent=True)
+        for message in reports:
+            self._outbox.say(message, now, urgent=True)
+        self._outbox.say((m.BACK,), now, urgent=True)
+        return self._after(now)
+
     # What the shell has done
 
     def loaded(self, item: int, now: float) -> list[Effect]:
@@ -356,6 +385,10 @@ class Pipeline:
         return news
 
     # What can be asked
+
+    def awaits_verdict(self, item: int) -> bool:
+        """Say whether the store of an item has failed, and what becomes of it is not known."""
+        return self._stores.waits(item)
 
     @property
     def deadline(self) -> float | None:

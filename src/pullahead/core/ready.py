@@ -52,6 +52,20 @@ class Ready:
         self.count -= count
         return first, count, run
 
+    def take(self, item: int) -> int | None:
+        """Take one item. Returns its run; None if it is not ready. It looks at every range."""
+        first = next((first for first, (stop, _) in self._ranges.items() if first <= item < stop), None)
+        if first is None:
+            return None
+        stop, run = self._ranges[first]
+        del self._ranges[first], self._starts[stop]
+        if first < item:
+            self._enter(first, item, run)
+        if item + 1 < stop:
+            self._enter(item + 1, stop, run)
+        self.count -= 1
+        return run
+
     def take_run(self, run: int) -> list[tuple[int, int]]:
         """Take everything of a run. Returns its ranges, in order. It looks at every range."""
         ranges = sorted((first, stop) for first, (stop, owner) in self._ranges.items() if owner == run)

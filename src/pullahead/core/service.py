@@ -252,6 +252,13 @@ class Service:
         self._weigh(worker)
         return now - since
 
+    def found(self, number: int, held: int, running: int) -> None:
+        """A worker of a queue before this one has so many items."""
+        worker = self.workers[number]
+        worker.held += held + running
+        worker.running += running
+        self._weigh(worker)
+
     def started(self, number: int, count: int) -> None:
         """So many items of a worker run."""
         worker = self.workers[number]

@@ -48,6 +48,10 @@ class Stores:
         """It was not well: what becomes of the item is to be heard."""
         self._failed.add(item)
 
+    def waits(self, item: int) -> bool:
+        """Say whether an item's store has failed and was not begun again."""
+        return item in self._failed
+
     def again(self, item: int, due: float) -> None:
         """The item is to be stored once more, when it is due."""
         if item in self._failed:

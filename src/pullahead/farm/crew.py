@@ -6,11 +6,15 @@ run; the rest (sums, spans, goodbyes) is kept here.
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Callable
 from concurrent.futures import Future, wait
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from heapq import heappop, heappush
-from threading import Condition, RLock
+from threading import Condition, RLock, Thread
 from time import monotonic
 from typing import Any, Final, Protocol, final
 
@@ -23,17 +27,24 @@ from pullahead.core.meter import WorkerTotals
 from pullahead.core.replacements import Replacements
 from pullahead.core.retry import RetryPolicy
 from pullahead.core.trace import Span
-from pullahead.errors import ActorDiedError, ItemTimeoutError, RunError
+from pullahead.errors import ActorDiedError, ItemTimeoutError, JournalError, RunError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.machine import thread_share
 from pullahead.farm.note import charged
 from pullahead.farm.queue import Queue
+from pullahead.farm.recorded import Recorded
+from pullahead.farm.recording import Known
+from pullahead.farm.told import Told
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
+from pullahead.journal import Journal
+from pullahead.journal.identity import Place
 from pullahead.observe import words
 
 #: Whose grace begins when all workers are told to stop; runs count from 0.
 _ALL: Final = -1
+#: Deaths of queues, without one item that ended between them, after which none is replaced any more.
+_MOST_DEATHS: Final = 5
 #: Seconds that a source may take to notice that nobody wants its items any more.
 _SOURCE_PATIENCE: Final = 10.0
 
@@ -70,6 +81,8 @@ class Crew:
         actor_options: options of the worker actors, as the engine takes them.
         retry: what happens to failed items.
         grace: seconds that what runs may still take once its run was cancelled, or its worker told to stop.
+        journal: where the one run of this crew is recorded.
+        key: what names its items in there; None: their positions do.
     """
 
     def __init__(
@@ -80,8 +93,17 @@ class Crew:
         actor_options: dict[str, Any],
         retry: RetryPolicy,
         grace: float,
+        journal: Journal | None = None,
+        key: Callable[[Any], Any] | None = None,
     ) -> None:
         self.size = workers
+        self._retry = retry
+        self._journal = journal
+        self._told = None if journal is None else Told()
+        self._before = 0  # queues that died, in whose place others are
+        self._deaths = 0  # of queues, since something has ended
+        self._is_alone = False  # the queue died, and there is no other one yet
+        self.recorded: Recorded | None = None
         self.totals: dict[int, WorkerTotals] = {}
         self.trace: dict[int, list[Span]] = {}
         self._lock = RLock()
@@ -89,7 +111,8 @@ class Crew:
         self._caller = Caller()
         self._outbox: list[m.Message] = []
         self._runs: dict[int, RunPort] = {}
-        self._next_run = self._next_item = self._next_worker = 0
+        self._next_run = self._next_item = 0
+        self._unsaved = 0  # deliveries that are not on disk as far as is known
         self._open_items = 0  # sent to the queue, and not ended as far as it has said
         self._stopping = self._killed = False
         self._error: BaseException | None = None
@@ -102,23 +125,40 @@ class Crew:
         self._grace_ends: dict[int, float] = {}
         self._cut_off: set[int] = set()  # workers that were killed because it had ended
         self._said_goodbye: set[int] = set()
-        self._lane: dict[int, int] = {}  # a worker that replaces a lost one has its lane
+        self._replaced = [0] * workers  # how often, by lane
         self._spec, self._options = spec, options
+        self._key = key
         environment = thread_share(workers) | actor_options.get("runtime_env", {}).get("env_vars", {})
         runtime_env = actor_options.get("runtime_env", {}) | {"env_vars": environment}
         self._actor_options = actor_options | {"runtime_env": runtime_env}
         if options.item_timeout is not None:
             self._actor_options["time_limit"] = options.item_timeout
-        self._queue: Any = actors.remote(Queue).remote(retry, spec.batch_size or 1, workers)
+        self._queue: Any = self._new_queue()
         self._unhook = actors.before_shutdown(self._abandon)
         self._workers: dict[int, Any] = {}
         self._ends: dict[int, Future[None]] = {}
         try:
+            if journal is not None:
+                self._open_journal(self._queue)
+                self.recorded = Recorded(os.fspath(journal.path), key)
             for lane in range(workers):
                 self._start_worker(lane)
         except BaseException:  # a work that cannot be pickled, say: leave nothing behind
             self.kill()
             raise
+
+    def _new_queue(self) -> Any:
+        named = {"name": f"{self._options.queue_name}{self._before}"} if self._before else {}
+        unit = self._spec.batch_size or 1
+        queue = actors.remote(Queue).options(**named)
+        return queue.remote(self._retry, unit, self.size, before=self._before)
+
+    def _open_journal(self, queue: Any) -> None:
+        """Let a queue record everything. Raises `JournalError`."""
+        places = "position" if self._key is None else "key"
+        actors.get(queue.open_journal.remote(self._journal, self._spec.full_name, places, os.getpid()))
+        if self._journal is not None:  # what fails from now on has failed in this run
+            self._journal = replace(self._journal, retry_failed=False)
 
     # Runs
 
@@ -141,11 +181,27 @@ class Crew:
             first, self._next_item = self._next_item, self._next_item + count
             return first
 
-    def submit(self, run: int, first: int, payloads: list[Any], cause: str) -> None:
-        """Send items whose numbers are consecutive from `first` on."""
+    def submit(
+        self, run: int, first: int, payloads: list[Any], cause: str, known: list[Known] | None = None
+    ) -> None:
+        """Send items whose numbers are consecutive from `first` on. `known`: what a journal knows of each."""
         with self._lock:
             self._open_items += len(payloads)
-        self._say((m.SUBMIT, run, first, payloads, cause))
+        message = m.SUBMIT, run, first, payloads, cause
+        self._say(message if known is None else (*message, known))
+
+    def delivered(self, sink: str, places: tuple[Place, ...] | None, size: int | None) -> None:
+        """Record that a sink was handed the ends of these items; None: that it begins anew."""
+        with self._lock:
+            self._unsaved += 1
+        self._say((m.DELIVERED, sink, places, size))
+
+    def wait_saved(self) -> None:
+        """Wait until all that was delivered is recorded. Raises what has broken the crew."""
+        with self._heard:
+            self._heard.wait_for(lambda: self._error or not self._unsaved)
+            if self._error is not None:
+                raise self._error
 
     def close_run(self, run: int) -> None:
         """No more items will come for this run."""
@@ -183,8 +239,16 @@ class Crew:
                 wait(ends)
                 with self._heard:
                     self._heard.wait_for(lambda: self._error or self._ends.keys() <= self._said_goodbye)
+                    self._heard.wait_for(lambda: self._error or not self._unsaved)
+                self._close_journal()
         finally:
             self.kill()
+
+    def _close_journal(self) -> None:
+        if self.recorded is not None and self._error is None:
+            self.recorded.close()
+            with suppress(ActorDiedError):  # at this moment: nothing is lost with it
+                actors.get(self._queue.close_journal.remote())
 
     def kill(self) -> None:
         """End every process of the crew at once."""
@@ -195,6 +259,8 @@ class Crew:
             self._ends.clear()
         self._unhook()
         self._alarm.stop()
+        if self.recorded is not None:
+            self.recorded.close()
         for handle in handles:
             actors.kill(handle)
         with self._lock:
@@ -207,30 +273,33 @@ class Crew:
         """The engine is about to end: what dies from now on is no accident."""
         self._break(RunError("the engine was shut down during a run; its unfinished items are lost"))
 
-    def lane(self, number: int) -> int:
-        """Return which of the workers of the report had this number as a peer of the queue."""
-        return self._lane[number]
+    def _lane(self, number: int) -> int:
+        """Return the place of a worker: who replaces another one has its number and so many more."""
+        return number % self.size
 
     # Talking to the queue
 
     def _say(self, *messages: m.Message) -> None:
         with self._lock:
             self._outbox.extend(messages)
-            if self._caller.may_send and self._error is None:
+            if self._told is not None:
+                for message in messages:
+                    self._told.said(message)
+            if self._caller.may_send and self._error is None and not self._is_alone:
                 self._send()
 
     def _send(self) -> None:
         messages, self._outbox = self._outbox, []
         self._caller.called(monotonic())
         call = self._queue.exchange.remote(m.CALLER, messages)
-        call.future().add_done_callback(self._answered)
+        call.future().add_done_callback(partial(self._answered, self._before))
 
-    def _answered(self, call: Future[list[m.Message]]) -> None:
+    def _answered(self, before: int, call: Future[list[m.Message]]) -> None:
         # The messages are handled without the lock, because users hear of some of them. They stay in order
         # because the engine runs one callback at a time, in the order of the answers.
         error = call.exception()  # of a call to a queue that was killed at the end, this is nobody's news
         if error is not None:
-            self._queue_ended(error)
+            self._queue_ended(error, before)
             return
         with self._lock:
             self._caller.answered()
@@ -241,24 +310,36 @@ class Crew:
 
     def _received(self, message: m.Message) -> None:
         kind, about, *rest = message
+        if kind == m.UNRECORDED:
+            self._break(
+                JournalError(f"{about}; what was recorded before is safe, the rest is computed again")
+            )
+            return
         with self._heard:
             if self._error is not None or self._killed:
                 return  # every run was told, or is about to be; there is nobody left to tell
+            if self._told is not None:
+                self._told.heard(message)
             if kind == m.TOTALS:
                 (totals,) = rest
-                totals.worker = self._lane[about]
+                totals.worker = self._lane(about)
                 self.totals[about] = totals
                 return
             if kind == m.TRACE:
                 (spans,) = rest
-                self.trace.setdefault(self._lane[about], []).extend(spans)
+                self.trace.setdefault(self._lane(about), []).extend(spans)
                 return
             if kind == m.BYE:
                 self._said_goodbye.add(about)
                 self._heard.notify_all()
                 return
+            if kind == m.SAVED:
+                self._unsaved -= 1
+                self._heard.notify_all()
+                return
             if kind == m.OUTCOMES:
                 self._open_items -= len(rest[1])
+                self._deaths = 0
             run = self._runs.pop(about) if kind == m.ENDED else self._runs[about]
             if kind == m.ENDED:
                 self._grace_ends.pop(about, None)
@@ -278,12 +359,12 @@ class Crew:
 
     def _start_worker(self, lane: int) -> None:
         with self._lock:
-            number, self._next_worker = self._next_worker, self._next_worker + 1
-            self._lane[number] = lane
+            number = lane + self._replaced[lane] * self.size
+            self._replaced[lane] += 1
             handle = (
                 actors.remote(Worker)
                 .options(**self._actor_options)
-                .remote(number, self._queue, self._spec, self._options)
+                .remote(number, self._queue, self._spec, self._options, self._before)
             )
             self._workers[number] = handle
             self._ends[number] = end = handle.run.remote().future()
@@ -308,10 +389,10 @@ class Crew:
             was_cut_off = number in self._cut_off
             items = () if was_cut_off else charged(error.note, error.overdue)
             killed = was_cut_off or error.overdue is not None
-            delay = self._replacements.died(self._lane[number], items or (), killed=killed)
+            delay = self._replacements.died(self._lane(number), items or (), killed=killed)
             if delay is not None:
                 self._say((m.LOST, number, dumps_error(self._blamed(error)), items))
-                heappush(self._due, (monotonic() + delay, self._lane[number]))
+                heappush(self._due, (monotonic() + delay, self._lane(number)))
                 self._heard.notify_all()  # `stop` may wait for its goodbye
         if delay is not None:
             self._ring()
@@ -359,12 +440,47 @@ class Crew:
                 self._grace_ends.setdefault(key, monotonic() + self._grace)
         self._ring()
 
-    def _queue_ended(self, error: BaseException) -> None:
-        if self._stopping:
-            return
+    def _queue_ended(self, error: BaseException, before: int) -> None:
+        with self._heard:
+            if before != self._before or self._is_alone:
+                return  # that is known
+            if self._stopping:
+                self._unsaved = 0  # `stop` need not wait for it any more
+                self._heard.notify_all()
+                for handle in self._workers.values() if self._told is not None else ():
+                    actors.kill(handle)  # they would wait for another queue
+                return
+            self._deaths += 1
+            if self._told is not None and isinstance(error, ActorDiedError) and self._deaths <= _MOST_DEATHS:
+                self._is_alone = True
+                self._before += 1
+                Thread(target=self._replace_queue, name="pullahead-replace-queue", daemon=True).start()
+                return
         lost = words.plural(self._open_items, "item")
         said = f"the queue is gone, and with it {lost} that had not ended; results that came before are safe"
         self._break(RunError(f"{said}: {error}"), error)
+
+    def _replace_queue(self) -> None:
+        """Let another queue go on where the one that died was, with the same journal and workers."""
+        assert self._told is not None
+        assert self.recorded is not None
+        try:
+            queue = self._new_queue()
+            self._open_journal(queue)
+            for message in self._told.look_up(self.recorded):
+                self._received(message)
+            with self._lock:
+                if self._killed:
+                    actors.kill(queue)
+                    return
+                self._queue, self._caller, self._is_alone = queue, Caller(), False
+                self._outbox = self._told.again(tuple(self._workers))
+                if self._stopping:
+                    self._outbox.append((m.STOP,))
+                self._send()
+        except Exception as error:  # noqa: BLE001  no more processes, say: nobody else would hear of it
+            said = "the queue died and could not be replaced; what is recorded is safe"
+            self._break(RunError(f"{said}: {error}"), error)
 
     def _break(self, error: BaseException, cause: BaseException | None = None) -> None:
         """Nothing goes on from here: tell every run. `cause`: what the error comes of, if not of itself."""

@@ -47,7 +47,7 @@ class Try(NamedTuple):
 
     Attributes:
         error: as `dumps_error` packs it.
-        worker: the number of the worker as a peer of the queue; None if the item never reached one.
+        worker: the number of the worker, as in the report; None if the item never reached one.
         began, ended: seconds since the epoch. When the attempt of a worker that died began is not known.
     """
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Self, final
+from typing import Any, Self, final
+from uuid import uuid4
 
 from pullahead.core.retry import RetryPolicy
 from pullahead.farm import line
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import WorkerOptions
-
-#: Options that the design has a place for and that are not built yet.
-_LATER: Final = ("journal",)
+from pullahead.journal import Journal
 
 
 @final
@@ -23,7 +22,6 @@ class Options:
 
     Raises:
         TypeError, ValueError: an option that makes no sense; the message says what was expected.
-        NotImplementedError: an option that is not built yet.
     """
 
     workers: int | None = None
@@ -39,6 +37,7 @@ class Options:
     item_timeout: float | None = None
     grace: float = 30.0
     journal: Any = None
+    key: Callable[[Any], Any] | None = None
     trace: bool = False
     ordered: bool = True
     pairs: bool = False
@@ -68,9 +67,11 @@ class Options:
             raise TypeError(f"progress: expected None, True or a function of a report, got {self.progress!r}")
         if self.worker_options is not None and not isinstance(self.worker_options, dict):
             raise TypeError(f"worker_options: expected a dict of actor options, got {self.worker_options!r}")
-        for name in _LATER:
-            if getattr(self, name) is not None:
-                raise NotImplementedError(f"{name}: not available in this version")
+        Journal.of(self.journal)
+        if self.key is not None and not callable(self.key):
+            raise TypeError(f"key: expected a function of an item, got {self.key!r}")
+        if self.key is not None and self.journal is None:
+            raise ValueError("key: expected with a journal, whose items it names; got no journal")
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Self:
@@ -106,6 +107,8 @@ class Options:
             item_timeout=None if self.item_timeout is None else float(self.item_timeout),
             gives_back=self.worker_count > 1,  # else there is nobody who would run it sooner
             join=line.join,
+            recorded=self.journal is not None,
+            queue_name=f"pullahead-queue-{uuid4().hex}-",
         )
 
     def retry(self) -> RetryPolicy:

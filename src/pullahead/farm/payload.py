@@ -2,15 +2,17 @@
 
 The queue passes payloads on and never opens them. A small one is plain bytes. One that has large buffers
 (arrays, or simply a large pickle) keeps them beside the pickle, so that the engine can move them through
-shared memory instead of through its sockets.
+shared memory instead of through its sockets. Where there is a journal, what is JSON is a text: JSON.
 """
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import Any, Final, final
 
 from pullahead.actors import serial
+from pullahead.journal.plain import exact_json
 
 #: Bytes. From here on, shared memory is cheaper than a copy through a socket.
 LARGE: Final = 64 * 1024
@@ -30,6 +32,10 @@ class Payload:
         data = pickle.PickleBuffer(self.data) if len(self.data) >= LARGE else self.data
         return Payload, (data, [pickle.PickleBuffer(buffer) for buffer in self.buffers])
 
+    def __conform__(self, protocol: object) -> bytes:
+        """A database wants to store it: all in one, and writable again when it is read."""
+        return pickle.dumps(Payload(bytes(self.data), [bytearray(buffer) for buffer in self.buffers]), 5)
+
 
 def pack(value: Any) -> Any:
     """Pickle a value: bytes, or a `Payload`. Raises what pickling raises."""
@@ -39,15 +45,24 @@ def pack(value: Any) -> Any:
     return data
 
 
+def pack_for_journal(value: Any) -> Any:
+    """Return a value as JSON if it is JSON, and otherwise as `pack` does. Raises what pickling raises."""
+    text = exact_json(value)
+    return pack(value) if text is None else text
+
+
 def size_of(payload: Any) -> int:
-    """Return how many bytes a payload has."""
-    if type(payload) is bytes:
+    """Return how many bytes a payload has, or characters of JSON."""
+    if type(payload) is bytes or type(payload) is str:
         return len(payload)
     return len(payload.data) + sum(memoryview(buffer).nbytes for buffer in payload.buffers)
 
 
 def unpack(payload: Any) -> Any:
-    """Unpickle what `pack` made."""
+    """Return what was packed, also if it comes from a journal."""
     if type(payload) is bytes:
-        return pickle.loads(payload)
+        value = pickle.loads(payload)
+        return unpack(value) if type(value) is Payload else value
+    if type(payload) is str:
+        return json.loads(payload)
     return pickle.loads(payload.data, buffers=payload.buffers)

@@ -21,15 +21,18 @@ from pullahead.core.meter import WorkerTotals
 from pullahead.core.trace import Span
 from pullahead.errors import RemoteTraceback
 from pullahead.farm.crew import Crew
+from pullahead.farm.delivery import Delivery
 from pullahead.farm.failure import Attempt, Failure, Try, brief, tried
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
 from pullahead.farm.payload import unpack
 from pullahead.farm.run import DONE, Outcome, Run
 from pullahead.farm.submissions import Submissions
+from pullahead.journal import Journal
+from pullahead.journal.identity import Place
 from pullahead.observe.progress import watcher
 from pullahead.observe.report import Report
-from pullahead.sources import Sink, Source, as_sink, as_source, total_hint
+from pullahead.sources import Source, as_sink, as_source, total_hint
 
 #: Seconds between two looks at a run for its progress.
 _PROGRESS_EVERY: Final = 0.2
@@ -70,6 +73,11 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             `discard` and `close` may take as long as they like.
         grace: seconds that what runs may still take once the run was cancelled or left early. What takes
             longer is killed, and is left: it has neither a result nor a failure.
+        journal: a path, or a `pullahead.journal.Journal`: a file in which every end of an item is recorded
+            before anybody hears of it. The same call again goes on where it was: what has ended comes from
+            the journal, the rest is computed. Items are known by their position; where the input changes,
+            give them a key.
+        key: a function of an item that returns its name, a text or a number, for the journal.
         trace: record what every worker did, for `report.timeline`.
         progress: True shows a line on standard error if that is a terminal; a function is called with a
             `Report` now and then.
@@ -83,6 +91,7 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         TypeError, ValueError: wrong arguments, at once.
         Exception: of the work, of its constructor, or of `items`, at their turn.
         RunError: the run cannot go on; the message says what is lost.
+        JournalError: the journal cannot be used, or is of another work.
     """
     source, total = as_source(items), total_hint(items)
     pool = Pool(work, **options)
@@ -128,7 +137,10 @@ class Pool:
             actor_options,
             self._options.retry(),
             float(self._options.grace),
+            Journal.of(self._options.journal),
+            self._options.key,
         )
+        self._begun = False  # a map or a run
         self._lock = Lock()
         self._closed = False
         self._submissions: Submissions | None = None
@@ -147,22 +159,27 @@ class Pool:
 
     def _run(self, source: Any, sink: Any, options: dict[str, Any]) -> Results:
         _check_run_options(options)
-        write = as_sink(sink)
+        deliver = Delivery(sink, as_sink(sink), self._crew)
         results = self.map(source, on_error="collect", pairs=True, **options)
         try:
-            _drain_into(results, write)
+            _drain_into(results, deliver)
         except KeyboardInterrupt as interrupt:
             results.cancel()
-            _drain_into(results, write)
+            _drain_into(results, deliver)
             interrupt.report = results.report  # type: ignore[attr-defined]
             raise
         except BaseException:
+            deliver.break_off()
             results.close()
             raise
         return results
 
     def submit(self, item: Any) -> Future[Any]:
         """Run the work on one item. The future gets its result or its exception."""
+        if self._crew.recorded is not None:
+            raise RuntimeError(
+                "a pool with a journal has one map or run, which is recorded; it has no submit"
+            )
         with self._lock:
             self._check_open()
             if self._submissions is None:
@@ -225,6 +242,11 @@ class Pool:
             warnings.warn(f"a Pool of {self._name} was never closed", ResourceWarning, stacklevel=2)
 
     def _begin(self, source: Source, total: int | None, options: Options, *, owner: bool) -> Results:
+        if self._begun and self._crew.recorded is not None:
+            raise RuntimeError("a journal is of one map or run, which this pool has had; make another pool")
+        self._begun = True
+        if self._crew.recorded is not None:  # a failure that is raised ends the run, and not only its item
+            self._crew.recorded.tries_failed = options.on_error == "raise"
         run = Run(self._crew, source, ordered=options.ordered, unit=options.unit)
         results = Results(run, options, self, total, owner=owner)
         self._last = ref(results)  # a loop that is left drops its results, and that must end them
@@ -257,6 +279,7 @@ class Results(Iterator[Any]):
         self._total = total
         self._baseline = {name: replace(one) for name, one in pool._crew.totals.copy().items()}
         self._outcomes: deque[Outcome] = deque()
+        self.place: Place | None = None  # of the last result, in the journal
         self._progress = watcher(options.progress, total)
         self._kept_trace: dict[int, list[Span]] | None = None
         self._closed = False
@@ -276,6 +299,9 @@ class Results(Iterator[Any]):
             done=run.done,
             failed=run.failed,
             left=(run.read if known is None else known) - run.done - run.failed,
+            returned=run.returned,
+            recorded=run.recorded,
+            absent=run.absent,
             total=known,
             seconds=end - run.started,
             started=run.started,
@@ -304,7 +330,7 @@ class Results(Iterator[Any]):
             if self._closed:
                 raise StopIteration
             self._fill()
-        item, state, payload = self._outcomes.popleft()
+        item, state, payload, self.place = self._outcomes.popleft()
         result = self._result(item, payload) if state == DONE else self._failure(item, payload)
         return (item, result) if self._options.pairs else result
 
@@ -387,8 +413,7 @@ class Results(Iterator[Any]):
         error = loads_error(failed.error)
         cause = error.__cause__
         text = cause.text if isinstance(cause, RemoteTraceback) else ""
-        lane = None if failed.worker is None else self._pool._crew.lane(failed.worker)
-        return Attempt(error, text, lane, failed.began, failed.ended)
+        return Attempt(error, text, failed.worker, failed.began, failed.ended)
 
     def _failed(self, failure: Failure) -> Failure:
         """Return the failure as a value, or raise it and end the run."""
@@ -418,9 +443,10 @@ def _fixed(options: Options) -> int | None:
     return None if isinstance(options.lookahead, str) else options.lookahead
 
 
-def _drain_into(results: Results, write: Sink) -> None:
+def _drain_into(results: Results, deliver: Delivery) -> None:
     for item, result in results:
-        write(result, item)
+        deliver(result, item, results.place)
+    deliver.finish()
 
 
 def _within(start: float, end: float, now: WorkerTotals, before: WorkerTotals | None) -> WorkerTotals:

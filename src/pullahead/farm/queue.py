@@ -2,6 +2,7 @@
 
 It owns the items' payloads and the ledger that says where each item is. Every peer (each worker, and the
 caller) talks to it with one method, `exchange`, whose answer is postponed until there is something to say.
+With a journal, what has ended is said when it is recorded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from threading import RLock
 from time import monotonic, time
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from pullahead import actors
 from pullahead.core import ledger as led
@@ -21,14 +22,22 @@ from pullahead.core.ledger import Ledger, State
 from pullahead.core.lookahead import QUANTUM
 from pullahead.core.notices import Notices
 from pullahead.core.retry import ERROR, Again, Bury, RetryPolicy
-from pullahead.errors import ProtocolError
+from pullahead.errors import JournalError, ProtocolError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.failure import Try
 from pullahead.farm.payload import size_of
+from pullahead.journal import Journal
+from pullahead.journal.identity import Place
+from pullahead.journal.records import Delivered
+
+if TYPE_CHECKING:
+    from pullahead.farm.recording import Known, Recording
 
 Answer = Future[list[m.Message]]
+#: More leases than a queue grants in its life.
+_LEASES: Final = 1 << 48
 #: What the caller is told at once.
-_URGENT: Final = frozenset({m.STARVED, m.ENDED, m.BYE})
+_URGENT: Final = frozenset({m.STARVED, m.ENDED, m.BYE, m.SAVED, m.UNRECORDED})
 
 
 @final
@@ -41,12 +50,24 @@ class Queue:
         workers: how many there will be.
         recall: whether held items may go to a worker that would run them sooner.
         seed: of the jitter of backoffs.
+        before: how many queues died in whose place this one is.
     """
 
     def __init__(
-        self, retry: RetryPolicy, unit: int = 1, workers: int = 0, recall: bool = True, seed: int = 0
+        self,
+        retry: RetryPolicy,
+        unit: int = 1,
+        workers: int = 0,
+        recall: bool = True,
+        seed: int = 0,
+        before: int = 0,
     ) -> None:
-        self._ledger = Ledger(unit, recall=recall, workers=workers)
+        first_lease = 1 + before * _LEASES
+        self._ledger = Ledger(unit, recall=recall, workers=workers, first_lease=first_lease)
+        # Calls of workers that came back before the caller has said what there is.
+        self._early: list[tuple[int, list[m.Message], Answer]] | None = [] if before else None
+        self._lanes = workers or 1  # a worker that replaces another one has its number and so many more
+        self._recording: Recording | None = None
         self._retry = retry
         self._jitter = random.Random(seed).random
         self._payloads: dict[int, Any] = {}
@@ -59,24 +80,59 @@ class Queue:
         self._lock = RLock()  # calls come one at a time, but the alarm has a thread of its own
         self._alarm = Alarm(self._tick, "pullahead-queue-alarm")
 
+    def open_journal(self, journal: Journal, work: str, places: str, pid: int) -> None:
+        """Record everything from now on. Called before anything else.
+
+        Args:
+            journal: which, and how.
+            work: what the work is called.
+            places: what items are known by, "position" or "key".
+            pid: of the caller.
+
+        Raises:
+            JournalError: it cannot be used.
+        """
+        from pullahead.farm.recording import Recording  # few runs need a database
+
+        self._recording = Recording(journal, work, places, pid, self._wrote)
+
+    def close_journal(self) -> None:
+        """Tidy up. Called when everything has ended and is saved."""
+        if self._recording is not None:
+            self._recording.close()
+
     @actors.method(deferred=True)
     def exchange(self, peer: int, messages: list[m.Message]) -> Answer:
         """Take a peer's messages. The answer comes when there are messages for it, or when it calls again."""
         answer: Answer = Future()
         with self._lock:
-            self._admit(peer)
-            if peer in self._gone:
-                messages = []  # it was given up as lost: whatever it still says is no longer its to say
-            for message in messages:
-                self._perform(self._received(peer, message))
-            box = self._mail.get(peer)
-            answers = [(answer, [(m.STOP,)])] if box is None else box.park(answer)
-            if answers and peer == m.CALLER:
-                self._notices.told()
-            if peer != m.CALLER:
-                self._touched.add(peer)
-            self._send(answers + self._flush(monotonic()))
+            if self._early is not None:
+                self._early.append((peer, messages, answer))
+                if peer == m.CALLER:
+                    early, self._early = sorted(self._early, key=lambda call: call[0] != m.CALLER), None
+                    for call in early:
+                        self._exchange(*call)
+            else:
+                self._exchange(peer, messages, answer)
         return answer
+
+    def _exchange(self, peer: int, messages: list[m.Message], answer: Answer) -> None:
+        self._admit(peer)
+        if peer in self._gone:
+            messages = []  # it was given up as lost: whatever it still says is no longer its to say
+        for message in messages:
+            self._perform(self._received(peer, message))
+        if self._recording is not None and peer != m.CALLER:
+            reports = sum(message[0] in m.REPORTS for message in messages)
+            if reports:
+                self._recording.say(peer, (m.RECORDED, reports))
+        box = self._mail.get(peer)
+        answers = [(answer, [(m.STOP,)])] if box is None else box.park(answer)
+        if answers and peer == m.CALLER:
+            self._notices.told()
+        if peer != m.CALLER:
+            self._touched.add(peer)
+        self._send(answers + self._flush(monotonic()))
 
     def _tick(self) -> None:
         with self._lock:
@@ -92,6 +148,8 @@ class Queue:
 
     def _flush(self, now: float) -> list[tuple[Answer, list[m.Message]]]:
         """Answer every parked call that there is something to say to, and arm the timer."""
+        if self._recording is not None:
+            self._say_what_is_recorded(self._recording)
         boxes = [self._mail[peer] for peer in self._touched if peer in self._mail]
         answers = [answer for box in boxes for answer in box.flush()]
         self._touched.clear()
@@ -114,7 +172,33 @@ class Queue:
 
     def _tell(self, message: m.Message) -> None:
         self._mail[m.CALLER].post(message)
-        self._notices.news(monotonic(), urgent=message[0] in _URGENT)
+        now = monotonic()
+        if message[0] == m.OUTCOMES:
+            self._notices.ended(len(message[3]), now)
+        else:
+            self._notices.news(now, urgent=message[0] in _URGENT)
+
+    def _tell_when_recorded(self, message: m.Message) -> None:
+        if self._recording is None:
+            self._tell(message)
+        else:
+            self._recording.say(m.CALLER, message)
+
+    def _say_what_is_recorded(self, recording: Recording) -> None:
+        for peer, message in recording.due():
+            if peer == m.CALLER:
+                self._tell(message)
+            elif peer in self._mail:
+                self._mail[peer].post(message)  # with whatever is said next: there is no hurry
+
+    def _wrote(self, error: JournalError | None) -> None:
+        """A batch was written, or cannot be: then nothing more is said of what has ended since."""
+        with self._lock:
+            if error is not None:
+                self._tell((m.UNRECORDED, str(error)))
+            elif self._recording is not None:
+                self._recording.written()
+            self._send(self._flush(monotonic()))
 
     def _admit(self, peer: int) -> None:
         """A worker joins by calling for the first time."""
@@ -137,8 +221,16 @@ class Queue:
     def _opened(self, run: int) -> list[led.Effect]:
         return self._ledger.opened(run)
 
-    def _submitted(self, run: int, first: int, payloads: list[Any], cause: str) -> list[led.Effect]:
+    def _submitted(
+        self, run: int, first: int, payloads: list[Any], cause: str, known: list[Known] | None = None
+    ) -> list[led.Effect]:
         self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
+        if self._recording is not None and known is not None:
+            self._recording.submitted(first, known, payloads)
+            for item, one in enumerate(known, first):
+                if one.tries:
+                    self._tried[item] = list(one.tries)
+                    self._ledger.tried(item, len(one.tries))
         largest = max(map(size_of, payloads))
         return self._ledger.submitted(run, first, len(payloads), cause, monotonic(), largest)
 
@@ -156,8 +248,14 @@ class Queue:
             for item in self._ledger.charged(worker, running)
         }
         for item, decision in decide.items():
-            self._note_try(item, decision, Try(error, worker, None, time()))
+            self._note_try(item, decision, Try(error, worker % self._lanes, None, time()))
         return self._ledger.lost(worker, decide, monotonic())
+
+    def _delivered(self, sink: str, places: tuple[Place, ...] | None, size: int | None) -> list[led.Effect]:
+        assert self._recording is not None
+        self._recording.delivered(Delivered(sink, places, size))
+        self._recording.say(m.CALLER, (m.SAVED, sink))
+        return []
 
     def _stop(self) -> list[led.Effect]:
         self._stopping = True
@@ -215,12 +313,15 @@ class Queue:
         decision = self._retry.decide(self._ledger.attempts(item), kind, delay, self._jitter())
         accepted, effects = tell(worker, lease, item, decision, monotonic())
         if accepted:
-            self._note_try(item, decision, Try(error, worker, began, ended))
+            self._note_try(item, decision, Try(error, worker % self._lanes, began, ended))
         return effects
 
     def _note_try(self, item: int, decision: Again | Bury, failed: Try) -> None:
         if isinstance(decision, Bury) or decision.charged:
-            self._tried.setdefault(item, []).append(failed)
+            tries = self._tried.setdefault(item, [])
+            tries.append(failed)
+            if self._recording is not None and isinstance(decision, Again):
+                self._recording.charged(item, tries)
 
     def _gave_back(self, worker: int, lease: int, items: tuple[int, ...]) -> list[led.Effect]:
         return self._ledger.gave_back(worker, lease, items, monotonic())
@@ -247,30 +348,34 @@ class Queue:
             elif isinstance(effect, led.Starved):
                 self._tell((m.STARVED, effect.run))
             else:
-                self._tell((m.ENDED, effect.run))
+                self._tell_when_recorded((m.ENDED, effect.run))
 
     def _deliver(self, ended: led.Ended) -> None:
         """Hand the ends of items to the caller, and forget their payloads."""
         payloads = [self._payloads.pop(item) for item in ended.items]
+        tries = [self._tried.pop(item, []) for item in ended.items] if self._tried else []
+        if self._recording is not None:
+            self._recording.ended(ended.items, ended.state, payloads, tries or [[]] * len(payloads))
         if ended.state is State.LEFT:
             payloads = []
         elif ended.state is State.DEAD:
-            payloads = [self._tried[item] for item in ended.items]
-        for item in ended.items if self._tried else ():
-            self._tried.pop(item, None)
-        self._notices.ended(len(ended.items), monotonic())
-        self._tell((m.OUTCOMES, ended.run, ended.state.value, ended.items, payloads))
+            payloads = tries
+        self._tell_when_recorded((m.OUTCOMES, ended.run, ended.state.value, ended.items, payloads))
 
 
 _FROM_CALLER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
+    m.RETURNING: lambda queue, workers: queue._ledger.returning(workers, monotonic()),
     m.OPEN: Queue._opened,
     m.SUBMIT: Queue._submitted,
     m.CLOSE: Queue._closed,
     m.CANCEL: Queue._cancelled,
     m.LOST: Queue._lost,
+    m.DELIVERED: Queue._delivered,
     m.STOP: Queue._stop,
 }
 _FROM_WORKER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
+    m.STILL: lambda queue, worker, *what: queue._ledger.still(worker, *what),
+    m.BACK: lambda queue, worker: queue._ledger.back(worker, monotonic()),
     m.ASK: Queue._asked,
     m.HUNGRY: Queue._is_hungry,
     m.RECALLED: Queue._recalled,

@@ -8,6 +8,9 @@ that a lock is not paid for each of a hundred thousand tiny results.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from itertools import groupby, islice
+from operator import attrgetter
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, time
 from typing import Any, Final, NamedTuple, final
@@ -19,7 +22,9 @@ from pullahead.core.window import LIMIT, ORDERED_LIMIT, Window
 from pullahead.farm.crew import Crew
 from pullahead.farm.failure import Try
 from pullahead.farm.payload import pack
-from pullahead.sources.source import Source
+from pullahead.farm.recorded import UNPACKED, Recalled, Recorded
+from pullahead.journal.identity import Place
+from pullahead.sources.source import Source, Taken
 
 #: Items pickled and submitted at once: enough to make the message cheap, few enough to start at once.
 _CHUNK: Final = 512
@@ -34,11 +39,12 @@ LEFT: Final = State.LEFT.value
 
 
 class Outcome(NamedTuple):
-    """How one item ended."""
+    """How one item ended. `place`: what a journal knows it by, if there is one."""
 
     item: Any
     state: str
     payload: Any
+    place: Place | None = None
 
 
 @final
@@ -56,12 +62,16 @@ class Run:
         self.started = monotonic()
         self.finished: float | None = None
         self.read = self.done = self.failed = 0  # items: from the source so far, and their ends
+        self.returned = 0  # to the source, because the run was cancelled
+        self.recorded = 0  # of those that have ended, how many did so in an earlier run
+        self.absent = 0  # what the journal has and the source, which has ended, did not bring
         self.source_ended = False  # by itself, not by a cancellation
         self._crew = crew
         self._source = source
         self._ordered = ordered
         self._window = Window(crew.size, unit, ORDERED_LIMIT if ordered else LIMIT)
         self._items: dict[int, tuple[Any, Any]] = {}  # token and item, until the outcome is taken
+        self._places: dict[int, Place] = {}  # of those that are recorded
         self._order: deque[int] = deque()  # numbers in the order of the source, when that matters
         self._ready: deque[tuple[int, str, Any]] = deque()
         self._early: dict[int, tuple[str, Any]] = {}  # ended, but something before it has not
@@ -97,11 +107,17 @@ class Run:
 
     def _leave(self, number: int, state: str, payload: Any) -> Outcome:
         token, item = self._items.pop(number)
+        self._settle(token, state)
+        place = self._places.pop(number, None)
+        if place is not None and self._crew.recorded is not None:
+            self._crew.recorded.left(place)
+        return Outcome(item, state, payload, place)
+
+    def _settle(self, token: Any, state: str) -> None:
         if state == DONE:
             self._source.done(token)
         else:
             self._source.failed(token, "its last attempt failed")
-        return Outcome(item, state, payload)
 
     def spoiled(self) -> None:
         """A result that was taken turned out to be of no use: its item has failed."""
@@ -144,14 +160,17 @@ class Run:
             self._changed.notify_all()
 
     def _arrived(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
-        if state == DONE:
-            self.done += len(items)
-        else:
-            self.failed += len(items)
+        self._count(state, len(items))
         if self._ordered:
             self._early.update((number, (state, one)) for number, one in zip(items, payloads, strict=True))
         else:
             self._ready.extend((number, state, one) for number, one in zip(items, payloads, strict=True))
+
+    def _count(self, state: str, items: int) -> None:
+        if state == DONE:
+            self.done += items
+        else:
+            self.failed += items
 
     def _release(self) -> None:
         """Move what is next in order to where the consumer takes it."""
@@ -162,6 +181,9 @@ class Run:
     def _let_go(self, items: tuple[int, ...]) -> None:
         """Items of a cancelled run will not be computed: their source has them back."""
         self._source.give_back([self._items.pop(number)[0] for number in items])
+        for number in items:
+            self._places.pop(number, None)
+        self.returned += len(items)
         self._window.consumed(len(items))
         gone = set(items)
         self._order = deque(number for number in self._order if number not in gone)
@@ -194,11 +216,13 @@ class Run:
                 pass
         except BaseException as error:  # noqa: BLE001  whatever the user's iterable raised is the consumer's
             self._source_error = error
+        self.source_ended = not self._cancelled
         try:
             self._source.close()
+            if self.source_ended and self._source_error is None and self._crew.recorded is not None:
+                self.absent = self._crew.recorded.absent()
         except Exception as error:  # noqa: BLE001
             self._source_error = self._source_error or error
-        self.source_ended = not self._cancelled
         self._crew.close_run(self._number)
 
     def _feed_some(self) -> bool:
@@ -207,10 +231,18 @@ class Run:
         if self._cancelled or self._error is not None:
             return False
         before = monotonic()
-        taken = self._source.take(min(self._window.room, _CHUNK), _PATIENCE)
+        taken = self._source.take(min(self._room, _CHUNK), _PATIENCE)
         if not taken:
             return not self._source.closed
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
+        if self._crew.recorded is not None:
+            self._feed_recorded(taken, cause, self._crew.recorded)
+        else:
+            self._feed_all(taken, cause)
+        return True
+
+    def _feed_all(self, taken: list[Taken], cause: str) -> None:
+        """Pack items and submit them."""
         payloads: list[Any] = []
         pairs: list[tuple[Any, Any]] = []
         for token, item, _ in taken:
@@ -218,20 +250,62 @@ class Run:
                 payload = pack(item)
             except Exception as error:  # noqa: BLE001  what cannot be pickled is that item's failure
                 self._submit(pairs, payloads, cause)
-                error.add_note("the item could not be pickled, so it was never sent to a worker")
                 self._fail_here((token, item), error)
                 payloads, pairs = [], []
             else:
                 payloads.append(payload)
                 pairs.append((token, item))
         self._submit(pairs, payloads, cause)
-        return True
+
+    def _feed_recorded(self, taken: list[Taken], cause: str, recorded: Recorded) -> None:
+        """Submit the items that have not ended in an earlier run; those that have end here, in order."""
+        recalled, error = recorded.read([item for _, item, _ in taken])
+        rest = iter(taken)
+        for state, group in groupby(recalled, attrgetter("state")):
+            some = list(group)
+            pairs = [(token, item) for token, item, _ in islice(rest, len(some))]
+            if state is None:
+                first = self._enter(pairs, some)
+                known = [one.known for one in some]
+                self._crew.submit(self._number, first, [one.payload for one in some], cause, known)
+            elif state == UNPACKED:
+                for pair, one in zip(pairs, some, strict=True):
+                    self._fail_here(pair, one.payload)
+            else:
+                self._end_here(state, pairs, some, recorded)
+        if error is not None:
+            raise error
+
+    def _end_here(
+        self, state: str, pairs: list[tuple[Any, Any]], recalled: list[Recalled], recorded: Recorded
+    ) -> None:
+        """These have ended in an earlier run. What the sink of this one has is only counted."""
+        new = [(pair, one) for pair, one in zip(pairs, recalled, strict=True) if not one.delivered]
+        first = self._enter([pair for pair, _ in new], [one for _, one in new])
+        with self._changed:
+            self.recorded += len(pairs)
+            self.read += len(pairs) - len(new)
+            self._count(state, len(pairs) - len(new))
+        if new:
+            self.items_ended(state, tuple(range(first, first + len(new))), [one.end for _, one in new])
+        for (token, _), one in zip(pairs, recalled, strict=True):
+            if one.delivered:
+                self._settle(token, state)
+                recorded.left(one.known.entry.place)
+
+    @property
+    def _room(self) -> int:
+        """How many items may be read now. Those that have ended in an earlier run need no window."""
+        if self._crew.recorded is None or not self._crew.recorded.has_more:
+            return self._window.room
+        free = _CHUNK - len(self._items)
+        return max(self._window.room, free if 4 * free >= _CHUNK else 0)
 
     def _wait_for_room(self) -> tuple[float, str]:
         """Wait for room in the window. Return how long that took, and because of whom."""
         before, blocker = monotonic(), trace.CAUSE_FETCH
         with self._changed:
-            while not self._window.room and not self._cancelled and self._error is None:
+            while not self._room and not self._cancelled and self._error is None:
                 if self._ready:
                     blocker = trace.CAUSE_CONSUMER
                 elif self._early:
@@ -245,13 +319,15 @@ class Run:
             self._crew.submit(self._number, first, payloads, cause)
 
     def _fail_here(self, pair: tuple[Any, Any], error: Exception) -> None:
+        error.add_note("the item could not be pickled, so it was never sent to a worker")
         number = self._enter([pair])
         self.items_ended(DEAD, (number,), [[Try(dumps_error(error), None, None, time())]])
 
-    def _enter(self, pairs: list[tuple[Any, Any]]) -> int:
+    def _enter(self, pairs: list[tuple[Any, Any]], recalled: Sequence[Recalled] = ()) -> int:
         with self._changed:
             first = self._crew.reserve(len(pairs))
             numbers = range(first, first + len(pairs))
+            self._places.update(zip(numbers, [one.known.entry.place for one in recalled], strict=False))
             self._items.update(zip(numbers, pairs, strict=True))
             if self._ordered:
                 self._order.extend(numbers)

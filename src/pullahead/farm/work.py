@@ -59,6 +59,13 @@ class WorkSpec:
         target = _target(self.work)
         return getattr(target, "__qualname__", None) or type(target).__qualname__
 
+    @property
+    def full_name(self) -> str:
+        """What the work is called among all there are: module:name."""
+        target = _target(self.work)
+        module = getattr(target, "__module__", None) or type(target).__module__
+        return f"{module}:{self.name}"
+
     def build(self, finish: Callable[[Verb], Any]) -> Work:
         """Make the work, in the worker: this is where a class is instantiated.
 

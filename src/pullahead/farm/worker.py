@@ -8,12 +8,16 @@ that signals, CUDA contexts and database handles behave. The engine's thread bri
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Condition, RLock
-from time import monotonic, thread_time, time
+from functools import partial
+from threading import Condition, RLock, Thread
+from time import monotonic, sleep, thread_time, time
 from typing import Any, final
 
+from pullahead import actors
 from pullahead.actors.failures import dumps_error
 from pullahead.core import messages as m
 from pullahead.core import pipeline as pipe
@@ -22,16 +26,20 @@ from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Phase, Pipeline
 from pullahead.core.slices import Slice
 from pullahead.core.trace import Recorder
+from pullahead.errors import ActorDiedError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.failure import kind_of
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
-from pullahead.farm.payload import pack, size_of, unpack
+from pullahead.farm.payload import pack, pack_for_journal, size_of, unpack
 from pullahead.farm.work import Raised, WorkSpec
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
+#: Seconds that a worker waits for a queue that takes the place of the one that died, and between two looks.
+_RETURN = 10.0
+_LOOK = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class WorkerOptions:
     retry_on: tuple[type[Exception], ...] = (Exception,)  # what is worth another attempt
     item_timeout: float | None = None  # seconds that a step of an item may take
     join: Join = DirectLine  # what joins it to the queue
+    recorded: bool = False  # whether there is a journal, which holds results as JSON where they are
+    queue_name: str = ""  # of queues that take the place of this one, with their number behind it
 
 
 @final
@@ -57,12 +67,22 @@ class Worker:
         queue: the handle of the queue actor.
         spec: the user's work.
         options: how to work.
+        before: how many queues died in whose place this one is.
     """
 
-    def __init__(self, number: int, queue: Any, spec: WorkSpec, options: WorkerOptions) -> None:
-        self._line = options.join(number, queue)
+    def __init__(
+        self, number: int, queue: Any, spec: WorkSpec, options: WorkerOptions, before: int = 0
+    ) -> None:
+        self._join = partial(options.join, number)
+        self._line = self._join(queue)
+        self._recorded = options.recorded
+        self._queue_name = options.queue_name
+        self._before = before
+        self._is_alone = False  # its queue died, and no other one is there yet
+        self._unrecorded: deque[m.Message] = deque()  # reports that the queue has not said are recorded
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
+        self._pack = pack_for_journal if options.recorded else pack
         self._retry_on = options.retry_on
         self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
         self._pipeline = Pipeline(
@@ -234,7 +254,7 @@ class Worker:
             self._results[item] = result
             return
         try:
-            self._results[item] = pack(result)
+            self._results[item] = self._pack(result)
         except Exception as error:
             error.add_note(f"the result of `process`, a {type(result).__qualname__}, could not be pickled")
             raise
@@ -253,7 +273,8 @@ class Worker:
         """Do what the machine says; with the lock held."""
         for effect in effects:
             if isinstance(effect, pipe.Send):
-                self._send()
+                if not self._is_alone:
+                    self._send()
             elif isinstance(effect, pipe.Load):
                 self._begin_load(effect.item)
             elif isinstance(effect, pipe.Store):
@@ -270,7 +291,9 @@ class Worker:
 
     def _send(self) -> None:
         messages = [self._with_payloads(message) for message in self._pipeline.take_messages(monotonic())]
-        self._line.send(messages, self._answered)
+        if self._recorded:
+            self._unrecorded.extend(message for message in messages if message[0] in m.REPORTS)
+        self._line.send(messages, partial(self._answered, self._before))
 
     def _with_payloads(self, message: m.Message) -> m.Message:
         """Put the results beside the numbers of the items."""
@@ -282,22 +305,68 @@ class Worker:
             return kind, lease, item, self._results.pop(item), failure, delay
         return message
 
-    def _answered(self, call: Future[list[m.Message]]) -> None:
+    def _answered(self, before: int, call: Future[list[m.Message]]) -> None:
         error = call.exception()
         with self._lock:
-            if self._is_over:
-                return  # there is nobody left to load or compute what comes
+            if self._is_over or before != self._before:
+                return  # there is nobody left to compute what comes; or it comes from a queue that died
             if error is not None:
-                self._broken = error
-                self._changed.notify()
+                self._lost_queue(error)
                 return
             messages = call.result()
+            if self._recorded:
+                messages = self._without_receipts(messages)
             for message in messages:
                 if message[0] == m.GRANT:
                     _, _, first, payloads, *_ = message
                     self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
                     self._pipeline.lookahead.weighed(max(map(size_of, payloads)))
             self._perform(self._pipeline.answered(messages, monotonic()))
+
+    # When the queue dies
+
+    def _without_receipts(self, messages: list[m.Message]) -> list[m.Message]:
+        """Forget the reports that are on disk."""
+        for message in messages:
+            if message[0] == m.RECORDED:
+                for _ in range(message[1]):
+                    self._unrecorded.popleft()
+        return [message for message in messages if message[0] != m.RECORDED]
+
+    def _lost_queue(self, error: BaseException) -> None:
+        """The queue cannot be reached. If there is a journal, another one will take its place."""
+        if not (self._recorded and isinstance(error, ActorDiedError)):
+            self._broken = error
+            self._changed.notify()
+        elif not self._is_alone:
+            self._is_alone = True
+            Thread(target=self._rejoin, args=(error,), name="pullahead-rejoin", daemon=True).start()
+
+    def _rejoin(self, error: BaseException) -> None:
+        """Find the queue that takes the place of the one that died, and tell it what is here."""
+        queue = _find(f"{self._queue_name}{self._before + 1}", lambda: self._is_over)
+        self._line.close()
+        with self._lock:
+            if queue is None:
+                self._broken = error
+                self._changed.notify()
+                return
+            self._before += 1
+            self._is_alone = False
+            self._line = self._join(queue)
+            reports, self._unrecorded = self._unrecorded, deque()
+            self._perform(self._pipeline.rejoined([self._unsaid(one) for one in reports], monotonic()))
+
+    def _unsaid(self, message: m.Message) -> m.Message:
+        """Take the results out of a report again, for when it is said once more."""
+        if message[0] == m.DONE:
+            kind, lease, items, results = message
+            self._results.update(zip(items, results, strict=True))
+            return kind, lease, items
+        kind, lease, item, failure, of, delay = message
+        if kind == m.FAILED or self._pipeline.awaits_verdict(item):
+            self._results[item] = failure
+        return kind, lease, item, of, delay
 
     # Load and store, in the background
 
@@ -351,7 +420,7 @@ class Worker:
         error = outcome.error if isinstance(outcome, Raised) else None
         if error is None:
             try:
-                packed = pack(outcome)
+                packed = self._pack(outcome)
             except Exception as unpicklable:  # noqa: BLE001
                 kind = type(outcome).__qualname__
                 unpicklable.add_note(f"what `store` returned, a {kind}, could not be pickled")
@@ -381,6 +450,17 @@ class Worker:
             loaded, discard = self._loaded.pop(item), self._work.discard
             if discard is not None:
                 self._background.start(lambda: discard(loaded), discard, _ignore)
+
+
+def _find(name: str, is_over: Callable[[], bool]) -> Any:
+    """Wait for a queue of this name. Returns None if none comes, or it is over before."""
+    deadline = monotonic() + _RETURN
+    while monotonic() < deadline and not is_over():
+        try:
+            return actors.get_actor(name)
+        except ValueError:
+            sleep(_LOOK)
+    return None
 
 
 def _ignore(outcome: Any) -> None:

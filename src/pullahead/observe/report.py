@@ -52,6 +52,9 @@ class Report:
     Attributes:
         workers: one record of sums per worker.
         done, failed, left: items that ended well, that ended badly, and that have not ended.
+        returned: items that their source has back, because the run was cancelled before they had ended.
+        recorded: of those that ended, how many did in an earlier run, as its journal says.
+        absent: items that the journal has and that this run's source did not bring.
         retried: attempts that were made again.
         total: how many items there are, or None while the source has not ended.
         seconds: wall time since the run began.
@@ -67,6 +70,9 @@ class Report:
     done: int = 0
     failed: int = 0
     left: int = 0
+    returned: int = 0
+    recorded: int = 0
+    absent: int = 0
     retried: int = 0
     total: int | None = None
     seconds: float = 0.0
@@ -89,8 +95,8 @@ class Report:
 
     @property
     def throughput(self) -> float:
-        """Items that ended, per second of wall time."""
-        return _ratio(self.done + self.failed, self.seconds)
+        """Items that ended, per second of wall time; without those that had ended in an earlier run."""
+        return _ratio(self.done + self.failed - self.recorded, self.seconds)
 
     @property
     def utilization(self) -> float:
@@ -253,7 +259,13 @@ class Report:
         )
 
     def _counts(self) -> str:
-        counts = (("failed", self.failed), ("left", self.left), ("retried", self.retried))
+        counts = (
+            ("failed", self.failed),
+            ("left", self.left),
+            ("retried", self.retried),
+            ("recorded before", self.recorded),
+            ("absent from the input", self.absent),
+        )
         said = ", ".join(f"{number:,} {name}" for name, number in counts if number)
         return f"  ended      {self.done:,} well, {said}" if said else ""
 

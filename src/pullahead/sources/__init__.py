@@ -9,7 +9,7 @@ from __future__ import annotations
 from pullahead.sources.files import JsonLines, Lines, jsonl, lines, paths
 from pullahead.sources.iterable import IterableSource, as_source, total_hint
 from pullahead.sources.jsonl_sink import JsonlSink
-from pullahead.sources.sink import FailedItem, Sink, as_sink, is_failure
+from pullahead.sources.sink import FailedItem, ResumableSink, Sink, as_sink, is_failure, resumable
 from pullahead.sources.source import Capabilities, Source, Taken
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "JsonLines",
     "JsonlSink",
     "Lines",
+    "ResumableSink",
     "Sink",
     "Source",
     "Taken",
@@ -28,5 +29,6 @@ __all__ = [
     "jsonl",
     "lines",
     "paths",
+    "resumable",
     "total_hint",
 ]

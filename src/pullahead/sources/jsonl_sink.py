@@ -14,6 +14,8 @@ The rules.
    first line, not before: a run that fails to start leaves the old results where they were, and leaves no
    empty file either.
 4. When appending to a file that ends in half a line, the half line is ended first.
+5. With a journal, a file goes on where the journal says that it was, and what was written after that is cut
+   off: its lines are written again. `continue` is for that; a file of which no journal knows is refused.
 """
 
 from __future__ import annotations
@@ -24,11 +26,12 @@ import stat
 from pathlib import Path
 from typing import IO, Any, Final, Literal, Self, final
 
+from pullahead.errors import SourceError
 from pullahead.sources.encode import encode, type_name
 from pullahead.sources.sink import is_failure
 
-Mode = Literal["refuse", "append", "overwrite"]
-MODES: Final = ("refuse", "append", "overwrite")
+Mode = Literal["refuse", "append", "overwrite", "continue"]
+MODES: Final = ("refuse", "append", "overwrite", "continue")
 
 
 @final
@@ -37,23 +40,35 @@ class JsonlSink:
 
     Args:
         target: a path, or a stream that is open for writing (text or binary). A stream is left open.
-        mode: what to do when the file exists: "refuse" it, "append" to it, or "overwrite" it.
+        mode: what to do when the file exists: "refuse" it, "append" to it, "overwrite" it, or "continue" it
+            if the journal of the run knows it, and refuse it otherwise.
+        name: what a journal calls it; usually its path.
 
     Raises:
         FileExistsError: the file exists, and mode is "refuse".
         OSError: it cannot be opened for writing.
     """
 
-    def __init__(self, target: str | os.PathLike[str] | IO[str] | IO[bytes], mode: Mode = "refuse") -> None:
+    def __init__(
+        self,
+        target: str | os.PathLike[str] | IO[str] | IO[bytes],
+        mode: Mode = "refuse",
+        *,
+        name: str | None = None,
+    ) -> None:
         if mode not in MODES:
             raise ValueError(f"expected mode to be one of {', '.join(MODES)}, got {mode!r}")
         self._stream: IO[Any] | None = None
         self._path: Path | None = None
         self._created = self._truncate = False
+        self._mode = mode
+        self.name = name or str(getattr(target, "name", "a stream"))
         self.written = 0  # lines
         if isinstance(target, str | os.PathLike):
             self._path = Path(target)
-            self._open(self._path, mode)
+            self.name = name or str(self._path.absolute())
+            if mode != "continue":
+                self._open(self._path, mode)
         elif hasattr(target, "write"):
             self._stream = target
         else:
@@ -75,6 +90,39 @@ class JsonlSink:
         """Write the line of an item that has failed."""
         told = {"type": type_name(error), "message": str(error), "attempts": attempts}
         self._write({"item": item, "error": told}, item)
+
+    def resume(self, size: int | None) -> bool:
+        """Go on where a journal says that this file was. See `ResumableSink`.
+
+        Raises:
+            FileExistsError: the file exists, the journal does not know it, and mode is "continue".
+            SourceError: the file is shorter than the journal says.
+            OSError: it cannot be opened for writing.
+        """
+        if self._path is None:
+            return True  # of a stream, nothing can be taken back
+        known = size is not None and self._mode in ("append", "continue")
+        if known:
+            _cut(self._path, size or 0)
+        if self._stream is None:
+            self._open(self._path, "append" if known else "refuse")
+        return known
+
+    def checkpoint(self) -> int | None:
+        """Return the size of the file, all of which is on disk now; None for a stream.
+
+        Raises:
+            OSError: the file could not be written, or was closed.
+        """
+        if self._path is None:
+            return None
+        if self._stream is None:
+            raise OSError(f"the sink {str(self._path)!r} is closed")
+        if not _is_regular(self._path):
+            return None
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        return os.fstat(self._stream.fileno()).st_size
 
     def flush(self) -> None:
         """Hand everything written to the operating system. Each line already does."""
@@ -132,6 +180,8 @@ class JsonlSink:
 
     def _write(self, record: dict[str, Any], item: Any) -> None:
         line = encode(record, item)
+        if self._stream is None and self._path is not None and self._mode == "continue" and not self.written:
+            self._open(self._path, "refuse")  # there is no journal
         if self._stream is None:
             raise ValueError(f"the sink {str(self._path)!r} is closed")
         try:
@@ -148,6 +198,17 @@ class JsonlSink:
         if self._path is not None and isinstance(self._stream, io.BufferedWriter):
             self._stream.raw.close()
             self._stream = None
+
+
+def _cut(path: Path, size: int) -> None:
+    """Cut off what was written after a file had this size."""
+    had = path.stat().st_size if path.exists() else None
+    if had is None or had < size:
+        raise SourceError(
+            f"expected {str(path)!r} with the {size:,} bytes that the journal says were written, found "
+            f"{'no file' if had is None else f'{had:,}'}; overwrite it to have all results written again"
+        )
+    os.truncate(path, size)
 
 
 def _is_regular(path: Path) -> bool | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeGuard
+from typing import Any, Final, Protocol, TypeGuard, runtime_checkable
 
 Sink = Callable[[Any, Any], object]
 
@@ -28,6 +28,29 @@ class FailedItem(Protocol):
     error: BaseException
     traceback: str
     attempts: int
+
+
+@runtime_checkable
+class ResumableSink(Protocol):
+    """What a sink may offer so that each result is in it once, whatever dies: then it is a file, of which the
+    end can be cut off. Its `name` says which file, for the journal."""
+
+    name: str
+
+    def resume(self, size: int | None) -> bool:
+        """Go on at this size, in bytes; None: the journal does not know this file.
+
+        Returns whether what the journal says was written is there; if not, it is all written again. Raises
+        OSError or SourceError if the file cannot go on.
+        """
+
+    def checkpoint(self) -> int | None:
+        """Return the size in bytes of what is safely written; None if it has no size."""
+
+
+def resumable(sink: Any) -> ResumableSink | None:
+    """Return the sink if it can go on where it was."""
+    return sink if isinstance(sink, ResumableSink) else None
 
 
 def is_failure(result: object) -> TypeGuard[FailedItem]:
