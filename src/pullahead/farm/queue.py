@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from threading import RLock
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import Any, Final, final
 
 from pullahead import actors
 from pullahead.core import ledger as led
@@ -26,12 +26,10 @@ from pullahead.errors import JournalError, ProtocolError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.failure import Try
 from pullahead.farm.payload import size_of
+from pullahead.farm.recording import Known, Recording
 from pullahead.journal import Journal
 from pullahead.journal.identity import Place
 from pullahead.journal.records import Delivered
-
-if TYPE_CHECKING:
-    from pullahead.farm.recording import Known, Recording
 
 Answer = Future[list[m.Message]]
 #: More leases than a queue grants in its life.
@@ -92,8 +90,6 @@ class Queue:
         Raises:
             JournalError: it cannot be used.
         """
-        from pullahead.farm.recording import Recording  # few runs need a database
-
         self._recording = Recording(journal, work, places, pid, self._wrote)
 
     def close_journal(self) -> None:

@@ -13,7 +13,6 @@ from pullahead.farm.failure import Try, brief
 from pullahead.farm.payload import pack_for_journal
 from pullahead.farm.recording import Known
 from pullahead.journal.identity import Place, digest, key_of
-from pullahead.journal.reader import Reader
 from pullahead.journal.records import Entry, Found
 
 _STATES = {"done": State.DONE.value, "failed": State.DEAD.value}
@@ -61,6 +60,8 @@ class Recorded:
         self.sink: str | None = None
         self.tries_failed = False
         self.repeated = 0
+        from pullahead.journal.reader import Reader  # few runs need a database
+
         self._reader = Reader(path)
         self._key = key
         self._lock = Lock()  # `close` may come from another thread

@@ -13,7 +13,6 @@ from pullahead.errors import JournalError
 from pullahead.farm.failure import Try
 from pullahead.journal import Journal
 from pullahead.journal.records import Attempt, Delivered, Ended, Entry, Record
-from pullahead.journal.writer import Writer
 
 _NAMES = {State.DONE: "done", State.DEAD: "failed"}
 
@@ -47,6 +46,8 @@ class Recording:
         pid: int,
         wrote: Callable[[JournalError | None], None],
     ) -> None:
+        from pullahead.journal.writer import Writer  # few runs need a database
+
         self._writer = Writer(journal, work, places, pid)
         self._commits: Commits[Record, tuple[int, m.Message]] = Commits()
         self._wrote = wrote
