@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pullahead.core import messages as m
@@ -78,6 +80,17 @@ def test_who_is_lost_meanwhile_is_not_waited_for(ledger: Ledger) -> None:
     ledger.back(0, 0.01)
     ledger.asked(0, 1, 0.01)
     assert granted(ledger.lost(1, {}, 0.02)) == [(0, 100, [0])]
+
+
+def test_who_joined_and_is_lost_before_it_was_back_gets_nothing(ledger: Ledger) -> None:
+    ledger.still(0, OLD, (1,), (0,))
+    ledger.asked(0, 5, 0.01)
+    ledger.back(1, 0.01)
+    ledger.asked(1, 3, 0.01)
+    effects = ledger.lost(0, {0: Bury()}, 0.02)
+    assert granted(effects) == [(1, 100, [1, 2, 3])]
+    assert Ended(RUN, (0,), State.DEAD) in effects
+    ledger.validate()
 
 
 def test_who_came_back_and_is_lost_then_is_charged_for_what_it_ran(ledger: Ledger) -> None:
@@ -180,9 +193,13 @@ def worker(**shape: bool) -> Pipeline:
     return pipeline
 
 
+def sends(effects: list[Any]) -> bool:
+    return any(isinstance(effect, Send) for effect in effects)
+
+
 def say(pipeline: Pipeline, unrecorded: list[m.Message], now: float) -> list[m.Message]:
     effects = pipeline.rejoined(unrecorded, now)
-    assert Send() in effects
+    assert sends(effects)
     messages = [one for one in pipeline.take_messages(now) if one[0] not in {m.TOTALS, m.TRACE}]
     pipeline.validate()
     return messages
@@ -237,10 +254,49 @@ def test_a_failed_store_is_reported_again_unless_it_was_begun_again() -> None:
     assert messages[:3] == [(m.STILL, OLD, (), (0, 1)), failed[1], (m.BACK,)]
 
 
+def test_of_several_failures_of_a_store_the_last_is_reported_again() -> None:
+    pipeline = worker(stores=True)
+    pipeline.answered([(m.GRANT, OLD, 0, [b""], 0.0, CAUSE_SOURCE, 10)], 0.1)
+    pipeline.take(0.1)
+    pipeline.processed(0.1, 0.2, 0.0, 0.2)
+    pipeline.store_failed(0, ERROR, 0.0, 0.2)
+    pipeline.take_messages(0.2)
+    failed: list[m.Message] = [(m.UNSTORED, OLD, 0, ERROR, one) for one in (1.0, 2.0)]
+    assert say(pipeline, failed, 0.3)[:3] == [(m.STILL, OLD, (), (0,)), failed[1], (m.BACK,)]
+
+
+def test_what_it_has_and_is_granted_again_is_there_once_and_under_the_new_lease() -> None:
+    """It came back too late, and the queue did not know."""
+    pipeline = worker()
+    pipeline.answered([(m.GRANT, OLD, 0, [b""] * 3, 0.0, CAUSE_SOURCE, 10)], 0.1)
+    pipeline.take(0.1)
+    say(pipeline, [], 0.2)
+    pipeline.answered([(m.GRANT, 100, 0, [b""] * 4, 0.0, CAUSE_SOURCE, 10)], 0.3)
+    pipeline.validate()
+    assert pipeline.held == 3
+    assert pipeline.has(0)
+    pipeline.take_messages(0.3)
+    pipeline.processed(0.1, 0.4, 0.0, 0.4)
+    assert (m.DONE, 100, (0,)) in pipeline.take_messages(0.4)
+
+
+def test_alone_it_goes_on_and_says_nothing() -> None:
+    pipeline = worker()
+    pipeline.answered([(m.GRANT, OLD, 0, [b""] * 2, 0.0, CAUSE_SOURCE, 10)], 0.1)
+    pipeline.take(0.1)
+    pipeline.alone()
+    assert not sends(pipeline.processed(0.1, 0.2, 0.0, 0.2))
+    assert pipeline.take(0.2) == (1,)
+    assert not sends(pipeline.tick(5.0))
+    assert pipeline.deadline is None or pipeline.deadline > 0.2, "nothing is due that could not be done"
+    reports = [one for one in say(pipeline, [], 5.0) if one[0] == m.DONE]
+    assert reports == [(m.DONE, OLD, (0,))]
+
+
 def test_what_is_being_loaded_is_held() -> None:
     pipeline = worker(loads=True)
     effects = pipeline.answered([(m.GRANT, OLD, 0, [b""] * 2, 0.0, CAUSE_SOURCE, 10)], 0.1)
-    assert Load(0) in effects
+    assert any(isinstance(effect, Load) for effect in effects)
     pipeline.loaded(0, 0.1)
     assert say(pipeline, [], 0.2)[:2] == [(m.STILL, OLD, (0, 1), ()), (m.BACK,)]
 

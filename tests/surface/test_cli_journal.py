@@ -64,7 +64,8 @@ def test_the_same_command_goes_on_in_the_same_file_without_further_flags(folder:
     first = run("--to", "out.jsonl")
     assert (first.returncode, first.stdout) == (1, "")
     assert re.fullmatch(
-        r"pullahead run: 1 of 5 items failed; the first: item '3': ValueError: no three \[.*work.py, line 8\]\n",
+        r"pullahead run: 1 of 5 items failed; "
+        r"the first: item '3': ValueError: no three \[.*work.py, line 8\]\n",
         first.stderr,
     )
     whole = out.read_text()
@@ -133,9 +134,7 @@ def test_a_result_that_json_cannot_hold_is_recorded_and_fails_its_line(folder: P
         (("--key", "."), "was begun without a key, and this run is with a key: its items could not be told"),
     ],
 )
-def test_a_journal_of_something_else_is_refused(
-    folder: Path, arguments: tuple[str, ...], said: str
-) -> None:
+def test_a_journal_of_something_else_is_refused(folder: Path, arguments: tuple[str, ...], said: str) -> None:
     run()
     refused = run(*arguments)
     assert (refused.returncode, refused.stdout) == (2, "")
@@ -148,7 +147,8 @@ def test_another_work_is_refused(folder: Path) -> None:
     refused = run(work="other")
     assert refused.returncode == 2
     assert refused.stderr == (
-        "pullahead run: the journal 'run.db' is of the work 'work:check', got 'work:other'; name another journal\n"
+        "pullahead run: the journal 'run.db' is of the work 'work:check', got 'work:other'; "
+        "name another journal\n"
     )
 
 

@@ -35,7 +35,7 @@ Call = TypeVar("Call")
 class Caller:
     """The peer's end: whether it may send."""
 
-    __slots__ = ("_called_at", "in_flight", "sent")
+    __slots__ = ("_called_at", "_is_lost", "in_flight", "sent")
 
     #: Calls that may be unanswered: the parked one and one that is on its way.
     LIMIT = 2
@@ -48,23 +48,28 @@ class Caller:
         self.in_flight = 0
         self.sent = 0
         self._called_at = AT_ONCE
+        self._is_lost = False
+
+    def lost(self) -> None:
+        """Nobody is there any more: no call may go."""
+        self._is_lost = True
 
     @property
     def may_send(self) -> bool:
         """Whether a call may go, whatever the time."""
-        return self.in_flight < self.LIMIT
+        return self.in_flight < self.LIMIT and not self._is_lost
 
     @property
     def free_at(self) -> float | None:
         """When the next call may go; None: not before one is answered."""
         if self.may_send:
             return AT_ONCE
-        return self._called_at + self.SPACING if self.in_flight < self.MOST else None
+        return self._called_at + self.SPACING if self.in_flight < self.MOST and not self._is_lost else None
 
     @property
     def must_send(self) -> bool:
         """No call is out: the queue could not speak. Send, even if there is nothing to say."""
-        return self.in_flight == 0
+        return self.in_flight == 0 and not self._is_lost
 
     def called(self, now: float) -> None:
         """A call went out."""

@@ -64,7 +64,17 @@ class Holdings:
         loading = [item for item in self._loading if item not in self._withdrawn]
         return [*self.buffer, *loading, *self._unloaded]
 
-    def granted(self, items: range, lease: int) -> bool:
+    def moved(self, items: range, lease: int) -> list[int]:
+        """These came. Those that are here already are under this lease now. Returns the others."""
+        new: list[int] = []
+        for item in items:
+            if item in self.lease:
+                self.lease[item] = lease
+            else:
+                new.append(item)
+        return new
+
+    def granted(self, items: Sequence[int], lease: int) -> bool:
         """These came. Return whether they can be taken as they are, and are to be `put`."""
         self.lease.update(dict.fromkeys(items, lease))
         if not self._loads:
@@ -75,7 +85,7 @@ class Holdings:
         self._withdrawn.difference_update(items)
         return False
 
-    def refused(self, items: range, lease: int) -> None:
+    def refused(self, items: Sequence[int], lease: int) -> None:
         """These came, and are to be given back as they are."""
         self.lease.update(dict.fromkeys(items, lease))
         self._unloaded.extend(items)

@@ -280,16 +280,18 @@ class Ledger:
             now: the moment.
         """
         effects: list[Effect] = []
-        if worker in self._returning:
-            effects += self.back(worker, now)
+        was_awaited = worker in self._returning
+        self._returning.discard(worker)
         if worker not in self._service.workers:
-            return effects
+            return self._all_back(now) if was_awaited and not self._returning else effects
         self._service.left(worker)
         events = {item: _event_of(decision) for item, decision in decide.items()}
         for run, spared, charged in self._items.lost(worker, events):
             effects += self._return(run, spared)
             for item in charged:
                 effects += self._retry_or_bury(run, item, decide[item], now)
+        if was_awaited and not self._returning:
+            return effects + self._all_back(now)
         return effects + self._serve(now)  # once all is back: the oldest goes first
 
     def tick(self, now: float) -> list[Effect]:

@@ -142,6 +142,7 @@ class Pipeline:
         self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
         self._batch_due: float | None = None  # when it has waited for long enough
         self._totals_at = 0.0
+        self._has_rejoined = False
 
     # What the queue says
 
@@ -197,12 +198,15 @@ class Pipeline:
         self, lease: int, first: int, count: int, waited: float, cause: str, now: float
     ) -> list[Effect]:
         """Items came. Their ask waited `waited` seconds at the queue because of `cause`."""
-        items = range(first, first + count)
-        self._account.fetched(items, waited, cause, self._demand.asks, self._obstacle(), now)
+        granted = range(first, first + count)
+        self._account.fetched(granted, waited, cause, self._demand.asks, self._obstacle(), now)
+        items: Sequence[int] = granted
+        if self._has_rejoined:  # some may be here: it came too late for them to be found
+            items = self._holdings.moved(granted, lease)
         if self.phase is not Phase.WORKING or self._patience.is_stuck:
             self._holdings.refused(items, lease)
             return self._return(items, now)
-        self._patience.came_anew(items)
+        self._patience.came_anew(granted)
         if self._holdings.granted(items, lease):
             self._arrived(items, now)
         return []
@@ -224,6 +228,10 @@ class Pipeline:
         self._outbox.say((m.RECALLED, len(held) - first), now, urgent=True)
         return effects
 
+    def alone(self) -> None:
+        """The queue died. What is here goes on; nothing is said until another one takes its place."""
+        self._outbox.caller.lost()
+
     def rejoined(self, unrecorded: list[m.Message], now: float) -> list[Effect]:
         """The queue died, and another one took its place: it has to be told what is here.
 
@@ -233,7 +241,9 @@ class Pipeline:
         """
         reports = [*unrecorded, *self._outbox.begin_again(now)]
         # A store that failed and is under way again, or has ended since, is reported again by its end.
-        reports = [one for one in reports if one[0] != m.UNSTORED or self.awaits_verdict(one[2])]
+        last = {one[2]: one for one in reports if one[0] == m.UNSTORED and self.awaits_verdict(one[2])}
+        reports = [one for one in reports if one[0] != m.UNSTORED or last.get(one[2]) is one]
+        self._has_rejoined = True
         self._demand.begin_again()
         ran = self.running
         waiting = ran.unstarted if ran else ()  # for now: the main thread goes on
@@ -386,6 +396,10 @@ class Pipeline:
 
     # What can be asked
 
+    def has(self, item: int) -> bool:
+        """Say whether an item is held, running or storing here."""
+        return item in self._holdings.lease
+
     def awaits_verdict(self, item: int) -> bool:
         """Say whether the store of an item has failed, and what becomes of it is not known."""
         return self._stores.waits(item)
@@ -510,7 +524,7 @@ class Pipeline:
     def _held(self) -> list[int]:
         return self._holdings.in_order()
 
-    def _arrived(self, items: range | tuple[int, ...], now: float) -> None:
+    def _arrived(self, items: Sequence[int], now: float) -> None:
         if self._batch_size and not self._holdings.buffer:
             self._batch_since = now
         self._holdings.put(items)

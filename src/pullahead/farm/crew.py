@@ -103,6 +103,7 @@ class Crew:
         self._before = 0  # queues that died, in whose place others are
         self._deaths = 0  # of queues, since something has ended
         self._is_alone = False  # the queue died, and there is no other one yet
+        self._is_queueless = False  # it died when everything had ended: there will be no other one
         self.recorded: Recorded | None = None
         self.totals: dict[int, WorkerTotals] = {}
         self.trace: dict[int, list[Span]] = {}
@@ -238,7 +239,9 @@ class Crew:
             if self._error is None:
                 wait(ends)
                 with self._heard:
-                    self._heard.wait_for(lambda: self._error or self._ends.keys() <= self._said_goodbye)
+                    self._heard.wait_for(
+                        lambda: self._error or self._is_queueless or self._ends.keys() <= self._said_goodbye
+                    )
                     self._heard.wait_for(lambda: self._error or not self._unsaved)
                 self._close_journal()
         finally:
@@ -285,7 +288,7 @@ class Crew:
             if self._told is not None:
                 for message in messages:
                     self._told.said(message)
-            if self._caller.may_send and self._error is None and not self._is_alone:
+            if self._caller.may_send and self._error is None:
                 self._send()
 
     def _send(self) -> None:
@@ -445,7 +448,8 @@ class Crew:
             if before != self._before or self._is_alone:
                 return  # that is known
             if self._stopping:
-                self._unsaved = 0  # `stop` need not wait for it any more
+                self._unsaved = 0  # `stop` need not wait for it any more, nor for goodbyes
+                self._is_queueless = True
                 self._heard.notify_all()
                 for handle in self._workers.values() if self._told is not None else ():
                     actors.kill(handle)  # they would wait for another queue
@@ -453,6 +457,7 @@ class Crew:
             self._deaths += 1
             if self._told is not None and isinstance(error, ActorDiedError) and self._deaths <= _MOST_DEATHS:
                 self._is_alone = True
+                self._caller.lost()
                 self._before += 1
                 Thread(target=self._replace_queue, name="pullahead-replace-queue", daemon=True).start()
                 return

@@ -40,6 +40,8 @@ _THREADS = 64
 #: Seconds that a worker waits for a queue that takes the place of the one that died, and between two looks.
 _RETURN = 10.0
 _LOOK = 0.01
+#: Queues in a row that may die before a worker has found them.
+_AHEAD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +275,7 @@ class Worker:
         """Do what the machine says; with the lock held."""
         for effect in effects:
             if isinstance(effect, pipe.Send):
-                if not self._is_alone:
-                    self._send()
+                self._send()
             elif isinstance(effect, pipe.Load):
                 self._begin_load(effect.item)
             elif isinstance(effect, pipe.Store):
@@ -319,7 +320,10 @@ class Worker:
             for message in messages:
                 if message[0] == m.GRANT:
                     _, _, first, payloads, *_ = message
-                    self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
+                    came = dict(zip(range(first, first + len(payloads)), payloads, strict=True))
+                    for item in [item for item in came if self._pipeline.has(item)] if self._before else ():
+                        del came[item]  # it was granted by a queue before
+                    self._payloads.update(came)
                     self._pipeline.lookahead.weighed(max(map(size_of, payloads)))
             self._perform(self._pipeline.answered(messages, monotonic()))
 
@@ -340,18 +344,19 @@ class Worker:
             self._changed.notify()
         elif not self._is_alone:
             self._is_alone = True
+            self._pipeline.alone()
             Thread(target=self._rejoin, args=(error,), name="pullahead-rejoin", daemon=True).start()
 
     def _rejoin(self, error: BaseException) -> None:
         """Find the queue that takes the place of the one that died, and tell it what is here."""
-        queue = _find(f"{self._queue_name}{self._before + 1}", lambda: self._is_over)
+        before, queue = _find(self._queue_name, self._before + 1, lambda: self._is_over)
         self._line.close()
         with self._lock:
             if queue is None:
                 self._broken = error
                 self._changed.notify()
                 return
-            self._before += 1
+            self._before = before
             self._is_alone = False
             self._line = self._join(queue)
             reports, self._unrecorded = self._unrecorded, deque()
@@ -452,15 +457,20 @@ class Worker:
                 self._background.start(lambda: discard(loaded), discard, _ignore)
 
 
-def _find(name: str, is_over: Callable[[], bool]) -> Any:
-    """Wait for a queue of this name. Returns None if none comes, or it is over before."""
+def _find(name: str, number: int, is_over: Callable[[], bool]) -> tuple[int, Any]:
+    """Wait for the queue of this name and number. Returns its number, and None if none comes in time.
+
+    It may have died before it was found: then it is the next one, or one after that.
+    """
     deadline = monotonic() + _RETURN
     while monotonic() < deadline and not is_over():
-        try:
-            return actors.get_actor(name)
-        except ValueError:
-            sleep(_LOOK)
-    return None
+        for one in range(number, number + _AHEAD):
+            try:
+                return one, actors.get_actor(f"{name}{one}")
+            except ValueError:
+                continue
+        sleep(_LOOK)
+    return number, None
 
 
 def _ignore(outcome: Any) -> None:
