@@ -393,3 +393,24 @@ def test_count(value: float, said: str) -> None:
 def test_a_run_without_items_has_waited_for_nothing() -> None:
     report = Report(workers=[WorkerTotals(tail=1.0)], seconds=0.001, total=0)
     assert "waited" not in str(report)
+
+
+def test_a_print_says_what_an_earlier_run_had_done() -> None:
+    report = a_report(worker(items=30, useful=9.0), done=99, failed=1, recorded=70, absent=5, seconds=10.0)
+    assert report.throughput == 3.0, "what was computed in this run"
+    ended = next(line for line in str(report).splitlines() if "ended" in line)
+    assert ended.split(maxsplit=1)[1] == "99 well, 1 failed, 70 recorded before, 5 absent from the input"
+
+
+def test_a_print_of_a_run_that_had_nothing_to_do_says_so_and_no_more() -> None:
+    report = a_report(worker(tail=1.0), done=3, failed=0, recorded=3, total=3, seconds=1.0, title="hash")
+    assert str(report).splitlines() == [
+        "hash: 3 items in 1 s on 1 worker: 0 items/s",
+        "  ended      3 well, 3 recorded before",
+        "→ nothing to do: all items had ended in an earlier run",
+    ]
+
+
+def test_a_print_says_what_was_given_back() -> None:
+    report = a_report(worker(items=2, useful=1.0), done=2, left=8, returned=4, seconds=1.0)
+    assert "2 well, 8 left, 4 of them given back" in str(report)

@@ -50,6 +50,8 @@ class Rule:
 
 def advise(report: Report) -> tuple[str, ...]:
     """Return what to do, what would gain most first. Never empty."""
+    if report.recorded and report.recorded == report.items:
+        return (_all_recorded(report),)
     if not any(totals.items for totals in report.workers) and not report.failed:
         return (_nothing_ran(report),)
     fired = [(rule.lost(report), rule) for rule in RULES]
@@ -66,6 +68,11 @@ def _nothing_ran(report: Report) -> str:
     if report.total is None:
         return "nothing has been processed yet"
     return "nothing to do: the source had no items"
+
+
+def _all_recorded(report: Report) -> str:
+    again = "; those that failed are tried again where retry_failed=True" if report.failed else ""
+    return f"nothing to do: all items had ended in an earlier run{again}"
 
 
 def _failures(report: Report) -> str:

@@ -225,13 +225,13 @@ class Report:
         facts = [
             self._headline(),
             self._counts(),
-            self._busy(),
-            self._hidden(),
-            self._waited(),
-            self._ahead(),
+            *(() if self.recorded and self.recorded == self.items else self._shares()),
         ]
         advice = [f"→ {line}" for line in self.advice[:_MOST_ADVICE]]
         return "\n".join([line for line in facts if line] + advice)
+
+    def _shares(self) -> tuple[str, ...]:
+        return self._busy(), self._hidden(), self._waited(), self._ahead()
 
     def __repr__(self) -> str:
         ended = self.done + self.failed
@@ -262,6 +262,7 @@ class Report:
         counts = (
             ("failed", self.failed),
             ("left", self.left),
+            ("of them given back", self.returned),
             ("retried", self.retried),
             ("recorded before", self.recorded),
             ("absent from the input", self.absent),
