@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
+import os
+import signal
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -259,24 +262,118 @@ def test_another_file_gets_everything_and_the_first_one_nothing_twice(journal: s
     assert len(one.read_text().splitlines()) == 20
 
 
-def test_a_function_is_handed_what_it_was_not_handed_before(journal: str) -> None:
-    handed: list[int] = []
-    full = True
+class _Collected:
+    """Collects what it is handed, and refuses an item once."""
 
-    def sink(result: int, item: int) -> None:
-        if item == 30 and full:
+    def __init__(self, refused: int) -> None:
+        self.handed: list[int] = []
+        self._refused: int | None = refused
+
+    def __call__(self, result: int, item: int) -> None:
+        if item == self._refused:
+            self._refused = None
             raise OSError("full")
-        handed.append(item)
+        self.handed.append(item)
 
+
+def test_a_function_is_handed_everything_by_each_run(journal: str, seen: Path) -> None:
+    sink = _Collected(refused=30)
+    with pytest.raises(OSError, match="full"):
+        pa.run(noting(seen), range(40), sink, workers=2, journal=journal)
+    pa.run(noting(seen), range(40), sink, workers=2, journal=journal)
+    assert sink.handed == [*range(30), *range(40)]
+    assert calls(seen) == Counter({str(x): 1 for x in range(40)})
+
+
+def test_a_sink_with_a_name_is_handed_what_it_was_not_handed_before(journal: str) -> None:
+    sink, other = _Collected(refused=30), _Collected(refused=-1)
+    sink.name, other.name = "a table", "another one"  # type: ignore[attr-defined]
     with pytest.raises(OSError, match="full"):
         pa.run(works.double, range(40), sink, workers=2, journal=journal)
-    assert handed == list(range(30))
-    full = False
+    assert sink.handed == list(range(30))
     pa.run(works.double, range(40), sink, workers=2, journal=journal)
-    assert handed == list(range(40))
-    again: list[int] = []
-    pa.run(works.double, range(40), lambda result, item: again.append(item), workers=2, journal=journal)
-    assert again == list(range(40)), "another function has been handed nothing"
+    assert sink.handed == list(range(40))
+    pa.run(works.double, range(40), other, workers=2, journal=journal)
+    assert other.handed == list(range(40))
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_an_interrupt_while_the_place_of_a_file_is_noted_doubles_no_line(
+    journal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    real, out, synced = os.fsync, tmp_path / "out.jsonl", itertools.count()
+
+    def fsync(descriptor: int) -> None:
+        if next(synced) == moment:
+            os.kill(os.getpid(), signal.SIGINT)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(KeyboardInterrupt), JsonlSink(out, "continue") as sink:
+        pa.run(works.nap_and_double, range(200), sink, workers=2, journal=journal)
+    with JsonlSink(out, "continue") as sink:
+        pa.run(works.nap_and_double, range(200), sink, workers=2, journal=journal)
+    assert Counter(json.loads(line)["item"] for line in out.read_text().splitlines()) == Counter(range(200))
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_what_a_file_sink_raises_does_not_double_its_lines(journal: str, tmp_path: Path, after: bool) -> None:
+    """`after`: the line is in the file, and nobody was told."""
+    out = tmp_path / "out.jsonl"
+
+    class Odd(_Resumable):
+        def __call__(self, result: int, item: int) -> None:
+            if item == 30 and not after:
+                raise OSError("odd")
+            super().__call__(result, item)
+            if item == 30 and after:
+                raise OSError("odd")
+
+    with pytest.raises(OSError, match="odd"), JsonlSink(out, "continue") as sink:
+        pa.run(works.double, range(40), Odd(sink), workers=2, journal=journal)
+    with JsonlSink(out, "continue") as sink:
+        pa.run(works.double, range(40), sink, workers=2, journal=journal)
+    assert Counter(json.loads(line)["item"] for line in out.read_text().splitlines()) == Counter(range(40))
+
+
+class _Resumable:
+    """A file sink in other clothes."""
+
+    def __init__(self, sink: JsonlSink) -> None:
+        self._sink = sink
+        self.name, self.resume, self.checkpoint = sink.name, sink.resume, sink.checkpoint
+
+    def __call__(self, result: int, item: int) -> None:
+        self._sink(result, item)
+
+
+class _Stubborn(dict[str, int]):
+    """JSON holds it, and nothing can pickle it."""
+
+    def __reduce__(self) -> Any:
+        raise TypeError("it stays here")
+
+
+def test_what_cannot_be_sent_fails_once(journal: str, tmp_path: Path) -> None:
+    out, items = tmp_path / "out.jsonl", [1, _Stubborn(a=1), 3]
+    reports = []
+    for _ in range(3):
+        with JsonlSink(out, "continue") as sink:
+            reports.append(pa.run(works.double, items, sink, workers=1, journal=journal))
+    assert [(one.done, one.failed, one.recorded) for one in reports] == [(2, 1, 0), (2, 1, 3), (2, 1, 3)]
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [line.get("result", line.get("error", {}).get("message")) for line in lines] == [
+        2,
+        "it stays here",
+        6,
+    ]
+
+
+def test_what_could_not_be_sent_is_tried_again_when_asked_for(journal: str) -> None:
+    first = list(pa.map(works.double, [1, _Stubborn(a=1)], workers=1, journal=journal, on_error="collect"))
+    assert (first[0], first[1].attempts) == (2, 0)
+    retried = Journal(path=journal, retry_failed=True)
+    assert list(pa.map(works.double, [1, 4], workers=1, journal=retried)) == [2, 8]
 
 
 def test_a_journal_in_use_is_refused(journal: str, monkeypatch: pytest.MonkeyPatch) -> None:

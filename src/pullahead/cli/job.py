@@ -93,7 +93,7 @@ class Job:
 
     def _open_sink(self, aside: IO[Any], items: Iterable[Any]) -> JsonlSink:
         if self.to is None:
-            return JsonlSink(aside, name="standard output")
+            return JsonlSink(aside)
         unless: Mode = "refuse" if self.journal is None else "continue"
         return open_results(self.to, self._mode or unless, items)
 

@@ -50,6 +50,7 @@ Caller to queue::
     (CANCEL, run)                          forget what is unstarted, finish what runs
     (LOST, worker, payload, running)       its process ended; the error that its running items end with, and
                                            which those are, if that is known
+    (UNSENT, entry, tries)                 for the journal: an item has failed because it cannot be pickled
     (DELIVERED, sink, places, size)        a sink was handed the ends of these; if `places` is None, it begins
                                            anew
     (STOP,)                                tell every worker to stop
@@ -59,7 +60,7 @@ Queue to caller::
     (OUTCOMES, run, state, items, payloads)   "done" with results, "dead" with what was tried, "left"
     (STARVED, run)                         workers wait although the run is not closed
     (ENDED, run)                           every item that was submitted has ended
-    (SAVED, sink)                          answers DELIVERED: it is on disk
+    (SAVED, what)                          answers UNSENT and DELIVERED: it is on disk
     (UNRECORDED, error)                    the journal cannot be written any more
     (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)
 """
@@ -108,6 +109,7 @@ SUBMIT: Final = "submit"
 CLOSE: Final = "close"
 CANCEL: Final = "cancel"
 LOST: Final = "lost"
+UNSENT: Final = "unsent"
 DELIVERED: Final = "delivered"
 
 OUTCOMES: Final = "outcomes"

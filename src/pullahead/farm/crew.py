@@ -29,6 +29,7 @@ from pullahead.core.retry import RetryPolicy
 from pullahead.core.trace import Span
 from pullahead.errors import ActorDiedError, ItemTimeoutError, JournalError, RunError
 from pullahead.farm.alarm import Alarm
+from pullahead.farm.failure import Try
 from pullahead.farm.machine import thread_share
 from pullahead.farm.note import charged
 from pullahead.farm.queue import Queue
@@ -39,6 +40,7 @@ from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
 from pullahead.journal import Journal
 from pullahead.journal.identity import Place
+from pullahead.journal.records import Entry
 from pullahead.observe import words
 
 #: Whose grace begins when all workers are told to stop; runs count from 0.
@@ -113,7 +115,7 @@ class Crew:
         self._outbox: list[m.Message] = []
         self._runs: dict[int, RunPort] = {}
         self._next_run = self._next_item = 0
-        self._unsaved = 0  # deliveries that are not on disk as far as is known
+        self._unsaved = 0  # what only the journal is to know, and is not on disk as far as is known
         self._open_items = 0  # sent to the queue, and not ended as far as it has said
         self._stopping = self._killed = False
         self._error: BaseException | None = None
@@ -134,13 +136,12 @@ class Crew:
         self._actor_options = actor_options | {"runtime_env": runtime_env}
         if options.item_timeout is not None:
             self._actor_options["time_limit"] = options.item_timeout
-        self._queue: Any = self._new_queue()
+        self._queue: Any = self._first_queue()
         self._unhook = actors.before_shutdown(self._abandon)
         self._workers: dict[int, Any] = {}
         self._ends: dict[int, Future[None]] = {}
         try:
             if journal is not None:
-                self._open_journal(self._queue)
                 self.recorded = Recorded(os.fspath(journal.path), key)
             for lane in range(workers):
                 self._start_worker(lane)
@@ -148,18 +149,36 @@ class Crew:
             self.kill()
             raise
 
+    def _first_queue(self) -> Any:
+        while True:
+            try:
+                return self._new_queue()
+            except ActorDiedError as error:  # while it opened its journal: nothing is lost with it
+                self._deaths += 1
+                if self._journal is None or self._deaths > _MOST_DEATHS:
+                    raise RunError(f"no queue lived to begin this run: {error}") from error
+                self._before += 1
+
     def _new_queue(self) -> Any:
+        """Start a queue, whose journal is open. Raises `JournalError`, or `ActorDiedError`."""
         named = {"name": f"{self._options.queue_name}{self._before}"} if self._before else {}
         unit = self._spec.batch_size or 1
-        queue = actors.remote(Queue).options(**named)
-        return queue.remote(self._retry, unit, self.size, before=self._before)
-
-    def _open_journal(self, queue: Any) -> None:
-        """Let a queue record everything. Raises `JournalError`."""
-        places = "position" if self._key is None else "key"
-        actors.get(queue.open_journal.remote(self._journal, self._spec.full_name, places, os.getpid()))
-        if self._journal is not None:  # what fails from now on has failed in this run
-            self._journal = replace(self._journal, retry_failed=False)
+        queue = (
+            actors.remote(Queue).options(**named).remote(self._retry, unit, self.size, before=self._before)
+        )
+        if self._journal is not None:
+            places = "position" if self._key is None else "key"
+            try:
+                actors.get(
+                    queue.open_journal.remote(self._journal, self._spec.full_name, places, os.getpid())
+                )
+            except BaseException:
+                actors.kill(queue)
+                raise
+            self._journal = replace(
+                self._journal, retry_failed=False
+            )  # what fails now has failed in this run
+        return queue
 
     # Runs
 
@@ -191,6 +210,12 @@ class Crew:
         message = m.SUBMIT, run, first, payloads, cause
         self._say(message if known is None else (*message, known))
 
+    def unsent(self, entry: Entry, tries: list[Try]) -> None:
+        """Record that an item has failed because it cannot be pickled."""
+        with self._lock:
+            self._unsaved += 1
+        self._say((m.UNSENT, entry, tries))
+
     def delivered(self, sink: str, places: tuple[Place, ...] | None, size: int | None) -> None:
         """Record that a sink was handed the ends of these items; None: that it begins anew."""
         with self._lock:
@@ -198,7 +223,7 @@ class Crew:
         self._say((m.DELIVERED, sink, places, size))
 
     def wait_saved(self) -> None:
-        """Wait until all that was delivered is recorded. Raises what has broken the crew."""
+        """Wait until all that was unsent or delivered is recorded. Raises what has broken the crew."""
         with self._heard:
             self._heard.wait_for(lambda: self._error or not self._unsaved)
             if self._error is not None:
@@ -230,11 +255,12 @@ class Crew:
         with self._heard:
             self._heard.wait_for(lambda: self._error or self._stopping or not self._runs, _SOURCE_PATIENCE)
         with self._lock:
-            first, self._stopping = not self._stopping, True
+            is_first, self._stopping = not self._stopping and self._error is None, True
             ends = list(self._ends.values())
-            if first and self._error is None:
+            if is_first:
                 self._say((m.STOP,))
-                self._begin_grace(_ALL)
+        if is_first:
+            self._begin_grace(_ALL)
         try:
             if self._error is None:
                 wait(ends)
@@ -364,10 +390,11 @@ class Crew:
         with self._lock:
             number = lane + self._replaced[lane] * self.size
             self._replaced[lane] += 1
+            before = self._before - self._is_alone  # of the queue that it is given, which may be dead
             handle = (
                 actors.remote(Worker)
                 .options(**self._actor_options)
-                .remote(number, self._queue, self._spec, self._options, self._before)
+                .remote(number, self._queue, self._spec, self._options, before)
             )
             self._workers[number] = handle
             self._ends[number] = end = handle.run.remote().future()
@@ -419,6 +446,7 @@ class Crew:
 
     def _ring(self) -> None:
         """Do what is due: start workers in the place of others, kill those that had their grace."""
+        failed: Exception | None = None
         with self._lock:
             now = monotonic()
             while self._due and self._due[0][0] <= now and not self._stopping:
@@ -426,7 +454,7 @@ class Crew:
                 try:
                     self._start_worker(lane)
                 except Exception as error:  # noqa: BLE001  no more files, say: nobody else would hear of it
-                    self._break(RunError(f"a worker that died could not be replaced: {error}"), error)
+                    failed = error
             is_over = [key for key, ends in self._grace_ends.items() if ends <= now]
             for key in is_over:
                 del self._grace_ends[key]
@@ -436,6 +464,8 @@ class Crew:
             self._alarm.set(min([*starts, *self._grace_ends.values()], default=None))
         for handle in overdue.values():
             actors.kill(handle)
+        if failed is not None:
+            self._break(RunError(f"a worker that died could not be replaced: {failed}"), failed)
 
     def _begin_grace(self, key: int) -> None:
         with self._lock:
@@ -461,8 +491,16 @@ class Crew:
                 self._before += 1
                 Thread(target=self._replace_queue, name="pullahead-replace-queue", daemon=True).start()
                 return
-        lost = words.plural(self._open_items, "item")
-        said = f"the queue is gone, and with it {lost} that had not ended; results that came before are safe"
+        if self._told is None:
+            lost = words.plural(self._open_items, "item")
+            said = (
+                f"the queue is gone, and with it {lost} that had not ended; results that came before are safe"
+            )
+        else:
+            said = (
+                f"{self._deaths} queues died one after the other, and nothing ended between them; what is "
+                "recorded is safe, and the next run with this journal goes on from there"
+            )
         self._break(RunError(f"{said}: {error}"), error)
 
     def _replace_queue(self) -> None:
@@ -471,18 +509,25 @@ class Crew:
         assert self.recorded is not None
         try:
             queue = self._new_queue()
-            self._open_journal(queue)
-            for message in self._told.look_up(self.recorded):
+            with self._lock:  # the feeder goes on submitting
+                ends = self._told.look_up(self.recorded)
+            for message in ends:
                 self._received(message)
             with self._lock:
                 if self._killed:
                     actors.kill(queue)
                     return
                 self._queue, self._caller, self._is_alone = queue, Caller(), False
-                self._outbox = self._told.again(tuple(self._workers))
+                # A worker may have come back before it died: the others that died are unknown there.
+                lost = [message for message in self._outbox if message[0] == m.LOST]
+                self._outbox = self._told.again(tuple(self._workers)) + lost
                 if self._stopping:
                     self._outbox.append((m.STOP,))
                 self._send()
+        except ActorDiedError as error:  # this one, too
+            with self._lock:
+                self._is_alone = False
+            self._queue_ended(error, self._before)
         except Exception as error:  # noqa: BLE001  no more processes, say: nobody else would hear of it
             said = "the queue died and could not be replaced; what is recorded is safe"
             self._break(RunError(f"{said}: {error}"), error)

@@ -1,8 +1,10 @@
 """Results on their way into a sink, and into the journal that they are there.
 
-A result is handed over first and written down as delivered afterwards, now and then, together with how long
-the sink is, if it is a file. If the process dies in between, the file is cut back to what was written down,
-and goes on from there: it has each result once. Any other sink may be handed the last results again.
+A sink that has a name goes on in the next run where it was: a result is handed over first and written down
+as delivered afterwards, now and then, together with how long the sink is, if it is a file. If the process
+dies in between, the file is cut back to what was written down, and goes on from there: it has each result
+once. What has a name and no size may be handed the last results again. What has no name (a function, standard
+output) is handed everything by each run, because nobody knows whether it still has what it was handed.
 """
 
 from __future__ import annotations
@@ -40,30 +42,36 @@ class Delivery:
         self._crew = crew
         self._places: list[Place] = []
         self._due = monotonic() + _EVERY
-        self._size: Callable[[], int | None] = _unknown
-        self._name = ""
-        if crew.recorded is not None and sink is not None:
-            self._name = crew.recorded.sink = _name_of(sink)
+        self._size: Callable[[], int | None] | None = None
+        # Between a call of the sink and the note of its place an interrupt may come: then nobody knows
+        # whether the last result is there, and a size that is written down afterwards would speak for it.
+        self._begun = self._ended = 0
+        self._name = _name_of(sink)
+        if crew.recorded is not None and self._name:
+            crew.recorded.sink = self._name
             file = resumable(sink)
             if file is not None:
                 if not file.resume(crew.recorded.size_of_sink()):
                     crew.recorded.sink = None  # nothing of what it once had is there
-                    crew.delivered(self._name, None, None)
+                    crew.delivered(self._name, None, file.checkpoint())
+                    crew.wait_saved()  # or, if the process dies now, nobody knows whose lines are in there
                 self._size = file.checkpoint
 
     def __call__(self, result: Any, item: Any, place: Place | None) -> None:
         """Hand over one result. Raises what the sink raises."""
+        self._begun += 1
         self._write(result, item)
         if place is not None and self._name:
             self._places.append(place)
-            if len(self._places) >= _MOST or monotonic() >= self._due:
-                self._note()
+        self._ended += 1
+        if self._places and (len(self._places) >= _MOST or monotonic() >= self._due):
+            self._note()
 
     def finish(self) -> None:
         """Everything was handed over: wait until that is written down."""
         if self._places:
             self._note()
-        if self._name:
+        if self._name and self._crew.recorded is not None:
             self._crew.wait_saved()
 
     def break_off(self) -> None:
@@ -73,19 +81,20 @@ class Delivery:
                 self._note()
 
     def _note(self) -> None:
-        places, self._places = tuple(self._places), []
-        self._crew.delivered(self._name, places, self._size())
         self._due = monotonic() + _EVERY
+        if self._size is None:
+            size = None
+        elif self._begun == self._ended:
+            size = self._size()
+        else:
+            return
+        self._begun += 1
+        places, self._places = tuple(self._places), []
+        self._crew.delivered(self._name, places, size)
+        self._ended += 1
 
 
 def _name_of(sink: Any) -> str:
-    """Return what a journal calls a sink: its own name for itself, or where its code is."""
-    name = getattr(sink, "name", None)
-    if isinstance(name, str):
-        return name
-    kind = sink if hasattr(sink, "__qualname__") else type(sink)
-    return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def _unknown() -> None:
-    """The size of what has none."""
+    """Return what a journal calls a sink; "" for one that does not say."""
+    name = getattr(sink, "name", "")
+    return name if isinstance(name, str) else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from threading import RLock
 from time import monotonic, time
 from typing import Any, Final, final
@@ -29,7 +30,7 @@ from pullahead.farm.payload import size_of
 from pullahead.farm.recording import Known, Recording
 from pullahead.journal import Journal
 from pullahead.journal.identity import Place
-from pullahead.journal.records import Delivered
+from pullahead.journal.records import Delivered, Entry
 
 Answer = Future[list[m.Message]]
 #: More leases than a queue grants in its life.
@@ -247,10 +248,16 @@ class Queue:
             self._note_try(item, decision, Try(error, worker % self._lanes, None, time()))
         return self._ledger.lost(worker, decide, monotonic())
 
+    def _unsent(self, entry: Entry, tries: list[Try]) -> list[led.Effect]:
+        assert self._recording is not None
+        self._recording.unsent(entry, tries)
+        self._recording.say(m.CALLER, (m.SAVED, m.UNSENT))
+        return []
+
     def _delivered(self, sink: str, places: tuple[Place, ...] | None, size: int | None) -> list[led.Effect]:
         assert self._recording is not None
         self._recording.delivered(Delivered(sink, places, size))
-        self._recording.say(m.CALLER, (m.SAVED, sink))
+        self._recording.say(m.CALLER, (m.SAVED, m.DELIVERED))
         return []
 
     def _stop(self) -> list[led.Effect]:
@@ -306,10 +313,16 @@ class Queue:
     ) -> list[led.Effect]:
         """Decide about a failure, and tell the ledger."""
         error, began, ended = failure
-        decision = self._retry.decide(self._ledger.attempts(item), kind, delay, self._jitter())
+        attempt = Try(error, worker % self._lanes, began, ended)
+        attempts = self._ledger.attempts(item)
+        # The queue before may have recorded it and died before it said so.
+        is_known = attempt in self._tried.get(item, ())
+        decision = self._retry.decide(attempts - is_known, kind, delay, self._jitter())
+        if is_known and isinstance(decision, Again):
+            decision = replace(decision, charged=False)
         accepted, effects = tell(worker, lease, item, decision, monotonic())
         if accepted:
-            self._note_try(item, decision, Try(error, worker % self._lanes, began, ended))
+            self._note_try(item, decision, attempt)
         return effects
 
     def _note_try(self, item: int, decision: Again | Bury, failed: Try) -> None:
@@ -366,6 +379,7 @@ _FROM_CALLER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.CLOSE: Queue._closed,
     m.CANCEL: Queue._cancelled,
     m.LOST: Queue._lost,
+    m.UNSENT: Queue._unsent,
     m.DELIVERED: Queue._delivered,
     m.STOP: Queue._stop,
 }

@@ -18,7 +18,7 @@ from pullahead.journal.records import Entry, Found
 _STATES = {"done": State.DONE.value, "failed": State.DEAD.value}
 
 
-#: The state of an item that cannot be pickled. It will not be recorded: it never comes to the queue.
+#: The state of an item that cannot be pickled: it never comes to the queue.
 UNPACKED: Final = "unpacked"
 
 
@@ -93,7 +93,7 @@ class Recorded:
         found = self._find([one.known.entry.place for one in identified])
         for index, one in enumerate(identified if found else ()):
             had = found.get(one.known.entry.place)
-            if had is not None and one.state is None:
+            if had is not None:
                 try:
                     self._recall(one, had, items[index])
                 except SourceError as caught:
@@ -104,14 +104,12 @@ class Recorded:
         """Return what a queue that died has recorded of these: how they ended, or None and what was tried."""
         with self._lock:
             found = self._reader.find(places)
-        return {
-            place: (None, _tries(one)) if one.state == "open" or self._is_old(one) else _end(one)
-            for place, one in found.items()
-        }
+        return {place: self._so_far(one) for place, one in found.items()}
 
-    def _is_old(self, found: Found) -> bool:
-        """Say whether an item has failed in an earlier run, and is tried again in this one."""
-        return found.state == "failed" and found.session < self._session
+    def _so_far(self, found: Found) -> tuple[str | None, Any]:
+        if found.state == "failed" and found.session < self._session:
+            return None, ()  # in an earlier run, and it is tried again in this one
+        return (None, _tries(found)) if found.state == "open" else _end(found)
 
     def left(self, place: Place) -> None:
         """An item is not in the system any more: its end was taken."""
@@ -164,7 +162,7 @@ class Recorded:
 
     def _recall(self, one: Recalled, found: Found, item: Any) -> None:
         entry = one.known.entry
-        if entry.digest != found.digest:
+        if found.digest is not None and entry.digest != found.digest:  # none: it could not be pickled
             raise SourceError(
                 f"item {brief(item)} is not the one that the journal {self._reader.path!r} has at position "
                 f"{entry.place}: the input has changed, which only items with a key may (key=, or --key)"

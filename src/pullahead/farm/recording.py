@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
 from pullahead.actors.failures import describe_error
 from pullahead.core import messages as m
@@ -15,6 +15,8 @@ from pullahead.journal import Journal
 from pullahead.journal.records import Attempt, Delivered, Ended, Entry, Record
 
 _NAMES = {State.DONE: "done", State.DEAD: "failed"}
+#: What is written for an item that cannot be; its label says what it was.
+_NO_ITEM: Final = "null"
 
 
 class Known(NamedTuple):
@@ -72,6 +74,10 @@ class Recording:
             if state is not State.LEFT:
                 result = payload if state is State.DONE else None
                 self._commits.record(Ended(entry, _NAMES[state], given, result, _attempts(tried)))
+
+    def unsent(self, entry: Entry, tries: Sequence[Try]) -> None:
+        """An item has failed that could not be sent here."""
+        self._commits.record(Ended(entry, "failed", _NO_ITEM, None, _attempts(tries)))
 
     def delivered(self, record: Delivered) -> None:
         """A sink has come so far."""

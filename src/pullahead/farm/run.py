@@ -270,7 +270,7 @@ class Run:
                 self._crew.submit(self._number, first, [one.payload for one in some], cause, known)
             elif state == UNPACKED:
                 for pair, one in zip(pairs, some, strict=True):
-                    self._fail_here(pair, one.payload)
+                    self._fail_here(pair, one.payload, one)
             else:
                 self._end_here(state, pairs, some, recorded)
         if error is not None:
@@ -318,10 +318,13 @@ class Run:
             first = self._enter(pairs)
             self._crew.submit(self._number, first, payloads, cause)
 
-    def _fail_here(self, pair: tuple[Any, Any], error: Exception) -> None:
+    def _fail_here(self, pair: tuple[Any, Any], error: Exception, recalled: Recalled | None = None) -> None:
         error.add_note("the item could not be pickled, so it was never sent to a worker")
-        number = self._enter([pair])
-        self.items_ended(DEAD, (number,), [[Try(dumps_error(error), None, None, time())]])
+        tries = [Try(dumps_error(error), None, None, time())]
+        if recalled is not None:  # before anybody takes it, and says that a sink has it
+            self._crew.unsent(recalled.known.entry, tries)
+        number = self._enter([pair], [recalled] if recalled is not None else [])
+        self.items_ended(DEAD, (number,), [tries])
 
     def _enter(self, pairs: list[tuple[Any, Any]], recalled: Sequence[Recalled] = ()) -> int:
         with self._changed:

@@ -20,7 +20,7 @@ class Told:
         self._items: dict[
             int, tuple[int, Any, Known]
         ] = {}  # that have not ended: run, payload, what is known
-        self._deliveries: deque[m.Message] = deque()  # that are not saved
+        self._unsaved: deque[m.Message] = deque()  # for the journal alone
 
     def said(self, message: m.Message) -> None:
         """The caller said this."""
@@ -34,8 +34,8 @@ class Told:
             run, first, payloads, _, known = rest
             for number, (payload, one) in enumerate(zip(payloads, known, strict=True), first):
                 self._items[number] = run, payload, one
-        elif kind == m.DELIVERED:
-            self._deliveries.append(message)
+        elif kind in {m.UNSENT, m.DELIVERED}:
+            self._unsaved.append(message)
 
     def heard(self, message: m.Message) -> None:
         """The queue said this."""
@@ -46,7 +46,7 @@ class Told:
         elif kind == m.ENDED:
             del self._runs[rest[0]]
         elif kind == m.SAVED:
-            self._deliveries.popleft()
+            self._unsaved.popleft()
 
     def look_up(self, recorded: Recorded) -> list[m.Message]:
         """The queue died. Return what it would still have said: the ends that it has recorded."""
@@ -77,4 +77,4 @@ class Told:
                 messages.append((m.SUBMIT, run, numbers[first], payloads, CAUSE_FETCH, known))
                 first = index
         messages += [(kind, run) for run, kinds in self._runs.items() for kind in sorted(kinds)]
-        return [*messages, *self._deliveries]
+        return [*messages, *self._unsaved]

@@ -19,6 +19,7 @@ _PUT: Final = """
 INSERT INTO items (place, digest, state, attempts, item, label, result, session)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (place) DO UPDATE SET
+    digest = excluded.digest, item = excluded.item, label = excluded.label,
     state = excluded.state, attempts = excluded.attempts, result = excluded.result, session = excluded.session
 WHERE state != 'done'
 """
@@ -121,7 +122,7 @@ class Writer:
             batch, wrote = task
             try:
                 self._write(batch)
-            except (sqlite3.Error, ValueError, OverflowError) as error:  # SQLite, and what Python gives it
+            except Exception as error:  # noqa: BLE001  whatever it is, somebody waits to hear of it
                 wrote(explain(self._path, error))
             else:
                 wrote(None)

@@ -42,7 +42,8 @@ class JsonlSink:
         target: a path, or a stream that is open for writing (text or binary). A stream is left open.
         mode: what to do when the file exists: "refuse" it, "append" to it, "overwrite" it, or "continue" it
             if the journal of the run knows it, and refuse it otherwise.
-        name: what a journal calls it; usually its path.
+        name: what a journal calls it: usually its path. A stream without one is handed all results by each
+            run with the same journal.
 
     Raises:
         FileExistsError: the file exists, and mode is "refuse".
@@ -62,7 +63,7 @@ class JsonlSink:
         self._path: Path | None = None
         self._created = self._truncate = False
         self._mode = mode
-        self.name = name or str(getattr(target, "name", "a stream"))
+        self.name = name or ""
         self.written = 0  # lines
         if isinstance(target, str | os.PathLike):
             self._path = Path(target)
@@ -105,11 +106,11 @@ class JsonlSink:
         if known:
             _cut(self._path, size or 0)
         if self._stream is None:
-            self._open(self._path, "append" if known else "refuse")
+            self._open(self._path, "append" if known or _is_empty(self._path) else "refuse")
         return known
 
     def checkpoint(self) -> int | None:
-        """Return the size of the file, all of which is on disk now; None for a stream.
+        """Return the size of the file, all of it on disk now; None for a stream, or what will be emptied.
 
         Raises:
             OSError: the file could not be written, or was closed.
@@ -118,7 +119,7 @@ class JsonlSink:
             return None
         if self._stream is None:
             raise OSError(f"the sink {str(self._path)!r} is closed")
-        if not _is_regular(self._path):
+        if not _is_regular(self._path) or self._truncate:  # then nothing of what is there counts
             return None
         self._stream.flush()
         os.fsync(self._stream.fileno())
@@ -217,6 +218,11 @@ def _is_regular(path: Path) -> bool | None:
         return stat.S_ISREG(path.stat().st_mode)
     except FileNotFoundError:
         return None
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a file is there that has nothing to lose: of a run that died before its first result, say."""
+    return bool(_is_regular(path)) and not path.stat().st_size
 
 
 def _ends_a_line(path: Path) -> bool:

@@ -1,0 +1,88 @@
+"""The caller's side of a queue and its workers: what a run hears of it, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from typing import Any
+
+import pytest
+from tests.acceptance import works
+
+import pullahead as pa
+from pullahead.errors import ActorDiedError, JournalError, RunError
+from pullahead.farm.crew import Crew
+
+PATIENCE = 10.0
+
+
+class _Listener:
+    """A run. When it hears that nothing more will come, it lets another thread speak to the crew."""
+
+    def __init__(self, crew: Crew) -> None:
+        self.started = monotonic()
+        self.error: BaseException | None = None
+        self.was_free = False
+        self.heard = Event()
+        self._crew = crew
+
+    def broke(self, error: BaseException) -> None:
+        self.error = error
+        other = Thread(target=self._crew.reserve, args=(1,))
+        other.start()
+        other.join(PATIENCE)  # as a feeder does that holds what this run would wait for now
+        self.was_free = not other.is_alive()
+        self.heard.set()
+
+
+def _die_after_death(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue dies, and so does each one that is to replace it."""
+
+    def die() -> Any:
+        raise ActorDiedError("Queue", detail="at birth")
+
+    monkeypatch.setattr(crew, "_new_queue", die)
+    pa.kill(crew._queue)
+
+
+def _cannot_replace_the_queue(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Any:
+        raise JournalError("it is gone")
+
+    monkeypatch.setattr(crew, "_new_queue", fail)
+    pa.kill(crew._queue)
+
+
+def _cannot_replace_a_worker(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(lane: int) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(crew, "_start_worker", fail)
+    (worker,) = crew._workers.values()
+    pa.kill(worker)
+
+
+@pytest.mark.parametrize(
+    ("accident", "says"),
+    [
+        (_die_after_death, "6 queues died one after the other, and nothing ended between them; what is "),
+        (_cannot_replace_a_worker, "a worker that died could not be replaced: no more processes"),
+        (_cannot_replace_the_queue, "the queue died and could not be replaced; what is recorded is safe: "),
+    ],
+)
+def test_a_run_hears_of_the_end_while_nobody_holds_the_crew(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    accident: Callable[[Crew, pytest.MonkeyPatch], None],
+    says: str,
+) -> None:
+    with pa.Pool(works.double, workers=1, journal=str(tmp_path / "run.db")) as pool:
+        listener = _Listener(pool._crew)
+        pool._crew.open(listener)  # type: ignore[arg-type]  # it only listens
+        accident(pool._crew, monkeypatch)
+        assert listener.heard.wait(PATIENCE)
+    assert isinstance(listener.error, RunError)
+    assert str(listener.error).startswith(says)
+    assert listener.was_free
