@@ -40,36 +40,36 @@ class _Listener:
 def _die_after_death(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue dies, and so does each one that is to replace it."""
 
-    def die() -> Any:
+    def die(_: int) -> Any:
         raise ActorDiedError("Queue", detail="at birth")
 
-    monkeypatch.setattr(crew, "_new_queue", die)
-    pa.kill(crew._queue)
+    monkeypatch.setattr(crew._queues, "_make", die)
+    pa.kill(crew._queues.given[0])
 
 
 def _cannot_replace_the_queue(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> Any:
+    def fail(_: int) -> Any:
         raise JournalError("it is gone")
 
-    monkeypatch.setattr(crew, "_new_queue", fail)
-    pa.kill(crew._queue)
+    monkeypatch.setattr(crew._queues, "_make", fail)
+    pa.kill(crew._queues.given[0])
 
 
 def _cannot_replace_a_worker(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(lane: int) -> None:
         raise OSError("no more processes")
 
-    monkeypatch.setattr(crew, "_start_worker", fail)
-    (worker,) = crew._workers.values()
+    monkeypatch.setattr(crew._lanes, "_start", fail)
+    (worker,) = crew._lanes._workers.values()
     pa.kill(worker)
 
 
 @pytest.mark.parametrize(
     ("accident", "says"),
     [
-        (_die_after_death, "6 queues died one after the other, and nothing ended between them; what is "),
-        (_cannot_replace_a_worker, "a worker that died could not be replaced: no more processes"),
-        (_cannot_replace_the_queue, "the queue died and could not be replaced; what is recorded is safe: "),
+        (_die_after_death, "6 queues died one after the other, and nothing ended between them: what is "),
+        (_cannot_replace_a_worker, "a worker that died could not be replaced: what is recorded is safe, "),
+        (_cannot_replace_the_queue, "the queue died and could not be replaced: what is recorded is safe, "),
     ],
 )
 def test_a_run_hears_of_the_end_while_nobody_holds_the_crew(
@@ -85,4 +85,5 @@ def test_a_run_hears_of_the_end_while_nobody_holds_the_crew(
         assert listener.heard.wait(PATIENCE)
     assert isinstance(listener.error, RunError)
     assert str(listener.error).startswith(says)
+    assert "and the next run with this journal goes on from there (" in str(listener.error)
     assert listener.was_free

@@ -312,9 +312,9 @@ def test_too_many_deaths_without_an_item_that_ended_end_the_run(journal: str, mo
     work = Errand(journal)
     with pytest.raises(RunError) as caught:
         run(work, journal)
-    said = "6 queues died one after the other, and nothing ended between them; what is recorded is safe, "
+    said = "6 queues died one after the other, and nothing ended between them: what is recorded is safe, "
     assert str(caught.value).startswith(said), caught.value
-    assert str(caught.value).endswith(" died: killed by SIGKILL"), caught.value
+    assert str(caught.value).endswith(" died: killed by SIGKILL)"), caught.value
     assert faults(journal) == 6
     assert until(lambda: len(descendants(os.getpid())) <= 1, 5), "its workers are gone"
     assert states(journal) == {}

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from itertools import groupby, islice
-from operator import attrgetter
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, time
 from typing import Any, Final, NamedTuple, final
@@ -21,10 +19,10 @@ from pullahead.core.ledger import State
 from pullahead.core.window import LIMIT, ORDERED_LIMIT, Window
 from pullahead.farm.crew import Crew
 from pullahead.farm.failure import Try
-from pullahead.farm.payload import pack
-from pullahead.farm.recorded import UNPACKED, Recalled, Recorded
+from pullahead.farm.parcels import Pair, Parcel, parcels
+from pullahead.farm.recorded import UNPACKED, Recalled
 from pullahead.journal.identity import Place
-from pullahead.sources.source import Source, Taken
+from pullahead.sources.source import Source
 
 #: Items pickled and submitted at once: enough to make the message cheap, few enough to start at once.
 _CHUNK: Final = 512
@@ -107,13 +105,13 @@ class Run:
 
     def _leave(self, number: int, state: str, payload: Any) -> Outcome:
         token, item = self._items.pop(number)
-        self._settle(token, state)
         place = self._places.pop(number, None)
-        if place is not None and self._crew.recorded is not None:
-            self._crew.recorded.left(place)
+        self._settle(token, state, place)
         return Outcome(item, state, payload, place)
 
-    def _settle(self, token: Any, state: str) -> None:
+    def _settle(self, token: Any, state: str, place: Place | None) -> None:
+        if place is not None and self._crew.recorded is not None:
+            self._crew.recorded.left(place)
         if state == DONE:
             self._source.done(token)
         else:
@@ -235,63 +233,45 @@ class Run:
         if not taken:
             return not self._source.closed
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
-        if self._crew.recorded is not None:
-            self._feed_recorded(taken, cause, self._crew.recorded)
-        else:
-            self._feed_all(taken, cause)
-        return True
-
-    def _feed_all(self, taken: list[Taken], cause: str) -> None:
-        """Pack items and submit them."""
-        payloads: list[Any] = []
-        pairs: list[tuple[Any, Any]] = []
-        for token, item, _ in taken:
-            try:
-                payload = pack(item)
-            except Exception as error:  # noqa: BLE001  what cannot be pickled is that item's failure
-                self._submit(pairs, payloads, cause)
-                self._fail_here((token, item), error)
-                payloads, pairs = [], []
+        found, error = parcels(taken, self._crew.recorded)
+        for parcel in found:
+            if parcel.state is None:
+                self._submit(parcel, cause)
+            elif parcel.state == UNPACKED:
+                self._fail_here(parcel)
             else:
-                payloads.append(payload)
-                pairs.append((token, item))
-        self._submit(pairs, payloads, cause)
-
-    def _feed_recorded(self, taken: list[Taken], cause: str, recorded: Recorded) -> None:
-        """Submit the items that have not ended in an earlier run; those that have end here, in order."""
-        recalled, error = recorded.read([item for _, item, _ in taken])
-        rest = iter(taken)
-        for state, group in groupby(recalled, attrgetter("state")):
-            some = list(group)
-            pairs = [(token, item) for token, item, _ in islice(rest, len(some))]
-            if state is None:
-                first = self._enter(pairs, some)
-                known = [one.known for one in some]
-                self._crew.submit(self._number, first, [one.payload for one in some], cause, known)
-            elif state == UNPACKED:
-                for pair, one in zip(pairs, some, strict=True):
-                    self._fail_here(pair, one.payload, one)
-            else:
-                self._end_here(state, pairs, some, recorded)
+                self._end_here(parcel.state, parcel)
         if error is not None:
             raise error
+        return True
 
-    def _end_here(
-        self, state: str, pairs: list[tuple[Any, Any]], recalled: list[Recalled], recorded: Recorded
-    ) -> None:
+    def _submit(self, parcel: Parcel, cause: str) -> None:
+        first = self._enter(parcel.pairs, parcel.recalled)
+        known = [one.known for one in parcel.recalled] if parcel.recalled else None
+        self._crew.submit(self._number, first, parcel.payloads, cause, known)
+
+    def _fail_here(self, parcel: Parcel) -> None:
+        """These cannot be pickled."""
+        ends = [_unsent(error) for error in parcel.payloads]
+        for one, tries in zip(parcel.recalled, ends, strict=False):
+            self._crew.unsent(one.known.entry, tries)  # before anybody takes it, and says that a sink has it
+        first = self._enter(parcel.pairs, parcel.recalled)
+        self.items_ended(DEAD, tuple(range(first, first + len(ends))), ends)
+
+    def _end_here(self, state: str, parcel: Parcel) -> None:
         """These have ended in an earlier run. What the sink of this one has is only counted."""
-        new = [(pair, one) for pair, one in zip(pairs, recalled, strict=True) if not one.delivered]
+        both = list(zip(parcel.pairs, parcel.recalled, strict=True))
+        new = [(pair, one) for pair, one in both if not one.delivered]
         first = self._enter([pair for pair, _ in new], [one for _, one in new])
         with self._changed:
-            self.recorded += len(pairs)
-            self.read += len(pairs) - len(new)
-            self._count(state, len(pairs) - len(new))
+            self.recorded += len(both)
+            self.read += len(both) - len(new)
+            self._count(state, len(both) - len(new))
         if new:
             self.items_ended(state, tuple(range(first, first + len(new))), [one.end for _, one in new])
-        for (token, _), one in zip(pairs, recalled, strict=True):
+        for (token, _), one in both:
             if one.delivered:
-                self._settle(token, state)
-                recorded.left(one.known.entry.place)
+                self._settle(token, state, one.known.entry.place)
 
     @property
     def _room(self) -> int:
@@ -313,20 +293,7 @@ class Run:
                 self._changed.wait()
         return monotonic() - before, blocker
 
-    def _submit(self, pairs: list[tuple[Any, Any]], payloads: list[Any], cause: str) -> None:
-        if pairs:
-            first = self._enter(pairs)
-            self._crew.submit(self._number, first, payloads, cause)
-
-    def _fail_here(self, pair: tuple[Any, Any], error: Exception, recalled: Recalled | None = None) -> None:
-        error.add_note("the item could not be pickled, so it was never sent to a worker")
-        tries = [Try(dumps_error(error), None, None, time())]
-        if recalled is not None:  # before anybody takes it, and says that a sink has it
-            self._crew.unsent(recalled.known.entry, tries)
-        number = self._enter([pair], [recalled] if recalled is not None else [])
-        self.items_ended(DEAD, (number,), [tries])
-
-    def _enter(self, pairs: list[tuple[Any, Any]], recalled: Sequence[Recalled] = ()) -> int:
+    def _enter(self, pairs: Sequence[Pair], recalled: Sequence[Recalled]) -> int:
         with self._changed:
             first = self._crew.reserve(len(pairs))
             numbers = range(first, first + len(pairs))
@@ -337,3 +304,8 @@ class Run:
             self._window.submitted(len(pairs))
             self.read += len(pairs)
         return first
+
+
+def _unsent(error: Exception) -> list[Try]:
+    error.add_note("the item could not be pickled, so it was never sent to a worker")
+    return [Try(dumps_error(error), None, None, time())]

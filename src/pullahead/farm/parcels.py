@@ -1,0 +1,63 @@
+"""What was read from a source, sorted: what is sent, what cannot be, and what has ended in an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby, islice
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from pullahead.farm.payload import pack
+from pullahead.farm.recorded import UNPACKED, Recalled, Recorded
+from pullahead.sources.source import Taken
+
+#: The token of the source, and the item.
+Pair = tuple[Any, Any]
+
+
+class Parcel(NamedTuple):
+    """Items that follow each other and go the same way.
+
+    Attributes:
+        state: None: they are sent; UNPACKED: they cannot be; otherwise how they have ended in an earlier run.
+        pairs: the items.
+        payloads: for each what is sent, or why it cannot be; nothing of those that have ended.
+        recalled: what a journal has of each, if there is one.
+    """
+
+    state: str | None
+    pairs: list[Pair]
+    payloads: list[Any]
+    recalled: list[Recalled]
+
+
+def parcels(taken: Sequence[Taken], recorded: Recorded | None) -> tuple[list[Parcel], Exception | None]:
+    """Pack what was taken from a source, in order.
+
+    Returns the parcels up to an item that a journal cannot tell from others, and that error.
+    """
+    if recorded is None:
+        return _pack_all(taken), None
+    recalled, error = recorded.read([item for _, item, _ in taken])
+    rest = iter(taken)
+    found = []
+    for state, group in groupby(recalled, attrgetter("state")):
+        some = list(group)
+        pairs = [(token, item) for token, item, _ in islice(rest, len(some))]
+        found.append(Parcel(state, pairs, [one.payload for one in some], some))
+    return found, error
+
+
+def _pack_all(taken: Sequence[Taken]) -> list[Parcel]:
+    found: list[Parcel] = []
+    parcel = Parcel(None, [], [], [])
+    for token, item, _ in taken:
+        try:
+            payload = pack(item)
+        except Exception as error:  # noqa: BLE001  what cannot be pickled is that item's failure
+            found += [parcel, Parcel(UNPACKED, [(token, item)], [error], [])]
+            parcel = Parcel(None, [], [], [])
+        else:
+            parcel.payloads.append(payload)
+            parcel.pairs.append((token, item))
+    return [one for one in [*found, parcel] if one.pairs]
