@@ -128,6 +128,7 @@ class World(sim.World):
         self.starved: Counter[int] = Counter()
         self.running: dict[int, Worker] = {}
         self.computed: Counter[int] = Counter()
+        self.suspects: set[int] = set()  # items that were being loaded when a worker died
         self.log: list[tuple[float, Any, str, Any]] = []
 
     # What a caller does
@@ -189,7 +190,9 @@ class World(sim.World):
 
     def _lose(self, number: int) -> None:
         self.promises.explained.update(self.queue.ledger._items.held_by(number))
-        self.queue.lose(number)
+        loading = self.workers[number].pipeline.loading
+        self.suspects.update(self.queue.ledger._items.held_by(number).intersection(loading))
+        self.queue.lose(number, loading)
 
     def _forget_what_runs_on(self, worker: Worker) -> None:
         self.running = {item: by for item, by in self.running.items() if by is not worker}

@@ -22,6 +22,7 @@ from pullahead.core.ledger import (
     Starved,
     StoreAgain,
     Withdraw,
+    message_of,
 )
 from pullahead.core.lookahead import MAX_BYTES
 from pullahead.core.retry import Again, Bury
@@ -537,6 +538,30 @@ def test_a_lost_worker_is_charged_for_what_ran_only(ledger: Ledger) -> None:
     assert ledger.lost(0, {}, 3.0) == [], "it is gone"
 
 
+def test_what_a_lost_worker_was_loading_is_suspect_until_it_ends(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 6, SOURCE, 0.0)
+    ledger.asked(0, 4, 0.0)
+    ledger.started(0, 1, (0,))
+    decide: dict[int, Again | Bury] = {0: Again(9.0, charged=True)}
+    assert ledger.lost(0, decide, 1.0, (1, 3, 77)) == [], "what it does not hold is none of its business"
+    assert [ledger.attempts(item) for item in range(6)] == [1, 0, 0, 0, 0, 0]
+    assert ledger.sizes()["suspects"] == 2
+    (first,) = ledger.asked(1, 3, 1.0)
+    assert isinstance(first, Grant)
+    assert first == grant(1, 2, 1, 3, backlog=2)._replace(suspects=(1, 3))
+    assert message_of(first, [b"1", b"2", b"3"])[-2:] == (2, (1, 3))
+    ledger.finished(1, 2, (1,), 1.0)
+    assert ledger.sizes()["suspects"] == 1
+    ledger.gave_back(1, 2, (2, 3), 1.0)
+    (again,) = ledger.asked(1, 2, 1.0)
+    assert again == grant(1, 3, 2, 2, backlog=2)._replace(suspects=(3,)), "it stays suspect"
+    (other,) = ledger.asked(1, 1, 1.0)
+    assert isinstance(other, Grant)
+    assert len(message_of(other, [b"4"])) == 7, "nothing is said of what is not"
+    ledger.failed(1, 3, 3, Bury(), 1.0)
+    assert ledger.sizes()["suspects"] == 0
+
+
 def test_what_a_lost_worker_held_goes_oldest_first_whatever_the_lease(ledger: Ledger) -> None:
     ledger.submitted(1, 0, 6, SOURCE, 0.0)
     ledger.asked(1, 2, 0.0)  # 0 and 1
@@ -670,7 +695,7 @@ def test_what_has_ended_is_forgotten(ledger: Ledger) -> None:
     sizes = ledger.sizes()
     assert sizes.pop("open runs") == 1
     assert sizes == dict.fromkeys(
-        ("ready", "delayed", "leases", "leases by worker", "attempts", "askers", "untold"), 0
+        ("ready", "delayed", "leases", "leases by worker", "attempts", "suspects", "askers", "untold"), 0
     )
     assert ledger.waiting == {}
 

@@ -542,6 +542,57 @@ def test_items_are_loaded_in_order_as_far_as_the_limit_allows(make: Make) -> Non
     assert pipeline.take(4.0) == (3,), "what is still being loaded keeps nobody waiting"
 
 
+def suspected(pipeline: Pipeline, lease: int, first: int, size: int, *suspects: int) -> list[Effect]:
+    return pipeline.answered([(m.GRANT, lease, first, [None] * size, 0.0, "source", PLENTY, suspects)], 0.0)
+
+
+def test_what_is_suspect_is_loaded_in_its_turn(make: Make) -> None:
+    pipeline = settled(make(3, loads=True))
+    assert suspected(pipeline, 1, 0, 4, 1, 2) == [Load(0), Load(3), S, W]
+    said(pipeline, 0.0)
+    assert pipeline.loading == (0, 3)
+    assert pipeline.take(0.0) == (1,), "it is as ready as it will be"
+    compute(pipeline, 0.0, 1.0)
+    pipeline.loaded(0, 1.0)
+    assert pipeline.take(1.0) == (0,)
+    pipeline.validate()
+
+
+def test_what_is_suspect_is_given_back_as_it_came(make: Make) -> None:
+    pipeline = settled(make(3, loads=True))
+    suspected(pipeline, 1, 0, 3, 0, 2)
+    said(pipeline, 0.0)
+    pipeline.loaded(1, 0.0)
+    assert pipeline.answered([(m.WITHDRAW, 1)], 1.0) == [
+        Discard(0, loaded=False),
+        Discard(1, loaded=True),
+        Discard(2, loaded=False),
+        S,
+        W,
+    ]
+    pipeline.validate()
+
+
+def test_what_is_suspect_and_still_loading_for_an_earlier_lease_is_not_loaded_twice(make: Make) -> None:
+    pipeline = settled(make(3, loads=True))
+    granted(pipeline, 0.0, 1, 0, 2)
+    said(pipeline, 0.0)
+    pipeline.answered([(m.WITHDRAW, 1)], 0.0)
+    said(pipeline, 0.0)
+    assert suspected(pipeline, 2, 0, 2, 0)[:-2] == []
+    assert pipeline.take(0.0) == ()
+    pipeline.loaded(0, 1.0)
+    assert pipeline.take(1.0) == (0,)
+    pipeline.validate()
+
+
+def test_without_a_load_nothing_is_suspect(make: Make) -> None:
+    pipeline = settled(make(3))
+    suspected(pipeline, 1, 0, 4, 1)
+    assert pipeline.take(0.0) == (0,)
+    pipeline.validate()
+
+
 def test_without_a_limit_everything_held_is_loaded(make: Make) -> None:
     pipeline = settled(make(2, loads=True))
     assert granted(pipeline, 0.0, 1, 0, 3) == [Load(0), Load(1), Load(2), S, W]

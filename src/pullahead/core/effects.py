@@ -12,7 +12,8 @@ from pullahead.core.items import State
 class Grant(NamedTuple):
     """Give `size` items from `first` on to a worker. Its ask waited `waited` seconds, because of `cause`.
 
-    Behind them, `backlog` items are ready for each worker.
+    Behind them, `backlog` items are ready for each worker. `suspects`, some of the items, are loaded in their
+    turn, because a worker died while it loaded them.
     """
 
     worker: int
@@ -23,6 +24,7 @@ class Grant(NamedTuple):
     waited: float
     cause: str
     backlog: int
+    suspects: tuple[int, ...] = ()
 
     @property
     def items(self) -> range:
@@ -106,7 +108,8 @@ def message_of(effect: ForWorker, payloads: Sequence[Any]) -> m.Message:
     match effect:
         case Grant():
             about = (effect.waited, effect.cause, effect.backlog)
-            return m.GRANT, effect.lease, effect.first, payloads, *about
+            suspects = (effect.suspects,) if effect.suspects else ()
+            return m.GRANT, effect.lease, effect.first, payloads, *about, *suspects
         case Withdraw():
             return m.WITHDRAW, effect.lease
         case Recall():

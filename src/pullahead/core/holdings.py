@@ -5,7 +5,9 @@ One item's way: here → (loading →) buffered → taken. Without a `load`, an 
 Rules:
 1. Of what is buffered, the oldest (the smallest number) is taken first, and of what is not loaded, the oldest
    is loaded first: what was cut from a slice, or came back from another worker, has waited already.
-2. A load cannot be called off. What is given back while it is being loaded is *withdrawn*: it is nobody's
+2. What is suspect (a worker died while it loaded it) is not loaded beside others, but in its turn, as a part
+   of what runs: it is buffered *bare*.
+3. A load cannot be called off. What is given back while it is being loaded is *withdrawn*: it is nobody's
    here, and what the load brings is thrown away, unless the item comes back before.
 
 A lease is kept for longer than an item is held: until the item is reported, or given back.
@@ -27,7 +29,7 @@ class Holdings:
         buffer: what can be taken, the oldest first.
     """
 
-    __slots__ = ("_loading", "_loads", "_most", "_unloaded", "_withdrawn", "buffer", "lease")
+    __slots__ = ("_bare", "_loading", "_loads", "_most", "_unloaded", "_withdrawn", "buffer", "lease")
 
     def __init__(self, *, loads: bool, load_concurrency: int | None) -> None:
         """Hold nothing. `loads`: whether items are loaded, so many at a time; None: as many as there are."""
@@ -38,11 +40,17 @@ class Holdings:
         self._unloaded: deque[int] = deque()
         self._loading: dict[int, float] = {}  # since when
         self._withdrawn: set[int] = set()
+        self._bare: set[int] = set()
 
     @property
     def size(self) -> int:
         """How many items are held."""
         return len(self._unloaded) + len(self._loading) - len(self._withdrawn) + len(self.buffer)
+
+    @property
+    def loading(self) -> tuple[int, ...]:
+        """Items whose load is under way, whether they are to run here or not."""
+        return tuple(self._loading)
 
     @property
     def is_loading(self) -> bool:
@@ -74,16 +82,18 @@ class Holdings:
                 new.append(item)
         return new
 
-    def granted(self, items: Sequence[int], lease: int) -> bool:
-        """These came. Return whether they can be taken as they are, and are to be `put`."""
+    def granted(self, items: Sequence[int], lease: int, suspects: Sequence[int] = ()) -> Sequence[int]:
+        """These came. Return what can be taken as it is, and is to be `put`."""
         self.lease.update(dict.fromkeys(items, lease))
         if not self._loads:
-            return True
+            return items
+        bare = sorted(set(suspects).intersection(items) - self._withdrawn)
+        self._bare.update(bare)
         # One may come back while its load for an earlier lease is still under way: that one will do.
-        self._unloaded.extend(item for item in items if item not in self._withdrawn)
+        self._unloaded.extend(item for item in items if item not in self._withdrawn and item not in bare)
         self._unloaded = deque(sorted(self._unloaded))
         self._withdrawn.difference_update(items)
-        return False
+        return bare
 
     def refused(self, items: Sequence[int], lease: int) -> None:
         """These came, and are to be given back as they are."""
@@ -121,6 +131,12 @@ class Holdings:
         self._withdrawn.discard(item)
         return True
 
+    def release(self, item: int) -> int:
+        """An item that was taken is reported. Return its lease."""
+        if self._bare:
+            self._bare.discard(item)
+        return self.lease.pop(item)
+
     def give_back(self, items: Sequence[int]) -> list[tuple[int, bool]]:
         """These leave. Return what the work should hear of at once, and whether each was loaded: of what is
         being loaded it hears when the load is over."""
@@ -131,9 +147,10 @@ class Holdings:
             if item in self._loading:
                 self._withdrawn.add(item)
             else:
-                left.append((item, self._loads and item in buffered))
+                left.append((item, self._loads and item in buffered and item not in self._bare))
         self._unloaded = deque(item for item in self._unloaded if item not in gone)
         self.buffer = deque(item for item in self.buffer if item not in gone)
+        self._bare -= gone
         for item in items:
             del self.lease[item]
         return left
@@ -150,4 +167,5 @@ class Holdings:
         held = self.in_order()
         assert len(held) == len(set(held)) == self.size, "an item is in two places"
         assert self._withdrawn <= set(self._loading)
+        assert self._bare <= set(self.lease)
         assert len(self._loading) <= self._most

@@ -8,6 +8,8 @@ Rules:
 3. Lease numbers only grow, also from one queue to the one that takes its place. A report under a lease that
    no longer covers the item changes nothing and is counted: the item went elsewhere meanwhile.
 4. An item that comes back takes its old place: numbers are the order, and the lowest ready one goes first.
+5. Of what a worker was loading when it died, nobody knows which was to blame, and nothing is charged. But
+   from then on it is suspect until it ends: it is loaded in its turn, as what runs, and charged as such.
 
 How it works. Items are numbers, consecutive in one submission. The ready ones are ranges; see `ready`. A
 *lease* is a range granted to one worker, with a small dict from item to state: made and emptied at the speed
@@ -18,7 +20,7 @@ item *is* (its payload) is the business of the shell.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heapify, heappop, heappush
@@ -113,6 +115,7 @@ class Items:
         "_leases",
         "_leases_of",
         "_next_lease",
+        "_suspects",
         "ready",
         "stale",
         "sums",
@@ -126,6 +129,7 @@ class Items:
         self._leases: dict[int, Lease] = {}
         self._leases_of: defaultdict[int, set[int]] = defaultdict(set)  # by worker
         self._attempts: dict[int, int] = {}  # only of items that were charged
+        self._suspects: set[int] = set()  # that were being loaded when a worker died, and have not ended
         self._first_lease = self._next_lease = first_lease
 
     # With a worker
@@ -241,6 +245,14 @@ class Items:
         """An item used up an attempt."""
         self._attempts[item] = self._attempts.get(item, 0) + 1
 
+    def suspect(self, items: Iterable[int]) -> None:
+        """A worker died while it loaded these: one of them may be to blame."""
+        self._suspects.update(items)
+
+    def suspects_among(self, items: range) -> tuple[int, ...]:
+        """Return those of the items that are suspect, in order."""
+        return tuple(sorted(self._suspects.intersection(items))) if self._suspects else ()
+
     def delay(self, item: int, run: int, due: float) -> None:
         """An item is ready again when it is due."""
         heappush(self._delayed, (due, item, run))
@@ -265,6 +277,8 @@ class Items:
         if self._attempts:
             for item in items:
                 self._attempts.pop(item, None)
+        if self._suspects:
+            self._suspects.difference_update(items)
 
     # What can be asked
 
@@ -331,6 +345,7 @@ class Items:
             "leases": len(self._leases),
             "leases by worker": sum(map(len, self._leases_of.values())),
             "attempts": len(self._attempts),
+            "suspects": len(self._suspects),
         }
 
     def validate(self, workers: Set[int]) -> None:

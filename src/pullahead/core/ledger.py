@@ -271,13 +271,16 @@ class Ledger:
         self._service.left(worker)
         return []
 
-    def lost(self, worker: int, decide: dict[int, Again | Bury], now: float) -> list[Effect]:
+    def lost(
+        self, worker: int, decide: dict[int, Again | Bury], now: float, loading: tuple[int, ...] = ()
+    ) -> list[Effect]:
         """A worker's process ended. What it held is ready again; what it ran is decided by the caller.
 
         Args:
             worker: its number; unknown ones (it had left in order) change nothing.
             decide: the retry policy's decision for each item that is `charged`.
             now: the moment.
+            loading: what it was loading, if anything: that is suspect from now on.
         """
         effects: list[Effect] = []
         was_awaited = worker in self._returning
@@ -285,6 +288,8 @@ class Ledger:
         if worker not in self._service.workers:
             return self._all_back(now) if was_awaited and not self._returning else effects
         self._service.left(worker)
+        if loading:
+            self._items.suspect(self._items.held_by(worker).intersection(loading))
         events = {item: _event_of(decision) for item, decision in decide.items()}
         for run, spared, charged in self._items.lost(worker, events):
             effects += self._return(run, spared)
@@ -473,7 +478,13 @@ class Ledger:
             first, count, run = ready.take_oldest(most)
             lease = self._items.granted(worker.number, first, count, run)
             waited = service.granted(worker, count, now)
-            effects.append(Grant(worker.number, lease, run, first, count, waited, self._cause, self._backlog))
+            about = (
+                waited,
+                self._cause,
+                self._backlog,
+                self._items.suspects_among(range(first, first + count)),
+            )
+            effects.append(Grant(worker.number, lease, run, first, count, *about))
             service.queue_up(worker)
         for worker in aside:
             service.queue_up(worker)

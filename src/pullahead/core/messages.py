@@ -29,7 +29,8 @@ Queue to worker::
 
     (GRANT, lease, first, payloads, waited, cause, backlog)   consecutive items; the ask waited so long, for
                                            whom; behind them, so many items are ready for each worker (very
-                                           many: the caller has more and may not send it yet)
+                                           many: the caller has more and may not send it yet). There is one
+                                           thing more if some of the items are suspect: which
     (RECALL, size)                         give back up to so many items: another worker would run them now
     (UNASKED, credits)                     answers STUCK: so many credits, the oldest, were left and are taken
                                            back
@@ -48,8 +49,8 @@ Caller to queue::
                                            With a journal, there is one thing more: what it knows of each
     (CLOSE, run)                           no more items will come
     (CANCEL, run)                          forget what is unstarted, finish what runs
-    (LOST, worker, payload, running)       its process ended; the error that its running items end with, and
-                                           which those are, if that is known
+    (LOST, worker, payload, running, loading)   its process ended; the error that its running items end with,
+                                           which those are, if that is known, and what it was loading
     (UNSENT, entry, tries)                 for the journal: an item has failed because it cannot be pickled
     (DELIVERED, sink, places, size)        a sink was handed the ends of these; if `places` is None, it begins
                                            anew

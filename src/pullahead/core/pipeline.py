@@ -18,10 +18,10 @@ Rules:
    `account`.
 
 One item's way: granted → (loading →) buffered → running → (storing →) reported. With `load`, an item is
-loaded as soon as there is a free place; without it, it is ready as it comes. `take` hands out the next items
-for one call of `process`: a batch, or a *slice* of consecutive items that together take about two
-milliseconds, so that small items do not pay for a lock each. The main thread begins the items of a slice one
-after another, and says so in `running` (see `slices`).
+loaded as soon as there is a free place; without it, it is ready as it comes, and so is one that is suspect.
+`take` hands out the next items for one call of `process`: a batch, or a *slice* of consecutive items that
+together take about two milliseconds, so that small items do not pay for a lock each. The main thread begins
+the items of a slice one after another, and says so in `running` (see `slices`).
 
 The shell calls one method per event and performs the effects that it returns. `Send` takes the messages that
 are collected in `take_messages`. There is one deadline, for collected results, for a batch that waits to
@@ -160,9 +160,10 @@ class Pipeline:
         effects: list[Effect] = []
         for kind, *rest in messages:
             if kind == m.GRANT:
-                lease, first, payloads, waited, cause, backlog = rest
+                lease, first, payloads, waited, cause, backlog, *more = rest
                 self._demand.granted(backlog)
-                effects += self._granted(lease, first, len(payloads), waited, cause, now)
+                suspects = more[0] if more else ()
+                effects += self._granted(lease, first, len(payloads), waited, cause, suspects, now)
             elif kind == m.CLOSED:
                 waited, cause = rest
                 self._account.told_nothing_left(waited, cause, self._obstacle(), now)
@@ -178,7 +179,7 @@ class Pipeline:
             elif kind == m.FORGET:
                 _, item = rest
                 self._stores.forget(item)
-                del self._holdings.lease[item]
+                self._holdings.release(item)
                 effects.append(Discard(item, loaded=False))
             elif kind == m.WITHDRAW:
                 (lease,) = rest
@@ -195,7 +196,14 @@ class Pipeline:
         return effects + self._after(now)
 
     def _granted(
-        self, lease: int, first: int, count: int, waited: float, cause: str, now: float
+        self,
+        lease: int,
+        first: int,
+        count: int,
+        waited: float,
+        cause: str,
+        suspects: tuple[int, ...],
+        now: float,
     ) -> list[Effect]:
         """Items came. Their ask waited `waited` seconds at the queue because of `cause`."""
         granted = range(first, first + count)
@@ -207,8 +215,9 @@ class Pipeline:
             self._holdings.refused(items, lease)
             return self._return(items, now)
         self._patience.came_anew(granted)
-        if self._holdings.granted(items, lease):
-            self._arrived(items, now)
+        ready = self._holdings.granted(items, lease, suspects)
+        if ready:
+            self._arrived(ready, now)
         return []
 
     def _recalled(self, size: int, now: float) -> list[Effect]:
@@ -425,6 +434,11 @@ class Pipeline:
         return self._holdings.size
 
     @property
+    def loading(self) -> tuple[int, ...]:
+        """Items whose load is under way."""
+        return self._holdings.loading
+
+    @property
     def asked(self) -> int:
         """Items that were asked for and have not come."""
         return self._demand.asks.total
@@ -574,7 +588,7 @@ class Pipeline:
         return len(self._stores) >= MOST
 
     def _finish(self, item: int, now: float) -> None:
-        self._outbox.finish(item, self._holdings.lease.pop(item), now)
+        self._outbox.finish(item, self._holdings.release(item), now)
 
     def _announce(self, now: float) -> None:
         """Say what runs: if the worker is lost, that is what it is charged for."""
@@ -583,7 +597,7 @@ class Pipeline:
             self._outbox.say((m.STARTED, lease, some), now)
 
     def _fail(self, item: int, kind: str, delay: float, now: float) -> None:
-        lease = self._holdings.lease.pop(item)
+        lease = self._holdings.release(item)
         self._outbox.say((m.FAILED, lease, item, kind, delay), now, urgent=True)
 
     def _return(self, items: Sequence[int], now: float) -> list[Effect]:

@@ -337,9 +337,11 @@ class Crew:
         if self.recorded is not None:
             self._lanes.kill_all()  # they would wait for another queue
 
-    def lost(self, number: int, error: Exception, items: tuple[int, ...] | None) -> None:
+    def lost(
+        self, number: int, error: Exception, items: tuple[int, ...] | None, loading: tuple[int, ...]
+    ) -> None:
         """See `LanesPort`."""
-        self._queues.say((m.LOST, number, dumps_error(error), items))
+        self._queues.say((m.LOST, number, dumps_error(error), items, loading))
         self._heard.notify_all()  # `stop` may wait for its goodbye
 
     def cannot_begin(self, error: BaseException) -> None:

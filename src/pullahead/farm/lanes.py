@@ -18,14 +18,17 @@ from pullahead import actors
 from pullahead.core.replacements import Replacements
 from pullahead.errors import ActorDiedError, ItemTimeoutError
 from pullahead.farm.alarm import Alarm
-from pullahead.farm.note import charged
+from pullahead.farm.note import charged, suspects
 
 
 class LanesPort(Protocol):
     """What is told to whoever has the workers. Without the lock held, but for `lost`."""
 
-    def lost(self, number: int, error: Exception, items: tuple[int, ...] | None) -> None:
-        """A worker died; with this error end the attempts of what it ran, if that is known."""
+    def lost(
+        self, number: int, error: Exception, items: tuple[int, ...] | None, loading: tuple[int, ...]
+    ) -> None:
+        """A worker died. With this error end the attempts of what it ran, if that is known; and what it was
+        loading."""
 
     def gave_up(self, said: str, error: BaseException) -> None:
         """No worker will be replaced any more."""
@@ -172,10 +175,11 @@ class Lanes:
             del self._workers[number], self._ends[number]
             was_cut_off = number in self._cut_off
             items = () if was_cut_off else charged(error.note, error.overdue)
+            loading = () if was_cut_off else suspects(error.note, error.overdue)
             killed = was_cut_off or error.overdue is not None
             delay = self._replacements.died(self.lane(number), items or (), killed=killed)
             if delay is not None:
-                self._port.lost(number, self._blamed(error), items)
+                self._port.lost(number, self._blamed(error), items, loading)
                 heappush(self._due, (monotonic() + delay, self.lane(number)))
         if delay is not None:
             self._ring()

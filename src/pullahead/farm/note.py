@@ -1,8 +1,9 @@
 """What a worker runs, noted before it begins, so that its death charges exactly that.
 
-A note is a sequence number, whether the items are one batch, the items of the call of `process`, and the
-items that are being stored. Where items run one by one, the mark beside the note says which one runs now:
-the note's number and an index. So a slice of four hundred tiny items is noted once, and each costs 0.2 µs.
+A note is a sequence number, whether the items are one batch, the items of the call of `process`, those that
+are being stored, and those that are being loaded. Where items run one by one, the mark beside the note says
+which one runs now: the note's number and an index. So a slice of four hundred tiny items is noted once, and
+each costs 0.2 µs.
 
 Where items have a time limit, one timer says since when the call of `process` runs, and the other one since
 when the oldest load or store does, and for which item. A worker that is killed for that is charged for what
@@ -31,7 +32,18 @@ class RunningNote:
         time_limit: seconds that a step of an item may take, or None.
     """
 
-    __slots__ = ("_batch", "_beside", "_items", "_lock", "_number", "_pad", "_time_limit", "_timed")
+    __slots__ = (
+        "_batch",
+        "_beside",
+        "_items",
+        "_loading",
+        "_lock",
+        "_number",
+        "_pad",
+        "_storing",
+        "_time_limit",
+        "_timed",
+    )
 
     def __init__(self, batch: bool, time_limit: float | None = None) -> None:
         self._pad = actors.notepad()
@@ -42,18 +54,20 @@ class RunningNote:
         self._batch = batch
         self._number = 0
         self._items: tuple[int, ...] = ()
-        self.storing(())
+        self._storing: set[int] = set()
+        self._loading: set[int] = set()
+        self._write()
 
     @property
     def survives(self) -> bool:
         """Whether somebody will read it when the worker has died."""
         return self._pad is not None
 
-    def running(self, items: tuple[int, ...], storing: Collection[int]) -> None:
+    def running(self, items: tuple[int, ...]) -> None:
         """These items are about to run; of several that run one by one, the first."""
         self._items = items
         self._number += 1
-        self.storing(storing)
+        self._write()
 
     def item(self, index: int) -> None:
         """Of the items that run one by one, this one is about to."""
@@ -94,10 +108,29 @@ class RunningNote:
         item, since = next(iter(self._beside.items()), (0, 0.0))
         self._timed.timer(_BESIDE, since, item)
 
-    def storing(self, items: Collection[int]) -> None:
-        """These items are being stored."""
+    def stores(self, item: int) -> None:
+        """An item is about to be stored."""
+        self._storing.add(item)
+        self._write()
+
+    def stored(self, item: int) -> None:
+        """It was, or could not be."""
+        self._storing.discard(item)
+        self._write()
+
+    def loads(self, items: Collection[int]) -> None:
+        """These items are about to be loaded."""
+        self._loading.update(items)
+        self._write()
+
+    def loaded(self, item: int) -> None:
+        """It was, or could not be. To suspect it until the next note is written does no harm."""
+        self._loading.discard(item)
+
+    def _write(self) -> None:
         if self._pad is not None:
-            self._pad.write(marshal.dumps((self._number, self._batch, self._items, tuple(items))))
+            aside = tuple(self._storing), tuple(self._loading)
+            self._pad.write(marshal.dumps((self._number, self._batch, self._items, *aside)))
 
 
 def charged(note: Any, overdue: tuple[int, int] | None = None) -> tuple[int, ...] | None:
@@ -111,9 +144,17 @@ def charged(note: Any, overdue: tuple[int, int] | None = None) -> tuple[int, ...
         return (overdue[1],)
     if note is None or not note[0]:
         return None
-    number, batch, items, storing = marshal.loads(note[0])  # noqa: S302  it comes from ourselves
+    number, batch, items, storing, _ = marshal.loads(note[0])  # noqa: S302  it comes from ourselves
     marked, index = note[1] >> _INDEX_BITS, note[1] & ((1 << _INDEX_BITS) - 1)
     if not batch:
         first = index if marked == number else 0
         items = items[first : first + 1]
     return items if overdue is not None else (*items, *storing)
+
+
+def suspects(note: Any, overdue: tuple[int, int] | None = None) -> tuple[int, ...]:
+    """Return what a worker that left this note was loading, if that may be why it died."""
+    if overdue is not None or note is None or not note[0]:
+        return ()
+    *_, loading = marshal.loads(note[0])  # noqa: S302  it comes from ourselves
+    return tuple(sorted(loading))

@@ -237,7 +237,9 @@ class Queue:
     def _cancelled(self, run: int) -> list[led.Effect]:
         return self._ledger.cancelled(run, monotonic())
 
-    def _lost(self, worker: int, error: Any, running: tuple[int, ...] | None) -> list[led.Effect]:
+    def _lost(
+        self, worker: int, error: Any, running: tuple[int, ...] | None, loading: tuple[int, ...]
+    ) -> list[led.Effect]:
         self._mail.pop(worker, None)
         self._gone.add(worker)
         decide = {
@@ -246,7 +248,7 @@ class Queue:
         }
         for item, decision in decide.items():
             self._note_try(item, decision, Try(error, worker % self._lanes, None, time()))
-        return self._ledger.lost(worker, decide, monotonic())
+        return self._ledger.lost(worker, decide, monotonic(), loading)
 
     def _unsent(self, entry: Entry, tries: list[Try]) -> list[led.Effect]:
         assert self._recording is not None

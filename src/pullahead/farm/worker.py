@@ -109,7 +109,6 @@ class Worker:
         self._sent: dict[int, Any] = {}  # payloads of a batch, as long as it may have to be cut in halves
         self._since: dict[int, float] = {}  # when a load or a store began
         self._unstored: dict[int, tuple[Any, Any]] = {}  # results and items, until they are stored
-        self._storing: set[int] = set()
         self._broken: BaseException | None = None  # why the queue cannot be reached
         self._is_over = False
 
@@ -140,7 +139,7 @@ class Worker:
                 now = monotonic()
                 items = self._pipeline.take(now)
                 if items:
-                    self._note.running(items, self._storing)
+                    self._note.running(items)
                     self._perform(self._pipeline.tick(now))
                 if items or self._pipeline.phase is Phase.GONE:
                     return items
@@ -159,7 +158,7 @@ class Worker:
             if self._broken is not None:
                 raise self._broken
             items, effects = self._pipeline.turn(start, end, cpu, monotonic())
-            self._note.running(items, self._storing)
+            self._note.running(items)
             self._perform(effects)
         return items
 
@@ -206,7 +205,7 @@ class Worker:
         start = monotonic()
         self._note.began(start, len(taken.items))
         for item in taken.items:
-            if self._work.load is None:
+            if item in self._payloads:
                 self._sent[item] = self._payloads[item]
             try:
                 ready[item] = self._input(item)
@@ -230,7 +229,7 @@ class Worker:
     def _begin_batch(self, items: tuple[int, ...]) -> None:
         """A batch, or a part of one that raised, is about to be processed."""
         with self._lock:
-            self._note.running(items, self._storing)
+            self._note.running(items)
         self._note.began(monotonic(), len(items))
 
     def _anew(self, item: int) -> Any:
@@ -242,13 +241,14 @@ class Worker:
         return value if load is None else self._background.result(lambda: load(value))
 
     def _input(self, item: int) -> Any:
-        """Return what `process` gets. Raises what unpickling it raises."""
-        if self._work.load is not None:
+        """Return what `process` gets. Raises what unpickling it raises, and what loading it does."""
+        load = self._work.load
+        if load is not None and item in self._loaded:
             return self._loaded.pop(item)
         value = unpack(self._payloads.pop(item))
         if self._work.store is not None:
             self._items[item] = value
-        return value
+        return value if load is None else self._background.result(lambda: load(value))
 
     def _keep(self, item: int, result: Any) -> None:
         """Keep a result for `store` or for the queue. Raises what packing it raises."""
@@ -273,6 +273,9 @@ class Worker:
 
     def _perform(self, effects: list[pipe.Effect]) -> None:
         """Do what the machine says; with the lock held."""
+        loads = [effect.item for effect in effects if isinstance(effect, pipe.Load)]
+        if loads:
+            self._note.loads(loads)
         for effect in effects:
             if isinstance(effect, pipe.Send):
                 self._send()
@@ -399,6 +402,7 @@ class Worker:
         if self._work.store is None:
             self._items.pop(item, None)
         with self._lock:
+            self._note.loaded(item)
             if isinstance(outcome, Raised):
                 kind, delay = self._failed(item, outcome.error, since)
                 self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
@@ -412,8 +416,7 @@ class Worker:
         if item not in self._unstored:  # or it is stored once more
             self._unstored[item] = self._results.pop(item), self._items.pop(item)
         result, value = self._unstored[item]
-        self._storing.add(item)
-        self._note.storing(self._storing)
+        self._note.stores(item)
 
         def begin() -> Any:
             self._begin_beside(item)
@@ -433,8 +436,7 @@ class Worker:
         self._note.ended_beside(item)
         since = self._since.pop(item)
         with self._lock:
-            self._storing.discard(item)
-            self._note.storing(self._storing)
+            self._note.stored(item)
             if error is None:
                 del self._unstored[item]
                 self._results[item] = packed

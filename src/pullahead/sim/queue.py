@@ -71,12 +71,12 @@ class Queue:
             self._stop(peer)
         self._settle()
 
-    def lose(self, worker: int) -> None:
-        """A worker's process is known to have ended."""
+    def lose(self, worker: int, loading: tuple[int, ...] = ()) -> None:
+        """A worker's process is known to have ended, while it loaded these."""
         self.mail.pop(worker, None)
         self.gone.add(worker)
         decide = {item: self._decide(item, ERROR, 0.0) for item in self.ledger.running_of(worker)}
-        self.call(self.ledger.lost(worker, decide, self._clock.now))
+        self.call(self.ledger.lost(worker, decide, self._clock.now, loading))
 
     def _settle(self) -> None:
         """Answer who can be told something, and arm the timer."""
