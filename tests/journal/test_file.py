@@ -7,6 +7,7 @@ import random
 import signal
 import sqlite3
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -151,9 +152,24 @@ def test_what_is_only_read_is_not_made(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_file_that_is_read_only_is_refused_and_can_be_read(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
+@pytest.fixture
+def own_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder of somebody who may not write everywhere, as root may, and whom this process is meanwhile."""
+    if os.geteuid() != 0:
+        yield tmp_path
+        return
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as name:  # that of pytest is root's alone
+        os.chown(name, nobody, nobody)
+        os.seteuid(nobody)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(0)
+
+
+def test_a_file_that_is_read_only_is_refused_and_can_be_read(own_folder: Path) -> None:
+    path = own_folder / "journal"
     make(path, done(0))
     path.chmod(stat.S_IRUSR)
     assert refusal(open_to_write, path) == " cannot be opened: Permission denied"
@@ -161,9 +177,8 @@ def test_a_file_that_is_read_only_is_refused_and_can_be_read(tmp_path: Path) -> 
         assert list(reader.find([0])) == [0]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_is_read_only_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
+def test_a_folder_that_is_read_only_is_refused(own_folder: Path) -> None:
+    folder = own_folder / "folder"
     folder.mkdir()
     make(folder / "journal", done(0))
     folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
