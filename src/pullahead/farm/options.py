@@ -88,6 +88,11 @@ class Options:
         return self.workers or usable_cores()
 
     @property
+    def fixed_lookahead(self) -> int | None:
+        """The lookahead, if the user chose one."""
+        return None if isinstance(self.lookahead, str) else self.lookahead
+
+    @property
     def unit(self) -> int:
         """How many items one call of `process` takes."""
         return self.batch_size or 1

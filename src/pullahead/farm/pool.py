@@ -1,41 +1,27 @@
-"""The public face: `map`, `run` and `Pool`."""
+"""What the user calls: `map`, `run` and `Pool`."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import warnings
-from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import fields, replace
 from threading import Lock, Thread
-from time import monotonic, time
-from traceback import format_exception
+from time import monotonic
 from types import TracebackType
-from typing import Any, Final, Self, final
+from typing import Any, Self, final
 from weakref import ReferenceType, ref
 
-from pullahead.actors.failures import loads_error
-from pullahead.core.meter import WorkerTotals
-from pullahead.core.trace import Span
-from pullahead.errors import RemoteTraceback
 from pullahead.farm.crew import Crew
 from pullahead.farm.delivery import Delivery
-from pullahead.farm.failure import Attempt, Failure, Try, brief, tried
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
-from pullahead.farm.payload import unpack
-from pullahead.farm.run import DONE, Outcome, Run
+from pullahead.farm.results import Results
+from pullahead.farm.run import Run
 from pullahead.farm.submissions import Submissions
 from pullahead.journal import Journal
-from pullahead.journal.identity import Place
-from pullahead.observe.progress import watcher
 from pullahead.observe.report import Report
 from pullahead.sources import Source, as_sink, as_source, total_hint
-
-#: Seconds between two looks at a run for its progress.
-_PROGRESS_EVERY: Final = 0.2
 
 
 def map(work: Any, items: Any, **options: Any) -> Results:
@@ -208,7 +194,7 @@ class Pool:
             started=self._started,
             trace=dict(self._crew.trace) if self._options.trace else None,
             title=self._name,
-            fixed_lookahead=_fixed(self._options),
+            fixed_lookahead=self._options.fixed_lookahead,
             cores=usable_cores(),
             batch_size=self._options.batch_size or 0,
         )
@@ -248,7 +234,7 @@ class Pool:
         if self._crew.recorded is not None:  # a failure that is raised ends the run, and not only its item
             self._crew.recorded.tries_failed = options.on_error == "raise"
         run = Run(self._crew, source, ordered=options.ordered, unit=options.unit)
-        results = Results(run, options, self, total, owner=owner)
+        results = Results(run, options, self._crew, self._name, total, _End(self, owner=owner))
         self._last = ref(results)  # a loop that is left drops its results, and that must end them
         return results
 
@@ -268,166 +254,19 @@ class Pool:
 
 
 @final
-class Results(Iterator[Any]):
-    """What `map` returns: an iterator over results that knows its report."""
+class _End:
+    """What the end of a run is to its pool. `owner`: the pool ends with it."""
 
-    def __init__(self, run: Run, options: Options, pool: Pool, total: int | None, *, owner: bool) -> None:
-        self._run = run
-        self._options = options
+    def __init__(self, pool: Pool, *, owner: bool) -> None:
         self._pool = pool
-        self._owner = owner  # of the pool, which then ends with this iterator
-        self._total = total
-        self._baseline = {name: replace(one) for name, one in pool._crew.totals.copy().items()}
-        self._outcomes: deque[Outcome] = deque()
-        self.place: Place | None = None  # of the last result, in the journal
-        self._progress = watcher(options.progress, total)
-        self._kept_trace: dict[int, list[Span]] | None = None
-        self._closed = False
+        self._owner = owner
 
-    @property
-    def report(self) -> Report:
-        """What happened so far."""
-        run, crew = self._run, self._pool._crew
-        end = run.finished or monotonic()
-        before = self._baseline
-        totals = [
-            _within(run.started, end, one, before.get(name)) for name, one in crew.totals.copy().items()
-        ]
-        known = run.read if run.source_ended else self._total
-        return Report(
-            workers=totals,
-            done=run.done,
-            failed=run.failed,
-            left=(run.read if known is None else known) - run.done - run.failed,
-            returned=run.returned,
-            recorded=run.recorded,
-            absent=run.absent,
-            total=known,
-            seconds=end - run.started,
-            started=run.started,
-            trace=self._trace() if self._options.trace else None,
-            title=self._pool._name,
-            fixed_lookahead=_fixed(self._options),
-            cores=usable_cores(),
-            batch_size=self._options.batch_size or 0,
-        )
-
-    def _trace(self) -> dict[int, list[Span]]:
-        """What was recorded since this run began, of which its pool forgets all when another one begins."""
-        if self._kept_trace is not None:
-            return self._kept_trace
-        since = self._run.started
-        return {
-            lane: [span for span in spans if span.end >= since]
-            for lane, spans in self._pool._crew.trace.copy().items()
-        }
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        while not self._outcomes:
-            if self._closed:
-                raise StopIteration
-            self._fill()
-        item, state, payload, self.place = self._outcomes.popleft()
-        result = self._result(item, payload) if state == DONE else self._failure(item, payload)
-        return (item, result) if self._options.pairs else result
-
-    def _result(self, item: Any, payload: Any) -> Any:
-        try:
-            return unpack(payload)
-        except Exception as error:  # noqa: BLE001  a class that cannot be imported here: this item's failure
-            self._run.spoiled()
-            error.add_note("the work returned a result that cannot be unpickled in this process")
-            last = Attempt(error, "".join(format_exception(error)), None, None, time())
-            return self._failed(Failure(item, (last,), 1))
-
-    def cancel(self) -> None:
-        """Take no more items; what runs is finished within its `grace` and can still be iterated over."""
-        self._run.cancel()
-
-    def close(self) -> None:
-        """Give back what is held, finish what runs within its `grace`, discard its results. Waits for it."""
-        if self._closed:
-            return
-        self._closed = True
-        self._outcomes.clear()
-        self._drain()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        # Dropped before its end: a loop that was left by `break`. What runs must still be finished, and that
-        # takes time which a destructor must not take; a thread that the interpreter waits for has it.
-        # The garbage collector may call this on any thread, with any lock held: so all of it happens there.
-        if not getattr(self, "_closed", True) and not sys.is_finalizing():
-            self._closed = True
-            Thread(target=self._drain, name="pullahead-drain").start()
-
-    def _drain(self) -> None:
-        try:
-            self._run.cancel()
-            self._run.wait_ended()
-        finally:
-            self._finish()
-
-    def _fill(self) -> None:
-        """Wait for outcomes; ends this iterator when there are no more."""
-        try:
-            patience = None if self._progress is None else _PROGRESS_EVERY
-            outcomes = self._run.take(patience)
-        except Exception:
-            self._closed = True
-            self._finish()
-            raise
-        if self._progress is not None:
-            self._progress.update(self.report)
-        if outcomes is None:
-            self._closed = True
-            self._finish()
-        else:
-            self._outcomes.extend(outcomes)
-
-    def _finish(self) -> None:
+    def everything_taken(self) -> None:
         if self._owner:
             self._pool.close()
-        if self._options.trace:
-            self._kept_trace = self._trace()
-        self._pool._final = self.report
-        if self._progress is not None:
-            self._progress.update(self.report)
-            self._progress.close()
 
-    def _failure(self, item: Any, payload: Any) -> Failure:
-        history = tuple(self._attempt(one) for one in payload)
-        return self._failed(Failure(item, history, sum(one.worker is not None for one in history)))
-
-    def _attempt(self, failed: Try) -> Attempt:
-        error = loads_error(failed.error)
-        cause = error.__cause__
-        text = cause.text if isinstance(cause, RemoteTraceback) else ""
-        return Attempt(error, text, failed.worker, failed.began, failed.ended)
-
-    def _failed(self, failure: Failure) -> Failure:
-        """Return the failure as a value, or raise it and end the run."""
-        if self._options.on_error == "collect":
-            return failure
-        error = failure.error
-        with contextlib.suppress(AttributeError):  # an exception class may refuse notes
-            error.add_note(
-                f"pullahead: while working on item {brief(failure.item)}, {tried(failure.attempts)}"
-            )
-        self.close()
-        if isinstance(error, StopIteration):  # raised from `__next__`, it would end the loop without a word
-            raise RuntimeError(f"the work raised StopIteration: {error!r}") from error
-        raise error
+    def report_is_final(self, report: Report) -> None:
+        self._pool._final = report
 
 
 def _check_run_options(options: dict[str, Any]) -> None:
@@ -439,26 +278,7 @@ def _check_run_options(options: dict[str, Any]) -> None:
             )
 
 
-def _fixed(options: Options) -> int | None:
-    return None if isinstance(options.lookahead, str) else options.lookahead
-
-
 def _drain_into(results: Results, deliver: Delivery) -> None:
     for item, result in results:
         deliver(result, item, results.place)
     deliver.finish()
-
-
-def _within(start: float, end: float, now: WorkerTotals, before: WorkerTotals | None) -> WorkerTotals:
-    """Return the sums of one run of a pool: those since its start, and idle from its last work to its end."""
-    if before is None:
-        return now
-    stalls = {cause: seconds - before.stalls.get(cause, 0.0) for cause, seconds in now.stalls.items()}
-    sums = ("items", "useful", "cpu", "communication", "hidden", "exposed", "fetches", "messages")
-    return replace(
-        now,
-        started=start,
-        stalls=stalls,
-        tail=max(0.0, end - now.ended),
-        **{name: getattr(now, name) - getattr(before, name) for name in sums},
-    )

@@ -1,0 +1,230 @@
+"""What `map` returns: an iterator over results that knows its report."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from threading import Thread
+from time import monotonic, time
+from traceback import format_exception
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, final
+
+from pullahead.actors.failures import loads_error
+from pullahead.core.meter import WorkerTotals
+from pullahead.core.trace import Span
+from pullahead.errors import RemoteTraceback
+from pullahead.farm.crew import Crew
+from pullahead.farm.failure import Attempt, Failure, Try, brief, tried
+from pullahead.farm.machine import usable_cores
+from pullahead.farm.options import Options
+from pullahead.farm.payload import unpack
+from pullahead.farm.run import DONE, Outcome, Run
+from pullahead.journal.identity import Place
+from pullahead.observe.progress import watcher
+from pullahead.observe.report import Report
+
+#: Seconds between two looks at a run for its progress.
+_PROGRESS_EVERY: Final = 0.2
+
+
+class Ended(Protocol):
+    """What is told when everything was taken, or was left."""
+
+    def everything_taken(self) -> None:
+        """Nothing more is wanted of the workers for this run."""
+
+    def report_is_final(self, report: Report) -> None:
+        """And this is what happened."""
+
+
+@final
+class Results(Iterator[Any]):
+    """What `map` returns: an iterator over results that knows its report.
+
+    Args:
+        run: whose.
+        options: of the run.
+        crew: who works.
+        title: what the report is called.
+        total: how many items there are, if that is known.
+        ended: called when everything was taken, before the report is final; then with that report.
+    """
+
+    def __init__(
+        self, run: Run, options: Options, crew: Crew, title: str, total: int | None, ended: Ended
+    ) -> None:
+        self._run = run
+        self._options = options
+        self._crew = crew
+        self._title = title
+        self._total = total
+        self._ended = ended
+        self._baseline = {name: replace(one) for name, one in crew.totals.copy().items()}
+        self._outcomes: deque[Outcome] = deque()
+        self.place: Place | None = None  # of the last result, in the journal
+        self._progress = watcher(options.progress, total)
+        self._kept_trace: dict[int, list[Span]] | None = None
+        self._closed = False
+
+    @property
+    def report(self) -> Report:
+        """What happened so far."""
+        run, crew = self._run, self._crew
+        end = run.finished or monotonic()
+        before = self._baseline
+        totals = [
+            _within(run.started, end, one, before.get(name)) for name, one in crew.totals.copy().items()
+        ]
+        known = run.read if run.source_ended else self._total
+        return Report(
+            workers=totals,
+            done=run.done,
+            failed=run.failed,
+            left=(run.read if known is None else known) - run.done - run.failed,
+            returned=run.returned,
+            recorded=run.recorded,
+            absent=run.absent,
+            total=known,
+            seconds=end - run.started,
+            started=run.started,
+            trace=self._trace() if self._options.trace else None,
+            title=self._title,
+            fixed_lookahead=self._options.fixed_lookahead,
+            cores=usable_cores(),
+            batch_size=self._options.batch_size or 0,
+        )
+
+    def _trace(self) -> dict[int, list[Span]]:
+        """What was recorded since this run began, of which its pool forgets all when another one begins."""
+        if self._kept_trace is not None:
+            return self._kept_trace
+        since = self._run.started
+        return {
+            lane: [span for span in spans if span.end >= since]
+            for lane, spans in self._crew.trace.copy().items()
+        }
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        while not self._outcomes:
+            if self._closed:
+                raise StopIteration
+            self._fill()
+        item, state, payload, self.place = self._outcomes.popleft()
+        result = self._result(item, payload) if state == DONE else self._failure(item, payload)
+        return (item, result) if self._options.pairs else result
+
+    def _result(self, item: Any, payload: Any) -> Any:
+        try:
+            return unpack(payload)
+        except Exception as error:  # noqa: BLE001  a class that cannot be imported here: this item's failure
+            self._run.spoiled()
+            error.add_note("the work returned a result that cannot be unpickled in this process")
+            last = Attempt(error, "".join(format_exception(error)), None, None, time())
+            return self._failed(Failure(item, (last,), 1))
+
+    def cancel(self) -> None:
+        """Take no more items; what runs is finished within its `grace` and can still be iterated over."""
+        self._run.cancel()
+
+    def close(self) -> None:
+        """Give back what is held, finish what runs within its `grace`, discard its results. Waits for it."""
+        if self._closed:
+            return
+        self._closed = True
+        self._outcomes.clear()
+        self._drain()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Dropped before its end: a loop that was left by `break`. What runs must still be finished, and that
+        # takes time which a destructor must not take; a thread that the interpreter waits for has it.
+        # The garbage collector may call this on any thread, with any lock held: so all of it happens there.
+        if not getattr(self, "_closed", True) and not sys.is_finalizing():
+            self._closed = True
+            Thread(target=self._drain, name="pullahead-drain").start()
+
+    def _drain(self) -> None:
+        try:
+            self._run.cancel()
+            self._run.wait_ended()
+        finally:
+            self._finish()
+
+    def _fill(self) -> None:
+        """Wait for outcomes; ends this iterator when there are no more."""
+        try:
+            patience = None if self._progress is None else _PROGRESS_EVERY
+            outcomes = self._run.take(patience)
+        except Exception:
+            self._closed = True
+            self._finish()
+            raise
+        if self._progress is not None:
+            self._progress.update(self.report)
+        if outcomes is None:
+            self._closed = True
+            self._finish()
+        else:
+            self._outcomes.extend(outcomes)
+
+    def _finish(self) -> None:
+        self._ended.everything_taken()
+        if self._options.trace:
+            self._kept_trace = self._trace()
+        self._ended.report_is_final(self.report)
+        if self._progress is not None:
+            self._progress.update(self.report)
+            self._progress.close()
+
+    def _failure(self, item: Any, payload: Any) -> Failure:
+        history = tuple(self._attempt(one) for one in payload)
+        return self._failed(Failure(item, history, sum(one.worker is not None for one in history)))
+
+    def _attempt(self, failed: Try) -> Attempt:
+        error = loads_error(failed.error)
+        cause = error.__cause__
+        text = cause.text if isinstance(cause, RemoteTraceback) else ""
+        return Attempt(error, text, failed.worker, failed.began, failed.ended)
+
+    def _failed(self, failure: Failure) -> Failure:
+        """Return the failure as a value, or raise it and end the run."""
+        if self._options.on_error == "collect":
+            return failure
+        error = failure.error
+        with contextlib.suppress(AttributeError):  # an exception class may refuse notes
+            error.add_note(
+                f"pullahead: while working on item {brief(failure.item)}, {tried(failure.attempts)}"
+            )
+        self.close()
+        if isinstance(error, StopIteration):  # raised from `__next__`, it would end the loop without a word
+            raise RuntimeError(f"the work raised StopIteration: {error!r}") from error
+        raise error
+
+
+def _within(start: float, end: float, now: WorkerTotals, before: WorkerTotals | None) -> WorkerTotals:
+    """Return the sums of one run of a pool: those since its start, and idle from its last work to its end."""
+    if before is None:
+        return now
+    stalls = {cause: seconds - before.stalls.get(cause, 0.0) for cause, seconds in now.stalls.items()}
+    sums = ("items", "useful", "cpu", "communication", "hidden", "exposed", "fetches", "messages")
+    return replace(
+        now,
+        started=start,
+        stalls=stalls,
+        tail=max(0.0, end - now.ended),
+        **{name: getattr(now, name) - getattr(before, name) for name in sums},
+    )
