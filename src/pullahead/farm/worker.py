@@ -8,16 +8,12 @@ that signals, CUDA contexts and database handles behave. The engine's thread bri
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from threading import Condition, RLock, Thread
-from time import monotonic, sleep, thread_time, time
+from threading import Condition, RLock
+from time import monotonic, thread_time, time
 from typing import Any, final
 
-from pullahead import actors
 from pullahead.actors.failures import dumps_error
 from pullahead.core import messages as m
 from pullahead.core import pipeline as pipe
@@ -26,22 +22,17 @@ from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Phase, Pipeline
 from pullahead.core.slices import Slice
 from pullahead.core.trace import Recorder
-from pullahead.errors import ActorDiedError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.failure import kind_of
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
 from pullahead.farm.payload import pack, pack_for_journal, size_of, unpack
+from pullahead.farm.post import Post
 from pullahead.farm.work import Raised, WorkSpec
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
-#: Seconds that a worker waits for a queue that takes the place of the one that died, and between two looks.
-_RETURN = 10.0
-_LOOK = 0.01
-#: Queues in a row that may die before a worker has found them.
-_AHEAD = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +66,10 @@ class Worker:
     def __init__(
         self, number: int, queue: Any, spec: WorkSpec, options: WorkerOptions, before: int = 0
     ) -> None:
-        self._join = partial(options.join, number)
-        self._line = self._join(queue)
-        self._recorded = options.recorded
-        self._queue_name = options.queue_name
-        self._before = before
-        self._is_alone = False  # its queue died, and no other one is there yet
-        self._unrecorded: deque[m.Message] = deque()  # reports that the queue has not said are recorded
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
+        name = options.queue_name if options.recorded else ""
+        self._post = Post(partial(options.join, number), queue, before, name, self._lock, self)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
         self._pack = pack_for_journal if options.recorded else pack
@@ -103,14 +91,11 @@ class Worker:
         self._items: dict[int, Any] = {}  # unpickled; kept until they are stored
         self._loaded: dict[int, Any] = {}
         self._results: dict[int, Any] = {}  # for `store` as they are, for the queue packed
-        self._lock = RLock()
-        self._changed = Condition(self._lock)
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
         self._sent: dict[int, Any] = {}  # payloads of a batch, as long as it may have to be cut in halves
         self._since: dict[int, float] = {}  # when a load or a store began
         self._unstored: dict[int, tuple[Any, Any]] = {}  # results and items, until they are stored
         self._broken: BaseException | None = None  # why the queue cannot be reached
-        self._is_over = False
 
     def run(self) -> None:
         """Work until the queue says stop. Raises what the connection to the queue raised."""
@@ -125,10 +110,10 @@ class Worker:
                 self._background.result(self._work.close)
         finally:
             with self._lock:
-                self._is_over = True
+                self._post.mute()
             self._alarm.stop()
             self._background.close()
-            self._line.close()
+            self._post.close()
 
     def _take(self) -> tuple[int, ...]:
         """Wait for the next items to process; () at the end."""
@@ -294,10 +279,8 @@ class Worker:
             self._perform(self._pipeline.tick(monotonic()))
 
     def _send(self) -> None:
-        messages = [self._with_payloads(message) for message in self._pipeline.take_messages(monotonic())]
-        if self._recorded:
-            self._unrecorded.extend(message for message in messages if message[0] in m.REPORTS)
-        self._line.send(messages, partial(self._answered, self._before))
+        messages = self._pipeline.take_messages(monotonic())
+        self._post.send([self._with_payloads(message) for message in messages])
 
     def _with_payloads(self, message: m.Message) -> m.Message:
         """Put the results beside the numbers of the items."""
@@ -309,61 +292,30 @@ class Worker:
             return kind, lease, item, self._results.pop(item), failure, delay
         return message
 
-    def _answered(self, before: int, call: Future[list[m.Message]]) -> None:
-        error = call.exception()
-        with self._lock:
-            if self._is_over or before != self._before:
-                return  # there is nobody left to compute what comes; or it comes from a queue that died
-            if error is not None:
-                self._lost_queue(error)
-                return
-            messages = call.result()
-            if self._recorded:
-                messages = self._without_receipts(messages)
-            for message in messages:
-                if message[0] == m.GRANT:
-                    _, _, first, payloads, *_ = message
-                    came = dict(zip(range(first, first + len(payloads)), payloads, strict=True))
-                    for item in [item for item in came if self._pipeline.has(item)] if self._before else ():
-                        del came[item]  # it was granted by a queue before
-                    self._payloads.update(came)
-                    self._pipeline.lookahead.weighed(max(map(size_of, payloads)))
-            self._perform(self._pipeline.answered(messages, monotonic()))
-
-    # When the queue dies
-
-    def _without_receipts(self, messages: list[m.Message]) -> list[m.Message]:
-        """Forget the reports that are on disk."""
+    def heard(self, messages: list[m.Message]) -> None:
+        """See `Reader`."""
         for message in messages:
-            if message[0] == m.RECORDED:
-                for _ in range(message[1]):
-                    self._unrecorded.popleft()
-        return [message for message in messages if message[0] != m.RECORDED]
+            if message[0] == m.GRANT:
+                _, _, first, payloads, *_ = message
+                came = dict(zip(range(first, first + len(payloads)), payloads, strict=True))
+                for item in [item for item in came if self._pipeline.has(item)] if self._post.before else ():
+                    del came[item]  # it was granted by a queue before
+                self._payloads.update(came)
+                self._pipeline.lookahead.weighed(max(map(size_of, payloads)))
+        self._perform(self._pipeline.answered(messages, monotonic()))
 
-    def _lost_queue(self, error: BaseException) -> None:
-        """The queue cannot be reached. If there is a journal, another one will take its place."""
-        if not (self._recorded and isinstance(error, ActorDiedError)):
-            self._broken = error
-            self._changed.notify()
-        elif not self._is_alone:
-            self._is_alone = True
-            self._pipeline.alone()
-            Thread(target=self._rejoin, args=(error,), name="pullahead-rejoin", daemon=True).start()
+    def alone(self) -> None:
+        """See `Reader`."""
+        self._pipeline.alone()
 
-    def _rejoin(self, error: BaseException) -> None:
-        """Find the queue that takes the place of the one that died, and tell it what is here."""
-        before, queue = _find(self._queue_name, self._before + 1, lambda: self._is_over)
-        self._line.close()
-        with self._lock:
-            if queue is None:
-                self._broken = error
-                self._changed.notify()
-                return
-            self._before = before
-            self._is_alone = False
-            self._line = self._join(queue)
-            reports, self._unrecorded = self._unrecorded, deque()
-            self._perform(self._pipeline.rejoined([self._unsaid(one) for one in reports], monotonic()))
+    def rejoined(self, reports: list[m.Message]) -> None:
+        """See `Reader`."""
+        self._perform(self._pipeline.rejoined([self._unsaid(one) for one in reports], monotonic()))
+
+    def broken(self, error: BaseException) -> None:
+        """See `Reader`."""
+        self._broken = error
+        self._changed.notify()
 
     def _unsaid(self, message: m.Message) -> m.Message:
         """Take the results out of a report again, for when it is said once more."""
@@ -457,22 +409,6 @@ class Worker:
             loaded, discard = self._loaded.pop(item), self._work.discard
             if discard is not None:
                 self._background.start(lambda: discard(loaded), discard, _ignore)
-
-
-def _find(name: str, number: int, is_over: Callable[[], bool]) -> tuple[int, Any]:
-    """Wait for the queue of this name and number. Returns its number, and None if none comes in time.
-
-    It may have died before it was found: then it is the next one, or one after that.
-    """
-    deadline = monotonic() + _RETURN
-    while monotonic() < deadline and not is_over():
-        for one in range(number, number + _AHEAD):
-            try:
-                return one, actors.get_actor(f"{name}{one}")
-            except ValueError:
-                continue
-        sleep(_LOOK)
-    return number, None
 
 
 def _ignore(outcome: Any) -> None:
