@@ -296,6 +296,80 @@ def test_an_interrupt_delivers_what_ran_and_raises() -> None:
         assert process.wait(20) == 0
 
 
+ENDLESS = """
+import itertools, os, signal, sys, time
+import pullahead as pa
+
+def work(x):
+    time.sleep(60 if x == 3 else 0)
+    return x
+
+def sink(result, item):
+    if item == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+try:
+    pa.run(work, itertools.count(), sink, workers=2)
+except KeyboardInterrupt as interrupt:
+    print("interrupted", interrupt.report.done >= 2, flush=True)
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+
+def test_a_second_interrupt_ends_at_once() -> None:
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", ENDLESS], capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr, done.returncode) == ("interrupted True\nTrue\n", "", 0)
+    assert time.monotonic() - began < 20.0, "it does not wait for what runs"
+
+
+EXACT = """
+import os, signal, sys, threading
+import pullahead as pa
+
+handed, report = [], None
+timer = threading.Timer(float(sys.argv[1]), os.kill, (os.getpid(), signal.SIGINT))
+
+def sink(result, item):
+    handed.append(item)
+    if item == 0:
+        timer.start()
+
+try:
+    report = pa.run(abs, range(20_000), sink, workers=2)
+    timer.join()
+except KeyboardInterrupt as interrupt:
+    report = getattr(interrupt, "report", report)
+assert handed == sorted(set(handed)), "in order, and each once"
+assert report.done == len(handed), (report.done, len(handed))
+assert report.done + report.left == 20_000
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.03, 0.06, 0.1])
+def test_whenever_an_interrupt_comes_no_result_is_lost(seconds: float) -> None:
+    command = [sys.executable, "-c", EXACT, str(seconds)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def _interrupt_at_twenty(result: int, item: int) -> None:
+    if item == 20:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_that_is_handled_by_the_user_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: seen.append(number))
+    try:
+        report = pa.run(abs, range(40), _interrupt_at_twenty, workers=2)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (seen, report.done) == ([signal.SIGINT], 40)
+
+
 def test_the_report_of_a_run_knows_how_long_workers_idled_at_its_end() -> None:
     report = pa.run(works.sleep_and_echo, [(0, 0.01), (1, 0.3)], workers=2)
     assert report.tail_seconds > 0.1

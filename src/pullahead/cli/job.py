@@ -18,7 +18,7 @@ from typing import IO, Any, final
 
 from pullahead.cli.ending import FAILED, INTERRUPTED, OK, USAGE, Refused, no_reader, quiet, say, tell
 from pullahead.cli.inputs import choose_items
-from pullahead.cli.interrupts import Interrupts
+from pullahead.cli.interrupts import of_a_command
 from pullahead.cli.outputs import NoReader, Results, open_results, set_standard_output_aside
 from pullahead.cli.target import load_work
 from pullahead.errors import JournalError, SourceError
@@ -50,7 +50,7 @@ class Job:
 
     def run(self) -> int:
         """Do it, say what went wrong, and return the exit code."""
-        with Interrupts() as interrupts:
+        with of_a_command() as interrupts:
             try:
                 return self._run(interrupts)
             except NoReader:
@@ -63,7 +63,7 @@ class Job:
             except Exception as error:  # noqa: BLE001  the last place where it can be said in one line
                 return self._end(FAILED, f"the run ended: {tell(error)}", error)
 
-    def _run(self, interrupts: Interrupts) -> int:
+    def _run(self, interrupts: Any) -> int:
         if self.append and self.overwrite:
             raise Refused("expected --append or --overwrite, got both")
         if self._mode and self.to is None:
@@ -102,7 +102,7 @@ class Job:
         """What was said of a --to file that exists."""
         return "append" if self.append else "overwrite" if self.overwrite else None
 
-    def _work(self, work: Any, items: Iterable[Any], results: Results, interrupts: Interrupts) -> Any:
+    def _work(self, work: Any, items: Iterable[Any], results: Results, interrupts: Any) -> Any:
         import pullahead
 
         if self.engine != "local":

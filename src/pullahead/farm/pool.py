@@ -14,6 +14,7 @@ from weakref import ReferenceType, ref
 
 from pullahead.farm.crew import Crew
 from pullahead.farm.delivery import Delivery
+from pullahead.farm.interrupts import Interrupts, of_a_run
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
 from pullahead.farm.results import Results
@@ -88,8 +89,9 @@ def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
     """Run `work` on everything in `source`, hand each result to `sink(result, item)`, and return the report.
 
     The sink is called in this thread, one result at a time, in order unless `ordered=False`. Items that fail
-    come to it as `Failure` (`on_error` is "collect" here). A KeyboardInterrupt gives back what is held,
-    finishes what runs, hands it to the sink, and is raised again with the report as its `report`.
+    come to it as `Failure` (`on_error` is "collect" here). The first Ctrl-C gives back what is held, finishes
+    what runs, hands it to the sink, and then raises KeyboardInterrupt with the report as its `report`; the
+    second one raises it at once. (Unless SIGINT has a handler of yours, or this is not the main thread.)
 
     Args:
         work, options: as for `map`.
@@ -97,8 +99,10 @@ def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
         sink: a function of (result, item), or None.
     """
     _check_run_options(options)
-    with Pool(work, **options) as pool:
-        results = pool._run(source, sink, {})
+    with of_a_run() as interrupts, Pool(work, **options) as pool:
+        results = pool._run(source, sink, {}, interrupts)
+    if interrupts.seen:
+        raise _with_report(KeyboardInterrupt(), results)
     return results.report  # now that every worker has said goodbye, nothing is missing in it
 
 
@@ -141,19 +145,27 @@ class Pool:
 
     def run(self, source: Any, sink: Any = None, **options: Any) -> Report:
         """As `pullahead.run`."""
-        return self._run(source, sink, options).report
+        with of_a_run() as interrupts:
+            results = self._run(source, sink, options, interrupts)
+        if interrupts.seen:
+            raise _with_report(KeyboardInterrupt(), results)
+        return results.report
 
-    def _run(self, source: Any, sink: Any, options: dict[str, Any]) -> Results:
+    def _run(self, source: Any, sink: Any, options: dict[str, Any], interrupts: Interrupts) -> Results:
         _check_run_options(options)
         deliver = Delivery(sink, as_sink(sink), self._crew)
         results = self.map(source, on_error="collect", pairs=True, **options)
+        interrupts.drain = results.cancel
         try:
-            _drain_into(results, deliver)
+            _hand_over(results, deliver)
         except KeyboardInterrupt as interrupt:
-            results.cancel()
-            _drain_into(results, deliver)
-            interrupt.report = results.report  # type: ignore[attr-defined]
-            raise
+            if interrupts.seen:  # it is the second one
+                deliver.break_off()
+                self._crew.kill()
+            else:  # it comes from a handler of the user's
+                results.cancel()
+                _hand_over(results, deliver)
+            raise _with_report(interrupt, results)  # noqa: B904  it is the same one
         except BaseException:
             deliver.break_off()
             results.close()
@@ -278,7 +290,12 @@ def _check_run_options(options: dict[str, Any]) -> None:
             )
 
 
-def _drain_into(results: Results, deliver: Delivery) -> None:
+def _hand_over(results: Results, deliver: Delivery) -> None:
     for item, result in results:
         deliver(result, item, results.place)
     deliver.finish()
+
+
+def _with_report(interrupt: KeyboardInterrupt, results: Results) -> KeyboardInterrupt:
+    interrupt.report = results.report  # type: ignore[attr-defined]
+    return interrupt
