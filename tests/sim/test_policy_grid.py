@@ -180,6 +180,7 @@ def test_a_bar_is_met_or_missed_only_beyond_doubt(
 def test_bars_of_a_backlog() -> None:
     one = bars.judge(
         BACKLOG,
+        100_000,
         rows(
             BACKLOG,
             row(throughput=50.0),
@@ -198,21 +199,28 @@ def test_bars_of_a_backlog() -> None:
         bars.BEST_THROUGHPUT: Verdict.MISSED,
         bars.IDEAL_THROUGHPUT: Verdict.MISSED,
         bars.HELD: Verdict.MET,
+        bars.BUNDLE_HELD: Verdict.MET,
         bars.HOARD: Verdict.MISSED,
+        bars.TRIP_HOARD: Verdict.MET,
     }
     assert one.bars[bars.BEST_THROUGHPUT].measured == pytest.approx((0.97, 0.0))
     assert one.bars[bars.HELD].limit == 2 * 8 + 3, "8 is within 1 % of the best"
+    assert one.bars[bars.BUNDLE_HELD].limit == 2 * 8 + 3, "a bundle of 16 is less"
     assert one.bars[bars.HOARD].measured == pytest.approx((0.1, 0.0))
+    assert one.bars[bars.TRIP_HOARD].measured.value == pytest.approx(0.2 / 100_000 / 0.001), (
+        "in delays per item"
+    )
 
 
 def test_what_no_fixed_lookahead_reaches_is_not_asked() -> None:
     slow = row(throughput=97.0, ideal_throughput=100.0)
-    assert bars.IDEAL_THROUGHPUT not in bars.judge(BACKLOG, rows(BACKLOG, slow, {})).bars
+    assert bars.IDEAL_THROUGHPUT not in bars.judge(BACKLOG, 100, rows(BACKLOG, slow, {})).bars
 
 
 def test_bars_under_load() -> None:
     one = bars.judge(
         LOADED,
+        100,
         rows(
             LOADED,
             row(p99=0.200),
