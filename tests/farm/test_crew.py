@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
@@ -10,10 +11,14 @@ from typing import Any
 
 import pytest
 from tests.acceptance import works
+from tests.faults.procs import descendants, until
 
 import pullahead as pa
+from pullahead.core import messages as m
 from pullahead.errors import ActorDiedError, JournalError, RunError
 from pullahead.farm.crew import Crew
+from pullahead.farm.recording import Known
+from pullahead.journal.records import Entry
 
 PATIENCE = 10.0
 
@@ -87,3 +92,25 @@ def test_a_run_hears_of_the_end_while_nobody_holds_the_crew(
     assert str(listener.error).startswith(says)
     assert "and the next run with this journal goes on from there (" in str(listener.error)
     assert listener.was_free
+
+
+def test_a_queue_that_comes_when_the_crew_is_closed_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = pa.Pool(works.double, workers=1, journal=str(tmp_path / "run.db"))
+    queues, came = pool._crew._queues, Event()
+    start = queues._new
+
+    def start_too_late() -> Any:
+        queue = start()
+        pool._crew.kill()  # and what the queue before has recorded can be looked up no more
+        came.set()
+        return queue
+
+    monkeypatch.setattr(queues, "_new", start_too_late)
+    pool._crew.open(_Listener(pool._crew))  # type: ignore[arg-type]  # it only listens
+    queues.say((m.SUBMIT, 0, 0, [b"1"], "", [Known(Entry(0, None, None))]))
+    pa.kill(queues.given[0])
+    assert came.wait(PATIENCE)
+    pool.close()
+    assert until(lambda: len(descendants(os.getpid())) <= 1, PATIENCE), "only the fork server is there"

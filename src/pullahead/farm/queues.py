@@ -205,6 +205,7 @@ class Queues:
         """Let another queue go on where the one that died was, with the same journal and workers."""
         assert self._told is not None
         assert self.recorded is not None
+        queue: Any = None
         try:
             queue = self._new()
             with self._lock:  # the feeder goes on submitting
@@ -226,4 +227,6 @@ class Queues:
                 self._is_alone = False
             self._ended(error, self._before)
         except Exception as error:  # noqa: BLE001  no more processes, say: nobody else would hear of it
+            if queue is not None:  # or the crew was closed meanwhile, and with it what has ended is not known
+                actors.kill(queue)
             self._port.gave_up("the queue died and could not be replaced", error)
