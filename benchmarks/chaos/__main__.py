@@ -31,7 +31,6 @@ from benchmarks.chaos.work import Paths, items_of
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), default=4, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the items, and of who is killed.")
-@click.option("--newborn", is_flag=True, help="Hit a queue also while it just opens the journal.")
 @click.option("--quick", is_flag=True, help="300 items of up to 100 ms: does it work?")
 def main(
     items: int | None,
@@ -40,7 +39,6 @@ def main(
     every: int,
     workers: int,
     seed: int,
-    newborn: bool,
     quick: bool,
 ) -> None:
     """Kill workers, the queue and the driver of a run at random, and see whether it does what it says."""
@@ -53,7 +51,7 @@ def main(
     try:
         with click.progressbar(length=count, label="chaos") as bar:
             watch = partial(_show_progress, bar)
-            story = Mayhem(paths, (count, workers, most, seed), every / 1e3, seed, newborn, watch).run()
+            story = Mayhem(paths, (count, workers, most, seed), every / 1e3, seed, watch).run()
         verdict = judge(story, paths, work)
         is_well = table.show(
             story, verdict, work, workers, (12 if quick else 200) if kills is None else kills

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final, NamedTuple, final
 from uuid import uuid4
 
-from benchmarks.chaos.processes import age, descendants, driver, has_open, kill, sweep
+from benchmarks.chaos.processes import descendants, driver, has_open, kill, sweep
 from benchmarks.chaos.work import BORN, END, LENGTH, Line, Paths, parse
 
 WORKER: Final = "worker"
@@ -22,8 +22,6 @@ ODDS: Final = {WORKER: 60, QUEUE: 25, DRIVER: 15}
 _PATIENCE: Final = 30.0
 #: Times that drivers may end by themselves, with an error, and no item ends in between.
 _MOST_FAILURES: Final = 5
-#: Seconds after which a queue has opened its journal, and its driver knows.
-_GROWN_UP: Final = 0.2
 #: Seconds between two looks.
 _LOOK: Final = 0.002
 
@@ -76,7 +74,6 @@ class Mayhem:
         arguments: of a driver.
         every: seconds between two kills.
         seed: of who is hit.
-        newborn: whether a queue is hit while it is young, and maybe just opens the journal.
         watch: called now and then.
     """
 
@@ -86,7 +83,6 @@ class Mayhem:
         arguments: tuple[object, ...],
         every: float,
         seed: int,
-        newborn: bool,
         watch: Callable[[Story], None],
     ) -> None:
         self.story = Story()
@@ -94,7 +90,6 @@ class Mayhem:
         self._arguments = arguments
         self._every = every
         self._random = Random(f"mayhem {seed}")
-        self._least_age = 0.0 if newborn else _GROWN_UP
         self._watch = watch
         self._tag = uuid4().hex
         self._workers: set[int] = set()  # of the driver that runs
@@ -173,8 +168,7 @@ class Mayhem:
         if self._kind == WORKER:
             return sorted(self._workers.intersection(there))
         journal = self._paths.journal
-        queues = [one for one in there if one not in self._workers and has_open(one, journal)]
-        return [one for one in queues if age(one) >= self._least_age]
+        return [one for one in there if one not in self._workers and has_open(one, journal)]
 
     def _draw(self) -> str:
         return self._random.choices(list(ODDS), list(ODDS.values()))[0]

@@ -38,14 +38,6 @@ def has_open(pid: int, path: Path) -> bool:
     return False
 
 
-def age(pid: int) -> float:
-    """Return the seconds since a process was forked, as exactly as the kernel tells; 0 if it is gone."""
-    with suppress(OSError):
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19])
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
-    return 0.0
-
-
 def kill(pid: int) -> bool:
     """Send SIGKILL; say whether there was somebody to get it."""
     if not _is_alive(pid):
