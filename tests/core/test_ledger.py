@@ -541,16 +541,13 @@ def test_a_lost_worker_is_charged_for_what_ran_only(ledger: Ledger) -> None:
 def test_what_a_lost_worker_was_loading_is_suspect_until_it_ends(ledger: Ledger) -> None:
     ledger.submitted(1, 0, 6, SOURCE, 0.0)
     ledger.asked(0, 4, 0.0)
-    ledger.started(0, 1, (0,))
-    decide: dict[int, Again | Bury] = {0: Again(9.0, charged=True)}
-    assert ledger.lost(0, decide, 1.0, (1, 3, 77)) == [], "what it does not hold is none of its business"
-    assert [ledger.attempts(item) for item in range(6)] == [1, 0, 0, 0, 0, 0]
-    assert ledger.sizes()["suspects"] == 2
-    (first,) = ledger.asked(1, 3, 1.0)
+    assert ledger.lost(0, {}, 1.0, (1, 3, 77)) == [], "what it does not hold is none of its business"
+    assert [ledger.attempts(item) for item in range(6)] == [0] * 6
+    (first,) = ledger.asked(1, 4, 1.0)
     assert isinstance(first, Grant)
-    assert first == grant(1, 2, 1, 3, backlog=2)._replace(suspects=(1, 3))
-    assert message_of(first, [b"1", b"2", b"3"])[-2:] == (2, (1, 3))
-    ledger.finished(1, 2, (1,), 1.0)
+    assert first == grant(1, 2, 0, 4, backlog=2)._replace(suspects=(1, 3))
+    assert message_of(first, [b""] * 4)[-2:] == (2, (1, 3))
+    ledger.finished(1, 2, (0, 1), 1.0)
     assert ledger.sizes()["suspects"] == 1
     ledger.gave_back(1, 2, (2, 3), 1.0)
     (again,) = ledger.asked(1, 2, 1.0)
@@ -559,7 +556,37 @@ def test_what_a_lost_worker_was_loading_is_suspect_until_it_ends(ledger: Ledger)
     assert isinstance(other, Grant)
     assert len(message_of(other, [b"4"])) == 7, "nothing is said of what is not"
     ledger.failed(1, 3, 3, Bury(), 1.0)
-    assert ledger.sizes()["suspects"] == 0
+    assert (ledger.sizes()["suspects"], ledger.sizes()["seen loading"]) == (0, 0)
+
+
+def test_what_was_loaded_beside_what_is_charged_is_suspect_the_second_time(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 6, SOURCE, 0.0)
+    ledger.joined(2)
+    ledger.joined(3)
+    again: dict[int, Again | Bury] = {0: Again(9.0, charged=True)}
+    ledger.asked(0, 4, 0.0)
+    ledger.started(0, 1, (0,))
+    ledger.lost(0, again, 1.0, (1, 2))
+    assert ledger.sizes()["suspects"] == 0, "it may have been what ran"
+    ledger.asked(1, 4, 1.0)
+    ledger.started(1, 2, (1,))
+    ledger.lost(1, {1: Again(9.0, charged=True)}, 2.0, (2, 3))
+    assert ledger.sizes()["suspects"] == 1
+    (third,) = ledger.asked(2, 3, 2.0)
+    assert third == grant(2, 3, 2, 3)._replace(suspects=(2,))
+
+
+def test_a_death_that_charges_what_was_charged_before_is_explained(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 6, SOURCE, 0.0)
+    again: dict[int, Again | Bury] = {0: Again(0.0, charged=True)}
+    ledger.asked(0, 4, 0.0)
+    ledger.started(0, 1, (0,))
+    ledger.lost(0, again, 1.0, (1, 2))
+    ledger.tick(1.0)
+    ledger.asked(1, 4, 1.0)
+    ledger.started(1, 2, (0,))
+    ledger.lost(1, again, 2.0, (1, 2, 3))
+    assert (ledger.sizes()["suspects"], ledger.sizes()["seen loading"]) == (0, 2)
 
 
 def test_what_a_lost_worker_held_goes_oldest_first_whatever_the_lease(ledger: Ledger) -> None:
@@ -695,7 +722,18 @@ def test_what_has_ended_is_forgotten(ledger: Ledger) -> None:
     sizes = ledger.sizes()
     assert sizes.pop("open runs") == 1
     assert sizes == dict.fromkeys(
-        ("ready", "delayed", "leases", "leases by worker", "attempts", "suspects", "askers", "untold"), 0
+        (
+            "ready",
+            "delayed",
+            "leases",
+            "leases by worker",
+            "attempts",
+            "seen loading",
+            "suspects",
+            "askers",
+            "untold",
+        ),
+        0,
     )
     assert ledger.waiting == {}
 

@@ -38,7 +38,8 @@ def test_a_batch_is_charged_as_a_whole_and_what_is_stored_beside_it(pad: Notepad
 
 def test_what_is_loaded_is_suspect_and_not_charged(pad: Notepad) -> None:
     note = RunningNote(batch=False)
-    note.loads([4, 3])
+    note.loads(4)
+    note.loads(3)
     assert (charged(pad.read()), suspects(pad.read())) == ((), (3, 4))
     note.loaded(3)
     note.running((3,))
@@ -48,8 +49,18 @@ def test_what_is_loaded_is_suspect_and_not_charged(pad: Notepad) -> None:
 def test_who_was_killed_for_one_item_suspects_no_other(pad: Notepad) -> None:
     note = RunningNote(batch=False, time_limit=1.0)
     note.running((1,))
-    note.loads([2, 3])
+    note.loads(2)
+    note.loads(3)
     assert (charged(pad.read(), (1, 2)), suspects(pad.read(), (1, 2))) == ((2,), ())
+
+
+def test_a_batch_is_charged_whatever_its_size_and_the_latest_loads_are_known(pad: Notepad) -> None:
+    note = RunningNote(batch=True)
+    for item in range(1 << 30, (1 << 30) + 2000):
+        note.loads(item)
+    note.running(tuple(range(20_000)))
+    assert charged(pad.read()) == tuple(range(20_000))
+    assert suspects(pad.read()) == tuple(range((1 << 30) + 2000 - 256, (1 << 30) + 2000))
 
 
 def test_where_no_memory_survives_nothing_is_known() -> None:

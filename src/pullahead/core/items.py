@@ -8,8 +8,10 @@ Rules:
 3. Lease numbers only grow, also from one queue to the one that takes its place. A report under a lease that
    no longer covers the item changes nothing and is counted: the item went elsewhere meanwhile.
 4. An item that comes back takes its old place: numbers are the order, and the lowest ready one goes first.
-5. Of what a worker was loading when it died, nobody knows which was to blame, and nothing is charged. But
-   from then on it is suspect until it ends: it is loaded in its turn, as what runs, and charged as such.
+5. What a worker was loading when it died is charged nothing: nobody knows which it was, if it was one of
+   these. But it is suspect if nothing else was charged, or if it was being loaded in an earlier death, too.
+   (A death that charges what had been charged before is explained by that.) What is suspect is loaded in its
+   turn until it ends, as a part of what runs, and charged as such. That takes its time, hence the care.
 
 How it works. Items are numbers, consecutive in one submission. The ready ones are ranges; see `ready`. A
 *lease* is a range granted to one worker, with a small dict from item to state: made and emptied at the speed
@@ -20,7 +22,7 @@ item *is* (its payload) is the business of the shell.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heapify, heappop, heappush
@@ -115,6 +117,7 @@ class Items:
         "_leases",
         "_leases_of",
         "_next_lease",
+        "_seen",
         "_suspects",
         "ready",
         "stale",
@@ -129,7 +132,8 @@ class Items:
         self._leases: dict[int, Lease] = {}
         self._leases_of: defaultdict[int, set[int]] = defaultdict(set)  # by worker
         self._attempts: dict[int, int] = {}  # only of items that were charged
-        self._suspects: set[int] = set()  # that were being loaded when a worker died, and have not ended
+        self._seen: set[int] = set()  # that were being loaded when a worker died, and have not ended
+        self._suspects: set[int] = set()  # some of them
         self._first_lease = self._next_lease = first_lease
 
     # With a worker
@@ -245,9 +249,12 @@ class Items:
         """An item used up an attempt."""
         self._attempts[item] = self._attempts.get(item, 0) + 1
 
-    def suspect(self, items: Iterable[int]) -> None:
-        """A worker died while it loaded these: one of them may be to blame."""
-        self._suspects.update(items)
+    def seen_loading(self, items: set[int], charged: Collection[int]) -> None:
+        """A worker died while it loaded these, and these others are about to be charged for it."""
+        if any(item in self._attempts for item in charged):
+            return
+        self._suspects.update(self._seen.intersection(items) if charged else items)
+        self._seen.update(items)
 
     def suspects_among(self, items: range) -> tuple[int, ...]:
         """Return those of the items that are suspect, in order."""
@@ -277,7 +284,8 @@ class Items:
         if self._attempts:
             for item in items:
                 self._attempts.pop(item, None)
-        if self._suspects:
+        if self._seen:
+            self._seen.difference_update(items)
             self._suspects.difference_update(items)
 
     # What can be asked
@@ -345,6 +353,7 @@ class Items:
             "leases": len(self._leases),
             "leases by worker": sum(map(len, self._leases_of.values())),
             "attempts": len(self._attempts),
+            "seen loading": len(self._seen),
             "suspects": len(self._suspects),
         }
 
@@ -360,3 +369,4 @@ class Items:
         assert self._leases_of.keys() <= workers, "a worker that is not there is known here"
         owners = {lease: worker for worker, leases in self._leases_of.items() for lease in leases}
         assert owners == {number: lease.worker for number, lease in self._leases.items()}
+        assert self._suspects <= self._seen

@@ -280,7 +280,7 @@ class Ledger:
             worker: its number; unknown ones (it had left in order) change nothing.
             decide: the retry policy's decision for each item that is `charged`.
             now: the moment.
-            loading: what it was loading, if anything: that is suspect from now on.
+            loading: what it was loading, if anything: that may be suspect from now on.
         """
         effects: list[Effect] = []
         was_awaited = worker in self._returning
@@ -289,7 +289,7 @@ class Ledger:
             return self._all_back(now) if was_awaited and not self._returning else effects
         self._service.left(worker)
         if loading:
-            self._items.suspect(self._items.held_by(worker).intersection(loading))
+            self._items.seen_loading(self._items.held_by(worker).intersection(loading), decide.keys())
         events = {item: _event_of(decision) for item, decision in decide.items()}
         for run, spared, charged in self._items.lost(worker, events):
             effects += self._return(run, spared)

@@ -258,9 +258,6 @@ class Worker:
 
     def _perform(self, effects: list[pipe.Effect]) -> None:
         """Do what the machine says; with the lock held."""
-        loads = [effect.item for effect in effects if isinstance(effect, pipe.Load)]
-        if loads:
-            self._note.loads(loads)
         for effect in effects:
             if isinstance(effect, pipe.Send):
                 self._send()
@@ -337,6 +334,7 @@ class Worker:
             self._sent[item] = payload
 
         def begin() -> Any:
+            self._note.loads(item)
             self._begin_beside(item)
             self._items[item] = value = unpack(payload)
             return load(value)
@@ -348,13 +346,13 @@ class Worker:
         self._note.began_beside(item, since)
 
     def _load_ended(self, item: int, outcome: Any) -> None:
+        self._note.loaded(item)
         self._note.ended_beside(item)
         since = self._since.pop(item)
         self._payloads.pop(item, None)  # it may have been granted again meanwhile: this load will do
         if self._work.store is None:
             self._items.pop(item, None)
         with self._lock:
-            self._note.loaded(item)
             if isinstance(outcome, Raised):
                 kind, delay = self._failed(item, outcome.error, since)
                 self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
