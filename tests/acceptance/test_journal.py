@@ -376,6 +376,16 @@ def test_what_could_not_be_sent_is_tried_again_when_asked_for(journal: str) -> N
     assert list(pa.map(works.double, [1, 4], workers=1, journal=retried)) == [2, 8]
 
 
+def test_what_failed_before_and_is_there_is_not_absent(journal: str, seen: Path) -> None:
+    (seen / "fails").mkdir()
+    work, key = functools.partial(works.fail_on_three_until, str(seen)), str
+    first = pa.map(work, [1, 3, 5], workers=1, journal=journal, key=key, on_error="collect")
+    assert (len(list(first)), first.report.failed) == (3, 1)
+    (seen / "fails").rmdir()
+    again = pa.map(work, [1, 3], workers=1, journal=journal, key=key)  # what failed is tried again
+    assert (list(again), again.report.recorded, again.report.absent) == ([1, 3], 1, 1)
+
+
 def test_a_journal_in_use_is_refused(journal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pa.map(works.nap_and_double, range(200), workers=1, journal=journal) as results:
         next(results)

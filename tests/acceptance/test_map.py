@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import gc
@@ -528,6 +529,29 @@ def test_an_item_whose_repr_raises_can_fail() -> None:
 def test_stop_iteration_from_the_work_does_not_end_the_loop_without_a_word() -> None:
     with pytest.raises(RuntimeError, match="the work raised StopIteration: StopIteration\\(3\\)"):
         list(pa.map(works.stop_iteration, range(6), workers=1))
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit, works.NoException])
+@pytest.mark.parametrize("batch_size", [None, 4])
+@pytest.mark.parametrize("load", [False, True])
+def test_whatever_is_raised_fails_its_item_only(
+    kind: type[BaseException], batch_size: int | None, load: bool
+) -> None:
+    raising = works.raise_on_three_in_batches if batch_size and not load else works.raise_on_three
+    work = works.echo if load else functools.partial(raising, kind)
+    hooks: dict[str, Any] = {"load": functools.partial(raising, kind)} if load else {}
+    results = list(pa.map(work, range(8), workers=1, batch_size=batch_size, on_error="collect", **hooks))
+    (failure,) = [value for value in results if isinstance(value, pa.Failure)]
+    assert (failure.item, type(failure.error)) == (3, kind)
+    assert [value for value in results if isinstance(value, int)] == [0, 1, 2, 4, 5, 6, 7]
+
+
+def test_whatever_is_raised_is_raised_again_and_ends_the_pool(tmp_path: Path) -> None:
+    work = functools.partial(works.raise_on_three, asyncio.CancelledError)
+    journal = str(tmp_path / "run.db")
+    for _ in range(2):  # the journal of the first one is free
+        with pytest.raises(asyncio.CancelledError):
+            list(pa.map(work, range(8), workers=1, journal=journal))
 
 
 @pytest.mark.parametrize("verb", ["load", "store"])

@@ -38,6 +38,12 @@ def fail_on_three(x: int) -> int:
     return x
 
 
+def fail_on_three_until(folder: str, x: int) -> int:
+    if x == 3 and (Path(folder) / "fails").exists():
+        raise LookupError("three")
+    return x
+
+
 def double_all(xs: list[int]) -> list[int]:
     return [2 * x for x in xs]
 
@@ -128,6 +134,20 @@ def stop_iteration(x: int) -> int:
     if x == 3:
         raise StopIteration(x)
     return x
+
+
+class NoException(BaseException):
+    """Nothing that `except Exception` catches."""
+
+
+def raise_on_three(kind: type[BaseException], x: int) -> int:
+    if x == 3:
+        raise kind("three")
+    return x
+
+
+def raise_on_three_in_batches(kind: type[BaseException], xs: list[int]) -> list[int]:
+    return [raise_on_three(kind, x) for x in xs]
 
 
 def exit_quietly(x: int) -> int:

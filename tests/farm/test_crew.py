@@ -114,3 +114,13 @@ def test_a_queue_that_comes_when_the_crew_is_closed_is_ended(
     assert came.wait(PATIENCE)
     pool.close()
     assert until(lambda: len(descendants(os.getpid())) <= 1, PATIENCE), "only the fork server is there"
+
+
+def test_a_worker_that_finds_no_queue_is_ended() -> None:
+    """Nothing was said to the queue, so its worker finds out first that it is dead."""
+    pool = pa.Pool(works.double, workers=1)
+    pa.kill(pool._crew._queues.given[0])
+    assert until(lambda: pool._crew._error is not None, PATIENCE)
+    assert str(pool._crew._error).startswith("the queue is gone: 0 items that had not ended are lost, ")
+    pool.close()
+    assert until(lambda: len(descendants(os.getpid())) <= 1, PATIENCE), "only the fork server is there"

@@ -190,6 +190,38 @@ def test_a_folder_that_is_read_only_is_refused(own_folder: Path) -> None:
         folder.chmod(stat.S_IRWXU)
 
 
+def test_what_was_closed_in_order_is_read_where_nothing_can_be_written(own_folder: Path) -> None:
+    folder = own_folder / "folder"
+    folder.mkdir()
+    make(folder / "journal", done(0))
+    assert names(folder) == ["journal"]
+    (folder / "journal").chmod(stat.S_IRUSR)
+    folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        with reading(folder / "journal") as reader:
+            assert list(reader.find([0])) == [0]
+    finally:
+        folder.chmod(stat.S_IRWXU)
+
+
+def test_what_was_not_closed_in_order_says_what_to_do_where_nothing_can_be_written(own_folder: Path) -> None:
+    folder = own_folder / "folder"
+    folder.mkdir()
+    with writing(folder / "journal") as writer:
+        write(writer, done(0))
+        for name in ("journal", "journal-wal"):  # as if it had been killed
+            (own_folder / name).write_bytes((folder / name).read_bytes())
+    for name in ("journal", "journal-wal"):
+        (folder / name).write_bytes((own_folder / name).read_bytes())
+        (folder / name).chmod(stat.S_IRUSR)
+    folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        said = refusal(open_to_read, folder / "journal")
+        assert said.startswith(" was not closed in order, and its disk cannot be written now")
+    finally:
+        folder.chmod(stat.S_IRWXU)
+
+
 def test_odd_names_are_names(tmp_path: Path) -> None:
     for name in ["a?mode=ro", "100%41", "a#b", "a b'c\"d", "é", os.fsdecode(b"caf\xe9"), "file:x"]:
         path = tmp_path / name

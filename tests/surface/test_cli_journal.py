@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,22 @@ def test_show_runs_no_code_of_a_journal(folder: Path) -> None:
     database.close()
     assert pullahead("journal", "show", "run.db").returncode == 0
     assert not (folder / "hacked").exists()
+
+
+def test_the_journal_is_no_file_for_results(folder: Path) -> None:
+    for there in (False, True):
+        refused = run("--to", "run.db", "--overwrite")
+        assert (refused.returncode, refused.stdout) == (2, "")
+        said = "pullahead run: expected --to to be another file than --journal, got 'run.db' for both\n"
+        assert refused.stderr == said
+        if not there:
+            run()
+
+
+def test_a_journal_that_lacks_facts_is_shown_as_far_as_it_goes(folder: Path) -> None:
+    run()
+    with closing(sqlite3.connect("run.db")) as database, database:
+        database.execute("DELETE FROM facts")
+    shown = pullahead("journal", "show", "run.db")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.splitlines()[0] == "run.db: an unknown work; items known by their position; 1 run"

@@ -352,4 +352,4 @@ def test_a_reader_that_goes_away_ends_it_quietly(folder: Path, started: list[sub
 def test_a_full_disk_is_one_line(folder: Path) -> None:
     code, lines, said = run("work:double", "a", "b", "--to", "/dev/full")
     assert (code, lines) == (1, [])
-    assert said == "pullahead run: the run ended: OSError: [Errno 28] No space left on device\n"
+    assert said == "pullahead run: the run ended: cannot write '/dev/full': No space left on device\n"

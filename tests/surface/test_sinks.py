@@ -147,6 +147,15 @@ def test_a_new_file_is_made_in_every_mode(tmp_path: Path, mode: Mode) -> None:
     assert out.read_text() == ""
 
 
+def test_half_a_line_that_a_journal_cuts_off_is_not_ended(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    out.write_text('{"item": 1, "result": 1}\n{"item"')
+    with JsonlSink(out, "append") as sink:
+        assert sink.resume(25)
+        sink(2, 2)
+    assert out.read_text() == '{"item": 1, "result": 1}\n{"item": 2, "result": 2}\n'
+
+
 def test_half_a_line_is_ended_before_appending(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text('{"item": "a", "res')

@@ -19,7 +19,7 @@ from typing import IO, Any, final
 from pullahead.cli.ending import FAILED, INTERRUPTED, OK, USAGE, Refused, no_reader, quiet, say, tell
 from pullahead.cli.inputs import choose_items
 from pullahead.cli.interrupts import of_a_command
-from pullahead.cli.outputs import NoReader, Results, open_results, set_standard_output_aside
+from pullahead.cli.outputs import CannotWrite, NoReader, Results, open_results, set_standard_output_aside
 from pullahead.cli.target import load_work
 from pullahead.errors import JournalError, SourceError
 from pullahead.sources import JsonlSink, total_hint
@@ -60,7 +60,11 @@ class Job:
                 return INTERRUPTED
             except (Refused, SourceError) as error:
                 return self._end(USAGE, str(error), error)
-            except Exception as error:  # noqa: BLE001  the last place where it can be said in one line
+            except CannotWrite as error:
+                return self._end(FAILED, f"the run ended: {error}", error)
+            except SystemExit:  # of the module of the work
+                raise
+            except BaseException as error:  # noqa: BLE001  the last place where it can be said in one line
                 return self._end(FAILED, f"the run ended: {tell(error)}", error)
 
     def _run(self, interrupts: Any) -> int:
@@ -95,7 +99,7 @@ class Job:
         if self.to is None:
             return JsonlSink(aside)
         unless: Mode = "refuse" if self.journal is None else "continue"
-        return open_results(self.to, self._mode or unless, items)
+        return open_results(self.to, self._mode or unless, items, self.journal)
 
     @property
     def _mode(self) -> Mode | None:

@@ -71,12 +71,15 @@ def _text(file: str, reader: Reader, most: int) -> str:
 
 
 def _headline(file: str, summary: Summary) -> str:
-    facts = summary.facts
-    version = f", version {facts['version']}" if facts["version"] is not None else ""
-    known = "position" if facts["places"] == "position" else "key"
+    facts = summary.facts  # of which a file that is damaged may lack some
+    work, version, created = facts.get("work", "an unknown work"), facts.get("version"), facts.get("created")
+    said = f", version {version}" if version is not None else ""
+    known = "key" if facts.get("places") == "key" else "position"
     runs = words.plural(len(summary.sessions), "run")
-    since = datetime.fromtimestamp(facts["created"]).strftime("%Y-%m-%d %H:%M")
-    return f"{file}: {facts['work']}{version}; items known by their {known}; {runs} since {since}"
+    since = ""
+    if isinstance(created, float) and 0.0 < created < 1e11:
+        since = datetime.fromtimestamp(created).strftime(" since %Y-%m-%d %H:%M")
+    return f"{file}: {work}{said}; items known by their {known}; {runs}{since}"
 
 
 def _counts(summary: Summary) -> str:

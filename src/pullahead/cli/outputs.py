@@ -19,6 +19,10 @@ from pullahead.sources import JsonlSink, is_failure
 from pullahead.sources.jsonl_sink import Mode
 
 
+class CannotWrite(Exception):  # noqa: N818  it ends like that in the middle of a sentence
+    """The results cannot be written any more."""
+
+
 class NoReader(Exception):  # noqa: N818  nobody's error: `head` has read enough
     """Whoever read our output has gone."""
 
@@ -37,14 +41,16 @@ def set_standard_output_aside() -> IO[Any]:
     return aside
 
 
-def open_results(to: str, mode: Mode, source: Any) -> JsonlSink:
+def open_results(to: str, mode: Mode, source: Any, journal: str | None) -> JsonlSink:
     """Open the file for the results.
 
     Raises:
-        Refused: it exists, cannot be written, or is the file that the items come from.
+        Refused: it exists, cannot be written, or is the file that the items come from, or the journal.
     """
-    if _same_file(to, source):
+    if _same_file(to, getattr(source, "name", "")):
         raise Refused(f"expected --to to be another file than --from, got {to!r} for both")
+    if journal is not None and (Path(to).absolute() == Path(journal).absolute() or _same_file(to, journal)):
+        raise Refused(f"expected --to to be another file than --journal, got {to!r} for both")
     try:
         return JsonlSink(to, mode)
     except OSError as error:
@@ -58,9 +64,9 @@ def cannot_write(to: str, error: OSError) -> Refused:
     return Refused(f"cannot write {to!r}: {error.strerror or error}")
 
 
-def _same_file(to: str, source: Any) -> bool:
+def _same_file(to: str, other: str) -> bool:
     try:
-        return Path(to).samefile(getattr(source, "name", ""))
+        return Path(to).samefile(other)
     except OSError:
         return False
 
@@ -98,6 +104,9 @@ class Results:
             self._write(result, item)
         except BrokenPipeError as error:
             raise NoReader from error
+        except OSError as error:  # a full disk, say
+            where = repr(self.name) if self.name else "to standard output"
+            raise CannotWrite(f"cannot write {where}: {error.strerror or error}") from error
 
     def _write(self, result: Any, item: Any) -> None:
         if is_failure(result):

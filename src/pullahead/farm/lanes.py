@@ -19,6 +19,7 @@ from pullahead.core.replacements import Replacements
 from pullahead.errors import ActorDiedError, ItemTimeoutError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.note import charged, suspects
+from pullahead.farm.post import Unreachable
 
 
 class LanesPort(Protocol):
@@ -163,33 +164,38 @@ class Lanes:
             if error is not None and not isinstance(error, ActorDiedError):
                 warnings.warn(f"`close` of the work raised {error!r} in worker {number}", stacklevel=2)
         elif error is not None and not self._is_closed:
-            if isinstance(error, ActorDiedError):
+            if isinstance(error, ActorDiedError | Unreachable):
                 self._replace(number, error)
             else:
                 self._port.cannot_begin(error)  # every other worker's constructor would raise it, too
 
-    def _replace(self, number: int, error: ActorDiedError) -> None:
+    def _replace(self, number: int, error: ActorDiedError | Unreachable) -> None:
         with self._lock:
             if self._is_closed:
                 return
-            del self._workers[number], self._ends[number]
-            was_cut_off = number in self._cut_off
-            items = () if was_cut_off else charged(error.note, error.overdue)
-            loading = () if was_cut_off else suspects(error.note, error.overdue)
-            killed = was_cut_off or error.overdue is not None
+            handle = self._workers.pop(number)
+            del self._ends[number]
+            items: tuple[int, ...] | None = ()
+            loading: tuple[int, ...] = ()
+            is_overdue = False
+            if isinstance(error, ActorDiedError) and number not in self._cut_off:
+                items, loading = charged(error.note, error.overdue), suspects(error.note, error.overdue)
+                is_overdue = error.overdue is not None
+            killed = is_overdue or number in self._cut_off
             delay = self._replacements.died(self.lane(number), items or (), killed=killed)
             if delay is not None:
                 self._port.lost(number, self._blamed(error), items, loading)
                 heappush(self._due, (monotonic() + delay, self.lane(number)))
+        actors.kill(handle)  # its process is there if only its queue is not
         if delay is not None:
             self._ring()
             return
         died = f"{self._replacements.deaths} workers died one after the other, and none finished an item"
         self._port.gave_up(died, error)
 
-    def _blamed(self, error: ActorDiedError) -> Exception:
+    def _blamed(self, error: ActorDiedError | Unreachable) -> Exception:
         """Return what ends the attempts that a death is charged to."""
-        if error.overdue is not None:
+        if isinstance(error, ActorDiedError) and error.overdue is not None:
             limit = self._item_timeout
             return ItemTimeoutError(f"it took longer than item_timeout={limit:g}: its worker was killed")
         error.__traceback__ = None  # where it was found out is no news

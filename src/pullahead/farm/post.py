@@ -25,6 +25,10 @@ _LOOK: Final = 0.01
 _AHEAD: Final = 6
 
 
+class Unreachable(Exception):  # noqa: N818  it is said of the queue
+    """A worker has no queue any more. (Not the error of the queue: the worker did not die of it.)"""
+
+
 class Reader(Protocol):
     """Who is told what comes. Always with the lock held."""
 

@@ -195,7 +195,7 @@ class Queues:
                 return
         if is_over:
             self._port.queueless()
-        elif self._told is None:
+        elif self._told is None or not isinstance(error, ActorDiedError):
             self._port.gave_up("the queue is gone", error)
         else:
             said = f"{self._deaths} queues died one after the other, and nothing ended between them"

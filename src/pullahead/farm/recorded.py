@@ -172,9 +172,9 @@ class Recorded:
         if found.state == "open":
             one.known = Known(entry, _tries(found))
             return
+        self.repeated += 1
         if found.state == "failed" and self.tries_failed:
             return
-        self.repeated += 1
         one.state, one.end = _end(found)
         one.delivered = found.delivered
 

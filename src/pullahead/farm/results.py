@@ -169,9 +169,10 @@ class Results(Iterator[Any]):
         try:
             patience = None if self._progress is None else _PROGRESS_EVERY
             outcomes = self._run.take(patience)
-        except Exception:
-            self._closed = True
-            self._finish()
+        except BaseException as error:
+            if not isinstance(error, KeyboardInterrupt):  # after which the user may go on
+                self._closed = True
+                self._finish()
             raise
         if self._progress is not None:
             self._progress.update(self.report)

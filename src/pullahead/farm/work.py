@@ -11,11 +11,14 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 from pullahead.farm.failure import RetryLater
 
 Verb = Callable[..., Any]
+
+#: When `process` raises one of these, its worker ends. Whatever else is raised is the failure of its item.
+DEADLY: Final = (SystemExit, KeyboardInterrupt)
 
 
 @final
@@ -124,7 +127,9 @@ class Work:
         begin(items)
         try:
             results = self.process(list(loaded.values()))
-        except Exception as error:  # noqa: BLE001
+        except DEADLY:
+            raise
+        except BaseException as error:  # noqa: BLE001
             if len(items) == 1 or isinstance(error, RetryLater):
                 return dict.fromkeys(items, Raised(error))
             half = len(items) // 2
@@ -133,7 +138,9 @@ class Work:
             )
         try:
             return dict(zip(items, _as_many(results, len(items)), strict=True))
-        except Exception as error:  # noqa: BLE001
+        except DEADLY:
+            raise
+        except BaseException as error:  # noqa: BLE001
             return dict.fromkeys(items, Raised(error))
 
     def _process_part(
@@ -147,7 +154,9 @@ class Work:
         for item in items:
             try:
                 loaded[item] = again(item)
-            except Exception as error:  # noqa: BLE001
+            except DEADLY:
+                raise
+            except BaseException as error:  # noqa: BLE001
                 failed[item] = Raised(error)
         return self.process_batch(loaded, again, begin) | failed
 

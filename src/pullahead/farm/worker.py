@@ -28,8 +28,8 @@ from pullahead.farm.failure import kind_of
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
 from pullahead.farm.payload import pack, pack_for_journal, size_of, unpack
-from pullahead.farm.post import Post
-from pullahead.farm.work import Raised, WorkSpec
+from pullahead.farm.post import Post, Unreachable
+from pullahead.farm.work import DEADLY, Raised, WorkSpec
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
@@ -120,7 +120,7 @@ class Worker:
         with self._lock:
             while True:
                 if self._broken is not None:
-                    raise self._broken
+                    raise Unreachable(f"the queue cannot be reached: {self._broken}")
                 now = monotonic()
                 items = self._pipeline.take(now)
                 if items:
@@ -141,7 +141,7 @@ class Worker:
         self._note.ended()
         with self._lock:
             if self._broken is not None:
-                raise self._broken
+                raise Unreachable(f"the queue cannot be reached: {self._broken}")
             items, effects = self._pipeline.turn(start, end, cpu, monotonic())
             self._note.running(items)
             self._perform(effects)
@@ -173,7 +173,9 @@ class Worker:
                     end = monotonic()
                     seconds += end - since
                 self._keep(item, result)
-            except Exception as error:  # noqa: BLE001  the user's error is an outcome, not ours
+            except DEADLY:
+                raise
+            except BaseException as error:  # noqa: BLE001  the user's error is an outcome, not ours
                 taken.failures[item] = self._failed(item, error, since)
             try:
                 item = begin_next()
@@ -194,7 +196,9 @@ class Worker:
                 self._sent[item] = self._payloads[item]
             try:
                 ready[item] = self._input(item)
-            except Exception as error:  # noqa: BLE001  its class cannot be imported here, say
+            except DEADLY:
+                raise
+            except BaseException as error:  # noqa: BLE001  its class cannot be imported here, say
                 taken.failures[item] = self._failed(item, error, start)
         start, cpu = monotonic(), thread_time()
         results = self._work.process_batch(ready, self._anew, self._begin_batch)
@@ -207,7 +211,9 @@ class Worker:
                 continue
             try:
                 self._keep(item, result)
-            except Exception as error:  # noqa: BLE001  an unpicklable result is the item's failure
+            except DEADLY:
+                raise
+            except BaseException as error:  # noqa: BLE001  an unpicklable result is the item's failure
                 taken.failures[item] = self._failed(item, error, start)
         return start, end, cpu
 
@@ -379,7 +385,7 @@ class Worker:
         if error is None:
             try:
                 packed = self._pack(outcome)
-            except Exception as unpicklable:  # noqa: BLE001
+            except BaseException as unpicklable:  # noqa: BLE001  as what `store` raises, `sys.exit` included
                 kind = type(outcome).__qualname__
                 unpicklable.add_note(f"what `store` returned, a {kind}, could not be pickled")
                 error = unpicklable

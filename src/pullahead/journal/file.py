@@ -26,6 +26,11 @@ FORMAT: Final = 1
 #: Seconds that a run waits for one that has just been killed to let go of its journal.
 _PATIENCE: Final = 3.0
 
+#: What opening a database says where its log's index cannot be made.
+_UNWRITABLE: Final = frozenset(
+    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+)
+
 _WORDS: Final = {
     sqlite3.SQLITE_FULL: "its disk is full",
     sqlite3.SQLITE_READONLY: "it cannot be written: the file or its folder is read-only",
@@ -94,6 +99,36 @@ class Lock:
     def release(self) -> None:
         """Let another process have it."""
         os.close(self._descriptor)
+
+
+def connect_to_read(path: str) -> sqlite3.Connection:
+    """Open a database that is there; also on a disk that is full or read-only, if it was closed in order.
+
+    Raises:
+        JournalError: it was not, and its log can be read only where it can be written.
+        sqlite3.Error: it is not there, or cannot be read.
+    """
+    database = connect(path)
+    try:
+        database.execute("PRAGMA application_id").fetchone()
+    except sqlite3.Error as error:
+        database.close()
+        if not (_needs_to_write(error) and os.access(path, os.R_OK)):
+            raise
+    else:
+        return database
+    log = Path(f"{path}-wal")
+    if log.exists() and log.stat().st_size:
+        raise JournalError(
+            f"the journal {path!r} was not closed in order, and its disk cannot be written now, which "
+            f"reading it takes then; copy it and {log.name!r} to another disk"
+        )
+    return sqlite3.connect(f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+
+
+def _needs_to_write(error: sqlite3.Error) -> bool:
+    """Say whether a database cannot be opened because the index of its log cannot be made."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _UNWRITABLE
 
 
 def connect(path: str, *, write: bool = False) -> sqlite3.Connection:

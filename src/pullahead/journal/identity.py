@@ -6,7 +6,8 @@ Rules:
 2. The digest is of what the item says, not of how Python holds it: JSON with sorted keys, in which a path is
    its text and a tuple a list. What JSON cannot hold is pickled, without the pickler's memory of which parts
    are the same object, and sets in order: both differ from one process to the next.
-3. With a key, only the key counts. Whoever changes an item gives it another key.
+3. With a key, only the key counts. Whoever changes an item gives it another key. A key is text; what else
+   it may be is written as JSON, so that the number 1 and the text "1" are the same key.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, final
 
 from pullahead.errors import JournalError
-from pullahead.journal.file import Lock, check, connect, explained
+from pullahead.journal.file import Lock, check, connect_to_read, explained
 from pullahead.journal.identity import Place
 from pullahead.journal.records import Attempt, Found
 from pullahead.journal.writer import retry_failed
@@ -27,7 +27,7 @@ class Reader:
     def __init__(self, path: str) -> None:
         self.path = path
         with explained(path):
-            self._database = connect(path)
+            self._database = connect_to_read(path)
             try:
                 if not check(path, self._database):
                     raise JournalError(f"the journal {path!r}: it is empty")

@@ -61,7 +61,7 @@ class JsonlSink:
             raise ValueError(f"expected mode to be one of {', '.join(MODES)}, got {mode!r}")
         self._stream: IO[Any] | None = None
         self._path: Path | None = None
-        self._created = self._truncate = False
+        self._created = self._truncate = self._appends = False
         self._mode = mode
         self.name = name or ""
         self.written = 0  # lines
@@ -137,7 +137,8 @@ class JsonlSink:
         elif self._stream is not None:
             stream, self._stream = self._stream, None
             with stream:
-                self._empty_first(stream)
+                if self._truncate:
+                    self._begin(stream)
 
     def discard(self) -> None:
         """Close as if this sink had never been made, when nothing has been written."""
@@ -171,13 +172,15 @@ class JsonlSink:
         self._created = regular is None
         self._stream = path.open("xb" if mode == "refuse" and self._created else "ab")
         self._truncate = mode == "overwrite" and bool(regular)
-        if mode == "append" and regular and not _ends_a_line(path):
-            self._stream.write(b"\n")
+        self._appends = mode == "append" and bool(regular)
 
-    def _empty_first(self, stream: IO[Any]) -> None:
+    def _begin(self, stream: IO[Any]) -> None:
+        """Before the first line: empty the file, or end the half line in it."""
         if self._truncate:
             stream.truncate(0)
-            self._truncate = False
+        elif self._appends and self._path is not None and not _ends_a_line(self._path):
+            stream.write(b"\n")
+        self._truncate = self._appends = False
 
     def _write(self, record: dict[str, Any], item: Any) -> None:
         line = encode(record, item)
@@ -186,7 +189,7 @@ class JsonlSink:
         if self._stream is None:
             raise ValueError(f"the sink {str(self._path)!r} is closed")
         try:
-            self._empty_first(self._stream)
+            self._begin(self._stream)
             self._stream.write(line.decode() if _is_text(self._stream) else line)
             self.flush()
         except OSError:
