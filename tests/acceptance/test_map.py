@@ -8,6 +8,7 @@ import functools
 import gc
 import itertools
 import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -795,3 +796,8 @@ def test_progress_is_called_with_reports() -> None:
     seen: list[int] = []
     list(pa.map(works.echo, range(10), workers=1, progress=lambda report: seen.append(report.done)))
     assert seen[-1] == 10
+
+
+def test_what_a_work_forks_hears_a_sigterm() -> None:
+    """The worker itself is deaf to it, because its driver has to answer."""
+    assert list(pa.map(works.terminate_a_fork, [1], workers=1)) == [-signal.SIGTERM]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import select
 import signal
@@ -697,3 +698,12 @@ def large_array(size: int) -> Any:
     import numpy as np
 
     return np.arange(size)
+
+
+def terminate_a_fork(_: int) -> int | None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+    process.start()
+    process.terminate()
+    process.join()
+    return process.exitcode

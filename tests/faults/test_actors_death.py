@@ -264,7 +264,7 @@ def test_what_is_in_a_notepad_survives(notes: list[bytes], left: bytes) -> None:
 
 def test_a_note_that_is_too_long_leaves_none() -> None:
     diarist = actors.remote(Diarist).remote()
-    assert actors.get(diarist.write.remote([b"before", b"x" * 100_000], 1)) == [True, False]
+    assert actors.get(diarist.write.remote([b"before", b"x" * 300_000], 1)) == [True, False]
     with pytest.raises(ActorDiedError) as caught:
         actors.get(diarist.leave.remote())
     assert caught.value.note == (b"", 1)

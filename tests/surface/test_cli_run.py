@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.procs import descendants
 
 WORK = """
 import os
@@ -287,6 +288,23 @@ def test_an_interrupt_finishes_what_runs_and_says_what_is_left(
     )
     assert ended is not None, said
     assert done + int(ended[1]) + int(ended[2]) == 1000
+    assert "Traceback" not in said
+
+
+def test_a_sigterm_to_every_process_drains_as_well(
+    folder: Path, started: list[subprocess.Popen[str]]
+) -> None:
+    """As the manager of a service sends it."""
+    items = [str(i) for i in range(1000)]
+    started.append(process := start("work:slow", *items, "-w", "2"))
+    assert process.stdout
+    process.stdout.readline()
+    for pid in (*descendants(process.pid), process.pid):
+        os.kill(pid, signal.SIGTERM)
+    out, said = process.communicate(timeout=50)
+    assert process.returncode == 130
+    done = 1 + out.count("\n")
+    assert said.splitlines()[-1].startswith(f"pullahead run: interrupted: {done} done, 0 failed, ")
     assert "Traceback" not in said
 
 

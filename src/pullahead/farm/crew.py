@@ -130,7 +130,8 @@ class Crew:
     def _start_queue(self, before: int) -> Any:
         named = {"name": f"{self._options.queue_name}{before}"} if before else {}
         unit = self._spec.batch_size or 1
-        return actors.remote(Queue).options(**named).remote(self._retry, unit, self.size, before=before)
+        queue = actors.remote(Queue).options(**named)
+        return queue.remote(self._retry, unit, self.size, before=before, deaf=True)
 
     def _start_worker(self, number: int) -> tuple[Any, Future[None]]:
         queue, before = self._queues.given

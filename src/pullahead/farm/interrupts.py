@@ -9,6 +9,7 @@ call.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Sequence
 from threading import Event, Thread, current_thread, main_thread
@@ -75,3 +76,33 @@ def of_a_run() -> Interrupts:
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
+
+
+def leave_to_the_driver() -> None:
+    """Be deaf to SIGTERM in this process, but not in what it starts.
+
+    Who ends a service sends it to all of its processes; then the driver drains, and needs its workers for
+    that. They end with it in any case.
+    """
+    if current_thread() is main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _hear_nothing)
+        # One that comes to a child before it can hear again waits until then.
+        os.register_at_fork(before=_block, after_in_child=_hear_again, after_in_parent=_unblock)
+
+
+def _hear_nothing(number: int, frame: FrameType | None) -> None:
+    """Not SIG_IGN, which a program that is executed from here would inherit."""
+
+
+def _hear_again() -> None:
+    if signal.getsignal(signal.SIGTERM) is _hear_nothing:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _unblock()
+
+
+def _block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

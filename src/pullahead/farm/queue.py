@@ -26,6 +26,7 @@ from pullahead.core.retry import ERROR, Again, Bury, RetryPolicy
 from pullahead.errors import JournalError, ProtocolError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.failure import Try
+from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.payload import size_of
 from pullahead.farm.recording import Known, Recording
 from pullahead.journal import Journal
@@ -50,6 +51,7 @@ class Queue:
         recall: whether held items may go to a worker that would run them sooner.
         seed: of the jitter of backoffs.
         before: how many queues died in whose place this one is.
+        deaf: whether a SIGTERM to this process is the caller's to answer.
     """
 
     def __init__(
@@ -60,7 +62,10 @@ class Queue:
         recall: bool = True,
         seed: int = 0,
         before: int = 0,
+        deaf: bool = False,
     ) -> None:
+        if deaf:
+            leave_to_the_driver()
         first_lease = 1 + before * _LEASES
         self._ledger = Ledger(unit, recall=recall, workers=workers, first_lease=first_lease)
         # Calls of workers that came back before the caller has said what there is.

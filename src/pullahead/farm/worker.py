@@ -25,6 +25,7 @@ from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.failure import kind_of
+from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
 from pullahead.farm.payload import pack, pack_for_journal, size_of, unpack
@@ -98,7 +99,8 @@ class Worker:
         self._broken: BaseException | None = None  # why the queue cannot be reached
 
     def run(self) -> None:
-        """Work until the queue says stop. Raises what the connection to the queue raised."""
+        """Work until the queue says stop. Raises `Unreachable`, and what `close` of the work raises."""
+        leave_to_the_driver()
         with self._lock:
             self._perform(self._pipeline.began(monotonic()))
         try:

@@ -64,6 +64,7 @@ def _settle_in(birth: Birth) -> None:
     system.close_all_but((birth.hub_fd, birth.creator_fd))
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     for stream in (sys.stdout, sys.stderr):

@@ -281,6 +281,7 @@ class Hub:
 def main(fd: int, driver_pid: int, driver: int) -> None:
     """Be the fork server. Called by the code that `launch.py` gives to a new interpreter."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to all at once, it is the driver's to answer
     system.become_subreaper()
     for name in _PRELOADED:
         importlib.import_module(name)
