@@ -386,6 +386,18 @@ def test_what_failed_before_and_is_there_is_not_absent(journal: str, seen: Path)
     assert (list(again), again.report.recorded, again.report.absent) == ([1, 3], 1, 1)
 
 
+def test_a_lambda_has_no_name_by_which_a_journal_could_know_it(journal: str) -> None:
+    with pytest.raises(
+        ValueError, match="^journal: expected a work with a name, or a journal with a version"
+    ):
+        pa.map(lambda x: x + 1, [1], journal=journal)
+    assert not Path(journal).exists()
+    one, other = Journal(path=journal, version="one"), Journal(path=journal, version="other")
+    assert list(pa.map(lambda x: x + 1, [1], workers=1, journal=one)) == [2]
+    with pytest.raises(JournalError, match="is of the work"):
+        pa.map(lambda x: 100 * x, [1], workers=1, journal=other)
+
+
 def test_a_journal_in_use_is_refused(journal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pa.map(works.nap_and_double, range(200), workers=1, journal=journal) as results:
         next(results)

@@ -98,8 +98,20 @@ class Options:
         return self.batch_size or 1
 
     def spec(self, work: Any) -> WorkSpec:
-        """Return what travels to the workers."""
-        return WorkSpec(work, self.load, self.store, self.batch_size or 0)
+        """Return what travels to the workers.
+
+        Raises:
+            TypeError: it is no work.
+            ValueError: a journal could not tell it from another one.
+        """
+        spec = WorkSpec(work, self.load, self.store, self.batch_size or 0)
+        journal = Journal.of(self.journal)
+        if journal is not None and journal.version is None and "<lambda>" in spec.name:
+            raise ValueError(
+                "journal: expected a work with a name, or a journal with a version, got a lambda: "
+                "it could not be told from another one"
+            )
+        return spec
 
     def worker(self) -> WorkerOptions:
         """Return how a worker works."""
