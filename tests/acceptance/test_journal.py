@@ -388,7 +388,7 @@ def test_what_failed_before_and_is_there_is_not_absent(journal: str, seen: Path)
 
 def test_a_lambda_has_no_name_by_which_a_journal_could_know_it(journal: str) -> None:
     with pytest.raises(
-        ValueError, match="^journal: expected a work with a name, or a journal with a version"
+        ValueError, match=r"^journal: expected a work with a name, or a journal with a version"
     ):
         pa.map(lambda x: x + 1, [1], journal=journal)
     assert not Path(journal).exists()
