@@ -314,7 +314,7 @@ class Storm(sim.World):
             worker = self.draw.choice(living)
             self.note(worker, "is taken for dead%s", "")
             self.enlist(self.weather.shapes[0])
-            self.queue.lose(worker.number)
+            self.queue.lose(worker.number, worker.pipeline.loading)
         elif what == "wires" and living:
             worker = self.draw.choice(living)
             until = self.clock.now + self.draw.uniform(0.0, 0.5)
@@ -331,7 +331,7 @@ class Storm(sim.World):
 
     def _lose(self, worker: Worker) -> None:
         if not self.queue.dead:
-            self.queue.lose(worker.number)
+            self.queue.lose(worker.number, worker.pipeline.loading)
         self.enlist(self.weather.shapes[0])
 
     def kill_the_queue(self) -> None:
