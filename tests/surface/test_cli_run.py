@@ -346,6 +346,9 @@ def test_a_second_interrupt_ends_at_once_and_leaves_no_process(
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert process.wait(5) == 130
+    assert process.stderr
+    said = "pullahead run: ended at once; what was running is lost, what was written is not\n"
+    assert process.stderr.read().endswith(said)
     pids = [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 5)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import Any, Final
 
 from pullahead.cli.ending import INTERRUPTED
@@ -26,6 +27,8 @@ def _is_heard(handler: Any) -> bool:
 
 
 def _end() -> None:
-    if os.isatty(2):  # the progress line hides the cursor; whoever ends at once must bring it back
-        os.write(2, b"\x1b[?25h\n")
+    with suppress(OSError):  # nobody may be there to read it
+        if os.isatty(2):  # the progress line hides the cursor; whoever ends at once must bring it back
+            os.write(2, b"\x1b[?25h\n")
+        os.write(2, b"pullahead run: ended at once; what was running is lost, what was written is not\n")
     os._exit(INTERRUPTED)
