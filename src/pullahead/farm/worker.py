@@ -188,6 +188,7 @@ class Worker:
                 finally:
                     end = monotonic()
                     seconds += end - since
+                    taken.longest = max(taken.longest, end - since)
                 self._keep(item, result)
             except Exception as error:  # noqa: BLE001  the user's error is an outcome, not ours
                 taken.failures[item] = self._failed(item, error, since)
