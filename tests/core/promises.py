@@ -232,7 +232,7 @@ class Promises:
         pipeline, watch = worker.pipeline, self._watches[worker.number]
         policy, ran = pipeline.lookahead, pipeline.running
         one_slice = max(
-            1, min(len(pipeline._holdings.buffer), pipeline._demand.plenty, slice_size(policy.median_compute))
+            1, min(len(pipeline._holdings.buffer), pipeline._demand.plenty, slice_size(policy.mean_compute))
         )
         next_up = 0 if ran else pipeline._batch_size or one_slice
         bundle = max(1, min(policy.bundle, pipeline._demand.plenty))

@@ -57,6 +57,22 @@ def test_over_a_long_wire_a_call_may_go_every_three_milliseconds() -> None:
     assert (caller.may_send, caller.must_send, caller.free_at) == (True, False, AT_ONCE)
 
 
+@pytest.mark.parametrize(
+    ("trip", "spacing"), [(0.0, 0.003), (0.0003, 0.0001), (0.003, 0.001), (0.1, 0.001), (9.0, 0.001)]
+)
+def test_without_a_backlog_a_call_may_go_after_a_third_of_a_trip_or_a_millisecond(
+    trip: float, spacing: float
+) -> None:
+    caller = Caller()
+    caller.hurry(trip)
+    caller.called(1.0)
+    assert caller.free_at == AT_ONCE, "it is the second one"
+    caller.called(1.0)
+    assert caller.free_at == pytest.approx(1.0 + spacing, abs=1e-12)
+    caller.hurry(0.0)
+    assert caller.free_at == 1.0 + Caller.SPACING, "there is a backlog again"
+
+
 def test_no_more_than_thirty_two_calls_are_unanswered() -> None:
     caller = Caller()
     for now in range(32):

@@ -168,7 +168,7 @@ def test_a_bundle_is_an_amount_of_work_even_if_most_items_are_tiny(make: Make) -
     for seconds in [TINY, TINY, TINY, 65 * TINY] * 8:
         pipeline.lookahead.computed(seconds, 1)
     # The last review came before the last large one: its mean was a little smaller.
-    assert (pipeline.lookahead.median_compute, pipeline.lookahead.bundle) == (TINY, 16)
+    assert (pipeline.lookahead._median, pipeline.lookahead.bundle) == (TINY, 16)
     called_twice(pipeline)
     granted(pipeline, 0.0, 1, 0, 2)
     assert said(pipeline, 0.0) == [(m.ASK, 16)], "a bundle of sixteen, beyond the two to compute"
@@ -876,6 +876,21 @@ def test_a_report_that_must_wait_for_a_call_is_due_when_one_may_go(make: Make) -
     assert compute(pipeline, SOON, 2 * SOON) == [W]
     assert pipeline.tick(Caller.SPACING) == [S, W]
     assert said(pipeline, Caller.SPACING)[-1] == (m.DONE, 1, (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("backlog", "spacing"), [(PLENTY, Caller.SPACING), (32, Caller.SPACING), (30, TINY / 4), (0, TINY / 4)]
+)
+def test_what_waits_for_a_call_waits_for_less_where_there_is_no_backlog(
+    make: Make, backlog: int, spacing: float
+) -> None:
+    """There is one where bundles are as large as the policy says."""
+    pipeline = settled(make(30))
+    pipeline.lookahead.bundle, pipeline.lookahead.move = 16, 0.75 * TINY
+    granted(pipeline, 0.0, 1, 0, 20, backlog=backlog)
+    while pipeline._outbox.caller.may_send:
+        pipeline.take_messages(0.0)
+    assert pipeline._outbox.caller.free_at == pytest.approx(spacing)
 
 
 def test_sums_travel_with_what_is_sent_but_not_more_often_than_four_times_a_second(make: Make) -> None:

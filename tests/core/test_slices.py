@@ -21,7 +21,8 @@ PLENTY = 1 << 20  # items that are ready for each worker
 MS = 2.0**-10
 ITEM = MS / 4  # 8 in a slice of 2 ms
 FETCH = 4 * MS
-PATIENCE = 2 * (ITEM + FETCH)  # with one item, and so with a slice before it is looked at
+PATIENCE = 2 * (ITEM + FETCH)  # with one item
+LOOK = PATIENCE + 2 * 7 * ITEM  # with a slice of eight, if there is a backlog
 
 Make = Callable[..., Pipeline]
 
@@ -240,12 +241,12 @@ def running_and_held(pipeline: Pipeline) -> tuple[tuple[int, ...], int]:
 def test_a_slice_that_lasts_long_is_cut_and_what_it_has_finished_is_reported(make: Make) -> None:
     """No item of it has lasted long by itself: nothing is given back."""
     pipeline = make()
-    assert pipeline.deadline == PATIENCE
-    begin(pipeline, 4, PATIENCE - MS)
+    assert pipeline.deadline == LOOK
+    begin(pipeline, 4, LOOK - MS)
     running(pipeline).failures[2] = "error", 0.0
-    assert pipeline.tick(PATIENCE - MS / 8) == []
-    assert pipeline.tick(PATIENCE) == [S]
-    assert said(pipeline, PATIENCE) == [
+    assert pipeline.tick(LOOK - MS / 8) == []
+    assert pipeline.tick(LOOK) == [S]
+    assert said(pipeline, LOOK) == [
         (m.DONE, 1, (0, 1)),
         (m.FAILED, 1, 2, "error", 0.0),
         (m.DONE, 1, (3,)),
@@ -260,9 +261,9 @@ def test_nobody_waits_behind_an_item_of_a_slice_that_lasts_long(make: Make) -> N
     pipeline = make()
     began = 8 * MS
     begin(pipeline, 4, began)
-    assert pipeline.tick(PATIENCE) == [S], "the slice has lasted long"
-    said(pipeline, PATIENCE)
-    pipeline.answered([], PATIENCE)
+    assert pipeline.tick(LOOK) == [S], "the slice has lasted long"
+    said(pipeline, LOOK)
+    pipeline.answered([], LOOK)
     assert pipeline.deadline == began + PATIENCE, "and this is when its item will have lasted long"
     assert pipeline.tick(began + PATIENCE) == [*discarded(5, 6, 7, 8, 9), S]
     assert said(pipeline, began + PATIENCE) == [
@@ -275,8 +276,8 @@ def test_nobody_waits_behind_an_item_of_a_slice_that_lasts_long(make: Make) -> N
 
 def test_both_at_once_when_the_first_item_lasts_long(make: Make) -> None:
     pipeline = make()
-    assert pipeline.tick(PATIENCE) == [*discarded(1, 2, 3, 4, 5, 6, 7, 8, 9), S]
-    assert said(pipeline, PATIENCE) == [
+    assert pipeline.tick(LOOK) == [*discarded(1, 2, 3, 4, 5, 6, 7, 8, 9), S]
+    assert said(pipeline, LOOK) == [
         (m.STUCK,),
         (m.GAVE_BACK, 1, (1, 2, 3, 4, 5)),
         (m.GAVE_BACK, 2, (6, 7, 8, 9)),
@@ -295,8 +296,8 @@ def emptied(pipeline: Pipeline, began: float, *messages: Message) -> Pipeline:
 def test_results_do_not_wait_for_the_last_item_of_a_slice_even_if_nothing_else_does(make: Make) -> None:
     pipeline = emptied(make(lookahead=0), 5 * MS, (m.UNASKED, 1))
     assert (pipeline.held, pipeline.asked) == (0, 0)
-    assert pipeline.tick(PATIENCE) == [S]
-    assert said(pipeline, PATIENCE) == [(m.DONE, 1, (0, 1, 2, 3, 4, 5)), (m.DONE, 2, (6,))]
+    assert pipeline.tick(LOOK) == [S]
+    assert said(pipeline, LOOK) == [(m.DONE, 1, (0, 1, 2, 3, 4, 5)), (m.DONE, 2, (6,))]
     assert pipeline.deadline == 5 * MS + PATIENCE
     assert pipeline.tick(5 * MS + PATIENCE) == [], "nothing is here and nothing will come: nobody waits"
     assert pipeline.deadline is None
@@ -307,8 +308,8 @@ def test_asks_are_taken_back_behind_the_last_item_of_a_slice(make: Make) -> None
     """Nothing is held, but what was asked for would wait here."""
     pipeline = emptied(make(), 5 * MS)
     assert (pipeline.held, pipeline.asked) == (0, 41)
-    assert pipeline.tick(PATIENCE) == [S]
-    assert [one[0] for one in said(pipeline, PATIENCE)] == [m.DONE, m.DONE]
+    assert pipeline.tick(LOOK) == [S]
+    assert [one[0] for one in said(pipeline, LOOK)] == [m.DONE, m.DONE]
     now = 5 * MS + PATIENCE
     assert pipeline.tick(now) == [S]
     assert said(pipeline, now) == [(m.STUCK,)]
@@ -329,21 +330,29 @@ def test_an_item_that_began_later_than_its_slice_was_cut_is_given_its_time(make:
     pipeline.answered([(m.RECALL, 5)], 8 * MS)
     said(pipeline, 8 * MS)
     pipeline.answered([], 8 * MS)
-    pipeline.tick(PATIENCE)
-    assert m.STUCK not in [one[0] for one in said(pipeline, PATIENCE)]
+    pipeline.tick(LOOK)
+    assert m.STUCK not in [one[0] for one in said(pipeline, LOOK)]
     assert pipeline.deadline == 8 * MS + PATIENCE
 
 
-def test_a_short_slice_may_last_a_few_milliseconds_whatever_is_usual(make: Make) -> None:
-    """Moving an item takes some of them."""
+@pytest.mark.parametrize(
+    ("bundle", "backlog", "least", "times"),
+    [(1, PLENTY, 0.002, 2), (64, 128, 0.002, 2), (64, 126, 0.00005, 1)],
+)
+def test_with_a_backlog_nothing_lasts_for_too_long_before_two_milliseconds(
+    make: Make, bundle: int, backlog: int, least: float, times: int
+) -> None:
+    """Moving an item takes some of them. Without one, nobody computes less because of it."""
     pipeline = make()
     for _ in range(200):  # so many that no other fetch is remembered
         pipeline.lookahead.fetched(0.0)
     pipeline.processed(0.0, 8 * ITEM, MS, 2 * MS)
     for _ in range(200):
-        pipeline.lookahead.computed(ITEM, 1)
-    pipeline.take(2 * MS)
-    assert pipeline._patience.ends_at == 2 * MS + 0.004
+        pipeline.lookahead.computed(ITEM / 64, 1)
+    pipeline.lookahead.bundle = bundle
+    given(pipeline, 2 * MS, 3, 10, 1, backlog=backlog)
+    assert pipeline.take(2 * MS) == (8, 9, 10)
+    assert pipeline._patience.ends_at == pytest.approx(2 * MS + least + times * 2 * ITEM / 64)
 
 
 def test_what_is_cut_takes_its_place_by_age(make: Make) -> None:
@@ -353,11 +362,11 @@ def test_what_is_cut_takes_its_place_by_age(make: Make) -> None:
     assert pipeline.turn(0.0, MS, MS, MS)[0] == (8, 9, 20, 21, 22, 23, 24, 25)
     said(pipeline, MS)
     given(pipeline, MS, 4, 10, 2)
-    begin(pipeline, 20, MS + PATIENCE)
-    pipeline.tick(MS + PATIENCE)
-    said(pipeline, MS + PATIENCE)
+    begin(pipeline, 20, MS + LOOK)
+    pipeline.tick(MS + LOOK)
+    said(pipeline, MS + LOOK)
     assert running_and_held(pipeline) == ((20,), 11)
-    now = 2 * MS + PATIENCE
+    now = 2 * MS + LOOK
     assert pipeline.turn(MS, now, MS, now)[0] == (10, 11, 21, 22, 23, 24, 25, 26)
 
 

@@ -103,7 +103,7 @@ def test_the_depth_ends_near_the_new_value_of_the_formula(name: str) -> None:
 def test_every_move_says_why_with_the_numbers_that_made_it(name: str) -> None:
     one = changed(name)
     for worker in range(WORKERS):
-        depth = 8  # before anything is measured
+        depth = 16  # before anything is measured
         for move in one.moves(worker):
             said = REASON.fullmatch(move.detail)
             assert said is not None, move.detail

@@ -76,6 +76,12 @@ class Demand:
             self._said_hungry = True
             self._outbox.say((m.HUNGRY, self.asks.total), now, urgent=True)
 
+    @property
+    def is_plenty(self) -> bool:
+        """Whether there is a backlog: bundles are as large as the policy says."""
+        return self.plenty >= self._lookahead.bundle
+
     def look_again(self) -> None:
         """The policy or the backlog may have changed."""
         self.bundle = max(1, min(self._lookahead.bundle, self.plenty))
+        self._outbox.caller.hurry(0.0 if self.is_plenty else self._lookahead.move)

@@ -99,7 +99,7 @@ def _by_variance(computes: Sequence[float], sizes: Sequence[int], fetch: float, 
     return ceil(((spread + sqrt(spread**2 + 4.0 * mean * fetch)) / (2.0 * mean)) ** 2)
 
 
-def patience_of(ordered: list[float], fetch: float, after: float = 0.0) -> float:
+def patience_of(ordered: list[float], turn: float, after: float = 0.0) -> float:
     """Return the age from which on what runs is likely to go on for another two computes and two fetches.
 
     Likely: half of the computes that lasted longer than that age did. The mean would let a few huge ones
@@ -108,11 +108,11 @@ def patience_of(ordered: list[float], fetch: float, after: float = 0.0) -> float
 
     Args:
         ordered: recent compute times in seconds, ascending, at least one.
-        fetch: seconds from an ask to the item in hand.
+        turn: seconds of a mean compute and a fetch.
         after: no age below this one.
     """
     n = len(ordered)
-    long = _LONG * (sum(ordered) / n + fetch)
+    long = _LONG * turn
     for index in range(bisect_left(ordered, after), n - 1):
         age = ordered[index]
         rest = ordered[(index + 1 + n) // 2] - age

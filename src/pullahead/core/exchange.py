@@ -4,7 +4,9 @@ A peer calls the queue with a list of messages, and each answer is a list of mes
 rules make of this a full-duplex channel that batches by itself:
 
 1. The peer may send while fewer than two of its calls are unanswered. With two out, it collects, until the
-   last one is three milliseconds old: a wire that is longer than that is not a queue that is busy.
+   last one is three milliseconds old: a wire that is longer than that is not a queue that is busy. Where
+   there is no backlog, so that processors have time, it is one millisecond, or a third of a trip if that is
+   less: what waits for a free call would make each fetch longer, and so all that is held.
 2. The queue keeps the peer's newest call and answers every older one at once. The one it keeps is parked: it
    is answered as soon as there is something to say.
 
@@ -35,7 +37,7 @@ Call = TypeVar("Call")
 class Caller:
     """The peer's end: whether it may send."""
 
-    __slots__ = ("_called_at", "_is_lost", "in_flight", "sent")
+    __slots__ = ("_called_at", "_is_lost", "_spacing", "in_flight", "sent")
 
     #: Calls that may be unanswered: the parked one and one that is on its way.
     LIMIT = 2
@@ -43,16 +45,25 @@ class Caller:
     MOST = 32
     #: Seconds between two calls beyond the limit: an exchange costs about a twentieth of that.
     SPACING = 0.003
+    #: Without a backlog, at most so many seconds between them, and in one trip at least so many of them.
+    HURRIED = 0.001
+    PER_TRIP = 3
 
     def __init__(self) -> None:
         self.in_flight = 0
         self.sent = 0
         self._called_at = AT_ONCE
+        self._spacing = self.SPACING
         self._is_lost = False
 
     def lost(self) -> None:
         """Nobody is there any more: no call may go."""
         self._is_lost = True
+
+    def hurry(self, trip: float) -> None:
+        """There is no backlog, and a trip to the queue and back usually takes so many seconds. 0: there is
+        one, or the trip is not known."""
+        self._spacing = min(self.HURRIED, trip / self.PER_TRIP) if trip else self.SPACING
 
     @property
     def may_send(self) -> bool:
@@ -64,7 +75,7 @@ class Caller:
         """When the next call may go; None: not before one is answered."""
         if self.may_send:
             return AT_ONCE
-        return self._called_at + self.SPACING if self.in_flight < self.MOST and not self._is_lost else None
+        return self._called_at + self._spacing if self.in_flight < self.MOST and not self._is_lost else None
 
     @property
     def must_send(self) -> bool:

@@ -4,10 +4,10 @@ The lookahead is how many items a worker holds or has asked for beyond the one t
 the worker stalls for each fetch; too many and items sit with a worker while another could run them.
 
 Rules:
-1. Nothing measured: 8, so that most wires are covered when the first items come (TCP begins with ten segments
-   for the same reason, RFC 6928). But where items are loaded, 1, the depth of the plain prefetch pattern, and
-   one batch where there are batches: what they take is not known either. A stall that a deeper lookahead
-   would have prevented doubles it.
+1. Nothing measured: 16, so that most wires are covered when the first items come (TCP begins with ten
+   segments for the same reason, RFC 6928). But where items are loaded, 1, the depth of the plain prefetch
+   pattern, and one batch where there are batches: what they take is not known either. A stall that a deeper
+   lookahead would have prevented doubles it.
 2. Measured: 1 where even the shortest compute lasts a fetch. Otherwise the smallest k for which k consecutive
    compute times add up to at least 1.1 fetches. *One fetch* is the 95th percentile of the recent ones, with
    the time that the work's own `load` takes. *Add up to* means in 95 % of the runs of k consecutive items
@@ -27,10 +27,10 @@ Rules:
    the median residual life of the recent computes. If at no age of theirs that is long enough, it is once
    what runs has lasted 1.25 times the longest of them, or two mean computes and two fetches, whichever is
    more. What has lasted longer than all of them goes on for as long again as it has, with even chances.
-   Nothing is much longer than usual before 2 ms; with no compute measured, not before half a second, or two
-   fetches if that is more.
-8. Three such calls in a row are no exception: after two, the next one may take 1.25 times as long as the one
-   before it did.
+   With no compute measured, nothing is before half a second, or two fetches if that is more.
+8. Five such calls in a row are no exception: after four, the next one may take 1.25 times as long as the one
+   before it did. (Where one item in twenty is large, two in a row come every few hundred items.) A slice of
+   several items is no such call: some of them were long, and some were not.
 9. What a worker holds and has asked for fits into 64 MiB, if all its items are as large as the largest of the
    recent ones. A depth that does not fit goes at once.
 10. Where 64 items in a row (or batches) came one by one, each after the worker had waited for longer than a
@@ -62,7 +62,7 @@ MAX_BUNDLE: Final = 1024
 #: Bytes that a worker may hold and have asked for, as far as the sizes of the recent items tell.
 MAX_BYTES: Final = 64 << 20
 
-_FIRST: Final = 8
+_FIRST: Final = 16
 _WINDOW: Final = 128  # recent measurements of each kind: some seconds of work, or some hundred tiny items
 _QUANTILE: Final = 0.95
 _SLOW_START_LIMIT: Final = 64  # doubling without a single measured fetch must end somewhere
@@ -70,9 +70,9 @@ _TRUST: Final = 32
 _RESERVE: Final = 1.1  # an answer that is due just when it is needed comes too late half of the time
 _LATEST_COMPUTES: Final = 8
 _LATEST_FETCHES: Final = 3
-_LEAST_PATIENCE: Final = 0.002  # seconds; moving an item takes some of them
 _BLIND_PATIENCE: Final = 0.5  # seconds, as long as no compute has ended
 _QUIET: Final = 64  # items in a row
+_IN_A_ROW: Final = 4  # long calls: where one in twenty is, that is no chance any more
 _REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
 
 
@@ -96,6 +96,7 @@ class Lookahead:
         bundle: how many items are asked for at once, with a backlog.
         reason: why the depth is what it is.
         move: seconds until what is given back now could be elsewhere: the median fetch; 0: it is not known.
+        usual: the mean seconds of those recent items that did not last much longer than usual; 0: not known.
 
     Args:
         fixed: a depth that the user chose, or None for "auto". 0 means on demand: ask when idle.
@@ -127,6 +128,7 @@ class Lookahead:
         "depth",
         "move",
         "reason",
+        "usual",
     )
 
     def __init__(self, fixed: int | None = None, batch: int = 1, *, eager: bool = False) -> None:
@@ -150,6 +152,7 @@ class Lookahead:
         self._long = 0.0  # what the last call took
         self._fetch: float | None = None  # the 95th percentile, with load
         self.move = 0.0
+        self.usual = 0.0
         self._quiet = 0  # items in a row that the worker had waited for longer than a fetch, for want of work
         self.bundle = 1
         if fixed is None:
@@ -160,23 +163,23 @@ class Lookahead:
             self.reason = f"{fixed}: fixed by the user"
 
     @property
-    def median_compute(self) -> float:
-        """The median compute time of one item in seconds at the last review, 0 when nothing is known."""
-        return self._median
+    def mean_compute(self) -> float:
+        """The mean compute time of one item in seconds at the last review, 0 when nothing is known."""
+        return self._mean
 
     @property
     def patience(self) -> float:
         """After how many seconds an item (or a batch) lasts much longer than usual."""
         if not self._computes:
             return max(_BLIND_PATIENCE, 2 * self.usual_fetch)
-        exceptional = AGAIN * self._long if self._longs > 1 else 0.0
-        return max(_LEAST_PATIENCE, self._patience + self._others, exceptional)
+        exceptional = AGAIN * self._long if self._longs >= _IN_A_ROW else 0.0
+        return max(self._patience + self._others, exceptional)
 
     def patience_after(self, age: float) -> float:
         """Return at which age what has run for `age` will have lasted much longer than usual once more."""
         older = AGAIN * age
         others = self._others
-        patience = patience_of(self._ordered or [age], self.usual_fetch, older - others)
+        patience = patience_of(self._ordered or [age], (self._mean or age) + self.usual_fetch, older - others)
         return max(self.patience, others + patience, older)
 
     def rest(self, age: float, quantile: float = 0.5) -> float:
@@ -225,14 +228,29 @@ class Lookahead:
         self._loads.append(seconds)
         return self._measured()
 
-    def computed(self, seconds: float, items: int) -> bool:
-        """One call of `process` (or a slice of several) took so long for so many items. True if it moved."""
-        was_long = self._computes and seconds > self._patience + (items - 1) * self._mean
+    def computed(self, seconds: float, items: int, longest: float = 0.0) -> bool:
+        """One call of `process` (or a slice of several) took so long for so many items. True if it moved.
+
+        Args:
+            seconds: of all of them.
+            items: how many.
+            longest: seconds of the longest one of a slice; 0: that is not known. If it lasted much longer
+                than usual it counts by itself: spread over the others, it would look like several of middle
+                size.
+        """
+        by_itself = self._unit > 1 or items == 1  # of a slice, some are long and some are not
+        was_long = self._computes and by_itself and seconds > self._patience + (items - 1) * self._mean
         self._long = seconds
         self._longs = self._longs + 1 if was_long else 0
-        self._computes.append(seconds / items)
-        self._counts.append(items if self._unit == 1 else 1)
+        if self._unit == 1 < items and longest > self._patience:
+            self._count(longest, 1)
+            seconds, items = seconds - longest, items - 1
+        self._count(seconds / items, items if self._unit == 1 else 1)
         return self._measured()
+
+    def _count(self, seconds: float, items: int) -> None:
+        self._computes.append(seconds)
+        self._counts.append(items)
 
     def weighed(self, largest: int) -> None:
         """Items came, the largest of them with so many bytes."""
@@ -275,10 +293,13 @@ class Lookahead:
         computes = list(self._computes)
         ordered = sorted(computes)
         self._median = percentile(ordered, 0.5)
-        self._mean = sum(ordered) / len(ordered)
+        pairs = zip(computes, self._counts, strict=True)
+        self._mean = sum(seconds * items for seconds, items in pairs) / sum(self._counts)
         self._fetch = fetch = self._usual_fetch()
         self._ordered = ordered
-        self._patience = patience_of(ordered, fetch or 0.0)
+        self._patience = patience_of(ordered, self._mean + (fetch or 0.0))
+        usual = ordered[: bisect_right(ordered, self._patience)]
+        self.usual = sum(usual) / len(usual)
         self.move = percentile(sorted(self._fetches), 0.5) if self._fetches else 0.0
         if self._fixed is not None:
             return False

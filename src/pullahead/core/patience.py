@@ -9,7 +9,10 @@ Rules:
 3. From then on it is usual again, until it has lasted much longer once more.
 4. What a recall leaves here, because it will begin sooner than it could elsewhere, is waited for just as
    long: a fetch. If it has not begun by then, it goes after all.
-5. A slice is looked at when it has lasted for twice as long as it should: a usual one is not cut.
+5. A slice is looked at when it has lasted for so long beyond what the others in it usually take.
+6. With a backlog, what is given back and asked for anew takes time from what computes. There, nothing has
+   lasted for too long before 2 ms, and a slice may take twice as long as it should: a usual one is not cut.
+   Elsewhere nobody computes less because of it.
 """
 
 from __future__ import annotations
@@ -18,8 +21,13 @@ from collections.abc import Sequence
 from typing import Final, final
 
 from pullahead.core.lookahead import Lookahead
-from pullahead.core.slices import SLICE
 
+#: Seconds. With a backlog nothing has lasted for too long before; moving an item takes some of them.
+_LEAST: Final = 0.002
+#: Seconds that a look costs. Nowhere has anything lasted for too long before.
+_LOOK: Final = 0.00005
+#: How many times as long as usual the others of a slice may take, with a backlog.
+_LONG: Final = 2
 #: The share of long items that end sooner than when a stuck worker asks again.
 _SOON: Final = 0.25
 
@@ -35,13 +43,14 @@ class Patience:
         stuck_until: when a stuck worker asks again; None: it is not stuck.
     """
 
-    __slots__ = ("_lookahead", "ends_at", "kept", "kept_until", "stuck_until")
+    __slots__ = ("_least", "_lookahead", "ends_at", "kept", "kept_until", "stuck_until")
 
     def __init__(self, lookahead: Lookahead) -> None:
         self.ends_at: float | None = None
         self.stuck_until: float | None = None
         self.kept: frozenset[int] = frozenset()
         self.kept_until: float | None = None
+        self._least = _LOOK  # seconds
         self._lookahead = lookahead
 
     @property
@@ -49,9 +58,11 @@ class Patience:
         """Whether what runs has lasted much longer than usual, and nothing was asked for since."""
         return self.stuck_until is not None
 
-    def began(self, now: float, *, is_slice: bool) -> None:
-        """Something begins."""
-        self.ends_at = now + max(2 * SLICE if is_slice else 0.0, self._lookahead.patience)
+    def began(self, now: float, others: int, *, backlog: bool) -> None:
+        """Something begins: an item, a batch, or the first item of a slice, with so many others behind it."""
+        self._least = _LEAST if backlog else _LOOK
+        usual = others * self._lookahead.usual
+        self.ends_at = now + self._patience + (_LONG * usual if backlog else usual)
 
     def ended(self) -> None:
         """It is over."""
@@ -63,7 +74,7 @@ class Patience:
 
     def has_ended(self, since: float, now: float) -> bool:
         """Whether what runs since then has lasted for too long: it may have begun later than its slice."""
-        ends_at = since + self._lookahead.patience
+        ends_at = since + self._patience
         self.ends_at = ends_at if now < ends_at else None
         return self.ends_at is None
 
@@ -89,6 +100,10 @@ class Patience:
         """These have just been granted: what a recall wanted of them before is over."""
         if self.kept:
             self.kept -= frozenset(items)
+
+    @property
+    def _patience(self) -> float:
+        return max(self._least, self._lookahead.patience)
 
     def overdue(self, now: float) -> frozenset[int]:
         """Return what has been kept for long enough, once."""

@@ -311,7 +311,7 @@ class Pipeline:
         self._batch_since = now  # what a full batch leaves behind begins to wait here
         self.running = Slice(items, now, whole=bool(self._batch_size))
         if self._gives_back:
-            self._patience.began(now, is_slice=count > 1 and not self._batch_size)
+            self._patience.began(now, 0 if self._batch_size else count - 1, backlog=self._demand.is_plenty)
         self._batch_due = None
         self.meter.computing(now)
         self._announced = False
@@ -342,7 +342,7 @@ class Pipeline:
         self._patience.ended()
         self.meter.computed(start, end, ran.size, cpu)
         self._record_process(ran, start, end)
-        if self.lookahead.computed(end - start, ran.size):
+        if self.lookahead.computed(end - start, ran.size, ran.longest):
             self._account.note_lookahead(now)
         self.running = None
         return self._computed(ran.open, ran.failures, now)
@@ -554,7 +554,7 @@ class Pipeline:
 
     def _next_slice(self) -> int:
         """How many items `take` hands out at once, where there are no batches."""
-        most = slice_size(self.lookahead.median_compute)
+        most = slice_size(self.lookahead.mean_compute)
         return max(1, min(len(self._holdings.buffer), self._demand.plenty, most))
 
     def _cut(self, now: float, most: int = MAX_SLICE) -> list[Effect]:

@@ -22,11 +22,12 @@ from typing import Final, final
 #: Seconds of work in one slice.
 SLICE: Final = 0.002
 MAX_SLICE: Final = 512
+_ROUNDING: Final = 1e-9  # items: a mean of equal times is that exact
 
 
-def slice_size(median: float) -> int:
-    """Return how many items make a slice at most. `median`: seconds of one item, 0 when that is not known."""
-    return 1 if median <= 0.0 else max(1, min(MAX_SLICE, int(SLICE / median)))
+def slice_size(mean: float) -> int:
+    """Return how many items make a slice at most. `mean`: seconds of one item, 0 when that is not known."""
+    return 1 if mean <= 0.0 else max(1, min(MAX_SLICE, int(SLICE / mean + _ROUNDING)))
 
 
 @final
@@ -38,9 +39,10 @@ class Slice:
         waiting: those that have not begun, for the main thread to take from the left.
         failures: the kind and delay of each that failed, put in before the next one begins.
         since: when the one that runs began.
+        longest: seconds of the longest one so far, as far as they are timed one by one.
     """
 
-    __slots__ = ("_first", "_stop", "_whole", "failures", "items", "since", "waiting")
+    __slots__ = ("_first", "_stop", "_whole", "failures", "items", "longest", "since", "waiting")
 
     def __init__(self, items: tuple[int, ...], now: float, *, whole: bool) -> None:
         """Hand them out. `whole`: they are a batch, which one call of `process` takes."""
@@ -48,6 +50,7 @@ class Slice:
         self.waiting = deque(() if whole else items[1:])  # the first one begins at once
         self.failures: dict[int, tuple[str, float]] = {}
         self.since = now
+        self.longest = 0.0
         self._whole = whole
         self._first, self._stop = 0, len(items)  # those between are neither reported nor cut
 

@@ -174,6 +174,7 @@ class Worker:
                 finally:
                     end = monotonic()
                     seconds += end - since
+                    taken.longest = max(taken.longest, end - since)
                 self._keep(item, result)
             except DEADLY:
                 raise

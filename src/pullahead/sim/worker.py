@@ -7,6 +7,7 @@ while an answer waits is not modelled here: it is part of what the wire takes.
 from __future__ import annotations
 
 from itertools import accumulate
+from operator import sub
 from typing import TYPE_CHECKING, final
 
 from pullahead.core import messages as m
@@ -141,6 +142,7 @@ class Worker:
         assert ran is not None
         self._tell(ran, len(ends))
         ran.waiting.clear()
+        ran.longest = max(map(sub, ends, [since, *ends]))
         self.computing = ()
         items, effects = self.pipeline.turn(since, now, now - since, now)
         if items:
