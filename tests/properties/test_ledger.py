@@ -267,11 +267,15 @@ class LedgerMachine(RuleBasedStateMachine):
             self.joined += 1
             self.credits[self.joined] = 0
             self.expect(self.ledger.joined(self.joined))
+            if self.joined == self.expected:  # as it does in the same call: until then it has a share
+                self._ask(self.joined, 1)
 
     @precondition(lambda self: self.credits)
     @rule(pick=st.integers(0, 5), credits=st.integers(1, 9))
     def ask(self, pick: int, credits: int) -> None:
-        worker = sorted(self.credits)[pick % len(self.credits)]
+        self._ask(sorted(self.credits)[pick % len(self.credits)], credits)
+
+    def _ask(self, worker: int, credits: int) -> None:
         self.credits[worker] += credits if worker not in self.stopping else 0
         self.expect(self.ledger.asked(worker, credits, self.now))
 
