@@ -567,16 +567,28 @@ def test_what_was_loaded_beside_what_is_charged_is_suspect_the_second_time(ledge
     ledger.asked(0, 4, 0.0)
     ledger.started(0, 1, (0,))
     ledger.lost(0, again, 1.0, (1, 2))
-    assert ledger.sizes()["suspects"] == 0, "it may have been what ran"
+    assert ledger.sizes()["suspects"] == 1, "what ran, which will be alone; it may not have been these"
     ledger.asked(1, 4, 1.0)
     ledger.started(1, 2, (1,))
     ledger.lost(1, {1: Again(9.0, charged=True)}, 2.0, (2, 3))
-    assert ledger.sizes()["suspects"] == 1
+    assert ledger.sizes()["suspects"] == 3
     (third,) = ledger.asked(2, 3, 2.0)
     assert third == grant(2, 3, 2, 3)._replace(suspects=(2,))
+    ledger.tick(12.0)
+    ledger.joined(4)
+    later = [one.suspects for one in ledger.asked(4, 2, 12.0) if isinstance(one, Grant)]
+    assert later == [(0, 1)], "those that were charged, too"
 
 
-def test_a_death_that_charges_what_was_charged_before_is_explained(ledger: Ledger) -> None:
+def test_what_ran_beside_no_load_when_its_worker_died_is_not_suspect(ledger: Ledger) -> None:
+    ledger.submitted(1, 0, 6, SOURCE, 0.0)
+    ledger.asked(0, 4, 0.0)
+    ledger.started(0, 1, (0,))
+    ledger.lost(0, {0: Again(0.0, charged=True)}, 1.0)
+    assert ledger.sizes()["suspects"] == 0
+
+
+def test_a_death_that_charges_what_is_suspect_is_explained(ledger: Ledger) -> None:
     ledger.submitted(1, 0, 6, SOURCE, 0.0)
     again: dict[int, Again | Bury] = {0: Again(0.0, charged=True)}
     ledger.asked(0, 4, 0.0)
@@ -586,7 +598,7 @@ def test_a_death_that_charges_what_was_charged_before_is_explained(ledger: Ledge
     ledger.asked(1, 4, 1.0)
     ledger.started(1, 2, (0,))
     ledger.lost(1, again, 2.0, (1, 2, 3))
-    assert (ledger.sizes()["suspects"], ledger.sizes()["seen loading"]) == (0, 2)
+    assert (ledger.sizes()["suspects"], ledger.sizes()["seen loading"]) == (1, 3), "nothing is new"
 
 
 def test_what_a_lost_worker_held_goes_oldest_first_whatever_the_lease(ledger: Ledger) -> None:

@@ -548,13 +548,54 @@ def suspected(pipeline: Pipeline, lease: int, first: int, size: int, *suspects: 
 
 def test_what_is_suspect_is_loaded_in_its_turn(make: Make) -> None:
     pipeline = settled(make(3, loads=True))
-    assert suspected(pipeline, 1, 0, 4, 1, 2) == [Load(0), Load(3), S, W]
+    assert suspected(pipeline, 1, 0, 4, 1, 2) == [S, W], "nothing is loaded beside it"
     said(pipeline, 0.0)
-    assert pipeline.loading == (0, 3)
     assert pipeline.take(0.0) == (1,), "it is as ready as it will be"
+    assert [one for one in compute(pipeline, 0.0, 1.0) if isinstance(one, Load)] == []
+    assert pipeline.take(1.0) == (2,)
+    assert [one for one in compute(pipeline, 1.0, 2.0) if isinstance(one, Load)] == [Load(0), Load(3)]
+    pipeline.loaded(0, 2.0)
+    assert pipeline.take(2.0) == (0,)
+    pipeline.validate()
+
+
+def test_what_is_suspect_waits_for_loads_that_are_under_way(make: Make) -> None:
+    pipeline = settled(make(3, loads=True))
+    assert granted(pipeline, 0.0, 1, 1, 2) == [Load(1), Load(2), S, W]
+    said(pipeline, 0.0)
+    assert [one for one in suspected(pipeline, 2, 0, 1, 0) if isinstance(one, Load)] == []
+    assert pipeline.take(0.0) == ()
+    assert pipeline.loaded(1, 1.0)[-1] == W
+    assert pipeline.take(1.0) == (), "another one is under way"
+    assert pipeline.load_failed(2, "error", 0.0, 2.0)[-1] == W
+    assert pipeline.take(2.0) == (0,)
+    pipeline.validate()
+
+
+def test_loads_begin_once_what_is_suspect_is_processed_and_not_when_it_is_stored(make: Make) -> None:
+    pipeline = settled(make(3, loads=True, stores=True))
+    suspected(pipeline, 1, 0, 2, 0)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (0,)
+    assert {Store(0), Load(1)} <= set(compute(pipeline, 0.0, 1.0))
+    pipeline.validate()
+
+
+def test_a_batch_with_a_suspect_waits_for_loads_and_a_full_one_before_it_does_not(make: Make) -> None:
+    pipeline = settled(make(6, loads=True, batch_size=2, batch_wait=9.0))
+    granted(pipeline, 0.0, 1, 0, 4)
+    said(pipeline, 0.0)
+    suspected(pipeline, 2, 4, 2, 4)
+    for item in (0, 1):
+        pipeline.loaded(item, 0.0)
+    assert pipeline.take(0.0) == (0, 1)
     compute(pipeline, 0.0, 1.0)
-    pipeline.loaded(0, 1.0)
-    assert pipeline.take(1.0) == (0,)
+    pipeline.loaded(2, 1.0)
+    assert pipeline.take(1.0) == (), "2 and 4 would be the next, and 3 is being loaded"
+    pipeline.loaded(3, 1.0)
+    assert pipeline.take(1.0) == (2, 3)
+    compute(pipeline, 1.0, 2.0)
+    assert pipeline.take(2.0) == (4,), "5 is not loaded before 4 has run, so it does not wait for it"
     pipeline.validate()
 
 
@@ -562,11 +603,10 @@ def test_what_is_suspect_is_given_back_as_it_came(make: Make) -> None:
     pipeline = settled(make(3, loads=True))
     suspected(pipeline, 1, 0, 3, 0, 2)
     said(pipeline, 0.0)
-    pipeline.loaded(1, 0.0)
     assert pipeline.answered([(m.WITHDRAW, 1)], 1.0) == [
         Discard(0, loaded=False),
-        Discard(1, loaded=True),
         Discard(2, loaded=False),
+        Discard(1, loaded=False),
         S,
         W,
     ]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
+import time
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -134,3 +136,25 @@ def in_batches(saboteur: Saboteur, items: list[int]) -> list[int]:
         if item == BAD:
             saboteur.at("process", item)
     return items
+
+
+class Neighbours:
+    """Item 1 computes for as long as it takes the load of item 2, which kills the worker, to begin."""
+
+    def load(self, item: int) -> int:
+        if item == 2:
+            time.sleep(0.1)  # until item 1 runs
+            os._exit(3)
+        return item
+
+    def process(self, item: int) -> int:
+        if item == 1:
+            time.sleep(0.5)
+        return item
+
+
+def test_who_computes_beside_a_load_that_kills_its_worker_is_charged_once_at_most() -> None:
+    everything = list(pa.map(Neighbours, range(6), workers=1, retries=1, on_error="collect"))
+    failures = [one for one in everything if isinstance(one, pa.Failure)]
+    assert [one for one in everything if not isinstance(one, pa.Failure)] == [0, 1, 3, 4, 5]
+    assert [(one.item, one.attempts) for one in failures] == [(2, 2)]

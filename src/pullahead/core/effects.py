@@ -12,8 +12,8 @@ from pullahead.core.items import State
 class Grant(NamedTuple):
     """Give `size` items from `first` on to a worker. Its ask waited `waited` seconds, because of `cause`.
 
-    Behind them, `backlog` items are ready for each worker. `suspects`, some of the items, are loaded in their
-    turn, because a worker died while it loaded them.
+    Behind them, `backlog` items are ready for each worker. `suspects`, some of the items, run alone, each
+    loaded in its turn, because a worker died while it loaded them, or ran them beside loads.
     """
 
     worker: int

@@ -5,8 +5,9 @@ One item's way: here → (loading →) buffered → taken. Without a `load`, an 
 Rules:
 1. Of what is buffered, the oldest (the smallest number) is taken first, and of what is not loaded, the oldest
    is loaded first: what was cut from a slice, or came back from another worker, has waited already.
-2. What is suspect (a worker died while it loaded it) is not loaded beside others, but in its turn, as a part
-   of what runs: it is buffered *bare*.
+2. What is suspect (a worker died while it loaded it, or ran it beside loads) runs alone: it is not loaded
+   beside others, but in its turn, as a part of what runs. It is buffered *bare*; while it is here no load
+   begins, and its turn does not come while one is under way.
 3. A load cannot be called off. What is given back while it is being loaded is *withdrawn*: it is nobody's
    here, and what the load brings is thrown away, unless the item comes back before.
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import final
 
 
@@ -112,10 +114,26 @@ class Holdings:
         buffer = self.buffer
         return (buffer.popleft(),) if count == 1 else tuple([buffer.popleft() for _ in range(count)])
 
+    @property
+    def has_suspects(self) -> bool:
+        """Whether something here has to run alone: no load begins before it has."""
+        return bool(self._bare)
+
+    def must_wait(self, count: int) -> bool:
+        """Whether one of the next so many has to run alone, and loads are under way."""
+        if not (self._bare and self._loading):
+            return False
+        return not self._bare.isdisjoint(islice(self.buffer, count))
+
+    def ran(self, item: int) -> None:
+        """An item was processed: if it had to run alone, that is over."""
+        if self._bare:
+            self._bare.discard(item)
+
     def begin_loads(self, now: float) -> list[int]:
         """Return the items whose load begins."""
         begun: list[int] = []
-        while self._unloaded and len(self._loading) < self._most:
+        while not self._bare and self._unloaded and len(self._loading) < self._most:
             begun.append(self._unloaded.popleft())
             self._loading[begun[-1]] = now
         return begun
@@ -133,8 +151,6 @@ class Holdings:
 
     def release(self, item: int) -> int:
         """An item that was taken is reported. Return its lease."""
-        if self._bare:
-            self._bare.discard(item)
         return self.lease.pop(item)
 
     def give_back(self, items: Sequence[int]) -> list[tuple[int, bool]]:

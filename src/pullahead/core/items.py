@@ -9,9 +9,11 @@ Rules:
    no longer covers the item changes nothing and is counted: the item went elsewhere meanwhile.
 4. An item that comes back takes its old place: numbers are the order, and the lowest ready one goes first.
 5. What a worker was loading when it died is charged nothing: nobody knows which it was, if it was one of
-   these. But it is suspect if nothing else was charged, or if it was being loaded in an earlier death, too.
-   (A death that charges what had been charged before is explained by that.) What is suspect is loaded in its
-   turn until it ends, as a part of what runs, and charged as such. That takes its time, hence the care.
+   these. But it is suspect if nothing else was charged, or if it was being loaded in an earlier death, too;
+   and so is what was charged beside it. (A death that charges what was suspect is explained by that.) What is
+   suspect runs alone until it ends: loaded in its turn, as a part of what runs, and charged as such, while
+   nothing else is loaded there. So one that is innocent is charged once at most. That takes its time, hence
+   the care.
 
 How it works. Items are numbers, consecutive in one submission. The ready ones are ranges; see `ready`. A
 *lease* is a range granted to one worker, with a small dict from item to state: made and emptied at the speed
@@ -251,10 +253,11 @@ class Items:
 
     def seen_loading(self, items: set[int], charged: Collection[int]) -> None:
         """A worker died while it loaded these, and these others are about to be charged for it."""
-        if any(item in self._attempts for item in charged):
+        if not self._suspects.isdisjoint(charged):
             return
         self._suspects.update(self._seen.intersection(items) if charged else items)
-        self._seen.update(items)
+        self._suspects.update(charged)
+        self._seen.update(items, charged)
 
     def suspects_among(self, items: range) -> tuple[int, ...]:
         """Return those of the items that are suspect, in order."""

@@ -299,7 +299,7 @@ class Pipeline:
         items are computed.
         """
         count = 0 if self.running or self._is_full() else self._takeable(now)
-        if not count:
+        if not count or self._holdings.must_wait(count):
             if self._account.idle_since is None and not self.running:
                 self._account.idle_since = now
             return ()
@@ -549,7 +549,8 @@ class Pipeline:
             return 0
         if self._batch_size:
             whole = ready >= self._batch_size or now >= self._batch_since + self._batch_wait
-            return min(ready, self._batch_size) if whole or self._no_fuller_batch else 0
+            whole = whole or self._no_fuller_batch or self._holdings.has_suspects
+            return min(ready, self._batch_size) if whole else 0
         return self._next_slice()
 
     def _next_slice(self) -> int:
@@ -570,6 +571,7 @@ class Pipeline:
         """`process` has returned for these items, or failed."""
         effects: list[Effect] = []
         for item in items:
+            self._holdings.ran(item)
             if failures and item in failures:
                 self._fail(item, *failures[item], now)
             elif self._has_store:
