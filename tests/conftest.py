@@ -19,6 +19,8 @@ if str(ROOT) not in sys.path:
         0, str(ROOT)
     )  # actors import the classes of test modules by name: `tests.conformance.cast`
 
+from tests.engines import ray_runs  # noqa: E402  from the path above
+
 _OURS = (
     "socket:",
     "anon_inode:[eventpoll]",
@@ -64,12 +66,20 @@ def left_behind(before: set[str]) -> list[str]:
     return left + [f"fork server {pid}" for pid in fork_servers()]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs Ray at the end: while one runs, nobody can tell its descriptors from ours."""
+    items.sort(key=lambda item: item.get_closest_marker("ray") is not None)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_is_left() -> Iterator[None]:
     """After each module the engine is shut down, and no descriptor, thread or process of it is left."""
     before = our_descriptors()
     yield
     actors.shutdown()
+    if ray_runs():
+        assert sorted(our_threads()) + sorted(fork_servers()) == []
+        return
     deadline = time.monotonic() + 2.0
     while left_behind(before) and time.monotonic() < deadline:
         time.sleep(0.01)  # other threads of the test may still be closing what they opened

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.conformance.differences import DIFFERENCES, Differences
+from tests.engines import ENGINES, running
 
-from pullahead import actors
 
-
-@pytest.fixture(scope="module", params=["local"], autouse=True)
+@pytest.fixture(scope="module", params=ENGINES, autouse=True)
 def engine(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Run the module's tests on each engine. An engine that starts slowly starts once per module."""
-    name: str = request.param
-    actors.init(name)
-    yield name
-    actors.shutdown()
+    """Run the module's tests on each engine."""
+    with running(request.param) as name:
+        yield name
+
+
+@pytest.fixture
+def differs(engine: str) -> Differences:
+    """What is particular about this engine."""
+    return DIFFERENCES[engine]

@@ -123,11 +123,16 @@ def test_an_exception_that_cannot_be_pickled_arrives_as_text() -> None:
     assert 'raise Unpicklable("this", "that")' in str(caught.value.__cause__)
 
 
-def test_a_result_that_cannot_be_pickled_is_an_error_of_the_call() -> None:
+def test_a_result_that_cannot_be_pickled_is_an_error_of_the_call(engine: str) -> None:
     faulty = Faulty.remote()
     with pytest.raises(TypeError, match=r"cannot pickle '_thread\.lock' object") as caught:
         actors.get(faulty.unpicklable_result.remote())
-    assert caught.value.__notes__ == ["the result of unpicklable_result cannot be sent"]
+    assert caught.value.__notes__ == [
+        {
+            "local": "the result of unpicklable_result cannot be sent",
+            "ray": "Ray raised this around the call: over its arguments, or over its result",
+        }[engine]
+    ]
     assert actors.get(faulty.sleep.remote(0)) == "slept"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.conformance.cast import Counter
+from tests.conformance.differences import Differences
 
 from pullahead import actors
 
@@ -32,7 +33,7 @@ def test_a_function_is_pointed_to_map() -> None:
             TypeError,
             "unknown option 'max_concurency'; did you mean 'max_concurrency'?",
         ),
-        ({"resources": {}}, TypeError, "Known: concurrency_groups, get_if_exists, lifetime, max_concurrency"),
+        ({"cluster": {}}, TypeError, "Known: accelerator_type, concurrency_groups, get_if_exists"),
         ({"env_vars": {}}, TypeError, "unknown option 'env_vars'"),
         ({"max_restarts": 1}, ValueError, "max_restarts must be 0"),
         ({"max_task_retries": -1}, ValueError, "max_task_retries must be 0"),
@@ -44,7 +45,6 @@ def test_a_function_is_pointed_to_map() -> None:
         ({"num_gpus": 1.5}, ValueError, "num_gpus above 1 must be whole"),
         ({"name": ""}, ValueError, "name must be a non-empty string"),
         ({"get_if_exists": True}, ValueError, "get_if_exists=True needs a name"),
-        ({"runtime_env": {"pip": []}}, ValueError, "runtime_env can only hold env_vars"),
         ({"runtime_env": {"env_vars": {"A": 1}}}, TypeError, "env_vars must be strings"),
     ],
 )
@@ -53,6 +53,18 @@ def test_options_that_are_refused(options: dict[str, Any], error: type[Exception
         Counter.options(**options)
     with pytest.raises(error, match=message):
         actors.remote(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"scheduling_strategy": "SPREAD"}, {"resources": {}}, {"runtime_env": {"config": {}}}]
+)
+def test_what_only_a_cluster_can_honour(options: dict[str, Any], differs: Differences) -> None:
+    configured = Counter.options(**options)
+    if differs.has_cluster:
+        assert actors.get(configured.remote().add.remote()) == 1
+        return
+    with pytest.raises(ValueError, match=rf"^{next(iter(options))}: one machine cannot honour this"):
+        configured.remote()
 
 
 def test_options_that_change_nothing_are_accepted() -> None:

@@ -121,6 +121,10 @@ class Faulty:
         os.kill(os.getpid(), number)
         time.sleep(10)
 
+    def interrupt(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)  # a signal for this process comes before the call returns
+
     def segfault(self) -> None:
         import ctypes
 

@@ -87,6 +87,9 @@ class Engine(Protocol):
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         """Wait until some refs are ready."""
 
+    def adopted(self, value: Any) -> Any:
+        """Return our ref or handle for one that is of the system below, and everything else as it is."""
+
     def put(self, value: Any) -> ObjectRef:
         """Store a value that many may read."""
 
@@ -138,8 +141,10 @@ def _start(engine: str, options: dict[str, Any]) -> Engine:
         return start(**options)
     try:
         ray = importlib.import_module("pullahead.actors.ray")
-    except ImportError as error:
-        raise ImportError('the Ray engine is not installed: pip install "pullahead[ray]"') from error
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise ImportError('the Ray engine needs Ray: pip install "pullahead[ray]"') from None
     return ray.start(**options)  # type: ignore[no-any-return]
 
 
@@ -219,7 +224,12 @@ def get(refs: ObjectRef | Sequence[ObjectRef], *, timeout: float | None = None) 
     """
     if isinstance(refs, ObjectRef):
         return refs.result(timeout)
-    return refs[0].engine.get(refs, timeout) if _checked_refs(refs, "get") else []
+    if not isinstance(refs, (list, tuple)):
+        refs = current_engine().adopted(refs)
+        if isinstance(refs, ObjectRef):
+            return refs.result(timeout)
+    checked = _checked_refs(refs, "get")
+    return checked[0].engine.get(checked, timeout) if checked else []
 
 
 def wait(
@@ -237,23 +247,30 @@ def wait(
     del fetch_local  # there is one machine: what is ready is local
     if not isinstance(refs, list):
         raise TypeError(f"wait() needs a list of refs, got {type(refs).__name__}")
-    _checked_refs(refs, "wait")
+    theirs, refs = refs, _checked_refs(refs, "wait")
     if len(set(refs)) != len(refs):
         raise ValueError("wait() needs each ref once, and the list has one twice")
     if not refs:
         return [], []
     if not 1 <= num_returns <= len(refs):
         raise ValueError(f"num_returns must be from 1 to {len(refs)} (the number of refs), got {num_returns}")
-    return refs[0].engine.wait(refs, num_returns, timeout)
+    found = refs[0].engine.wait(refs, num_returns, timeout)
+    if refs == theirs:
+        return found
+    given = dict(zip(refs, theirs, strict=True))  # whoever gave refs of the system below gets those back
+    return [given[ref] for ref in found[0]], [given[ref] for ref in found[1]]
 
 
-def _checked_refs(refs: Any, where: str) -> Sequence[ObjectRef]:
+def _checked_refs(refs: Any, where: str) -> list[ObjectRef]:
     if not isinstance(refs, (list, tuple)):
         raise TypeError(f"{where}() needs an ObjectRef or a list of them, got {type(refs).__name__}")
+    if not all(isinstance(ref, ObjectRef) for ref in refs):
+        adopted = current_engine().adopted
+        refs = [adopted(ref) for ref in refs]
     for ref in refs:
         if not isinstance(ref, ObjectRef):
             raise TypeError(f"{where}() needs ObjectRefs, and the list holds a {type(ref).__name__}")
-    return refs
+    return list(refs)
 
 
 def put(value: Any) -> ObjectRef:
@@ -270,9 +287,11 @@ def put(value: Any) -> ObjectRef:
 def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     """End an actor's process at once. Pending and later calls fail with ActorDiedError."""
     if not isinstance(actor, ActorHandle):
+        actor = current_engine().adopted(actor)
+    if not isinstance(actor, ActorHandle):
         raise TypeError(f"kill() needs an actor handle, got {type(actor).__name__}")
     if not no_restart:
-        raise ValueError("no_restart must be True: an actor on one machine is not restarted")
+        raise ValueError("no_restart must be True: an actor that died stays dead")
     actor._actor_engine.kill(actor._actor_token)
 
 

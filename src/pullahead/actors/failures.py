@@ -9,12 +9,24 @@ from __future__ import annotations
 
 import pickle
 import traceback
-from typing import Any
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 from pullahead.actors import serial
 from pullahead.errors import RemoteError, RemoteTraceback
 
-__all__ = ["describe_error", "dumps_error", "loads_error"]
+__all__ = ["describe_error", "dumps_error", "loads_error", "without_our_frames"]
+
+_OURS: Final = str(Path(__file__).parent)
+_Error = TypeVar("_Error", bound=BaseException)
+
+
+def without_our_frames(error: _Error) -> _Error:
+    """Take the engine's frames off the top of an error's traceback: users have nothing to see there."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        trace = trace.tb_next
+    return error.with_traceback(trace)
 
 
 def dumps_error(error: BaseException) -> bytes:

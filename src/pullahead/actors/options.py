@@ -1,8 +1,9 @@
 """The options of an actor: what is known, what each engine can honour, and how to say no.
 
-An option that is accepted is honoured. Ray has more of them; those that one machine cannot honour
-(restarts, detached lifetime, a runtime environment that installs things) raise, because an option
-that is quietly ignored is found out in production.
+An option that is accepted is honoured. Those that only a cluster can honour (resources, placement, a runtime
+environment that installs things) are kept apart, and an engine that has none refuses them; those that no
+engine here honours (restarts, detached lifetime) raise at once. An option that is quietly ignored is found
+out in production.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, final
+from typing import Any, Final, final
 
 __all__ = ["Options", "unknown_option"]
 
@@ -31,6 +32,8 @@ class Options:
             device; 0 hides them all; None leaves the environment alone.
         time_limit: seconds that a timer of the actor's notepad may run before the actor is killed.
         env_vars: environment variables, set before the user's class is imported (`runtime_env`).
+        cluster: what only a cluster can honour, as Ray's actors take it: resources, memory,
+            accelerator_type, label_selector, scheduling_strategy, and what else `runtime_env` has.
     """
 
     name: str | None = None
@@ -41,21 +44,27 @@ class Options:
     num_gpus: float | None = None
     time_limit: float | None = None
     env_vars: dict[str, str] = field(default_factory=dict)
+    cluster: dict[str, Any] = field(default_factory=dict)
 
     def merged(self, given: dict[str, Any]) -> Options:
         """Return these options with what a user wrote laid over them."""
-        known = {f.name for f in fields(self)} - {"env_vars"}
-        known |= {"runtime_env", "max_restarts", "max_task_retries", "lifetime"}
+        known = {f.name for f in fields(self)} - {"env_vars", "cluster"}
+        known |= {"runtime_env", "max_restarts", "max_task_retries", "lifetime"} | _OF_A_CLUSTER
         for name in given.keys() - known:
             raise unknown_option(name, sorted(known))
         changes = dict(given)
         for name in ("max_restarts", "max_task_retries"):
             if changes.pop(name, 0) != 0:
-                raise ValueError(f"{name} must be 0: an actor on one machine is not restarted")
+                raise ValueError(f"{name} must be 0: an actor that died stays dead; start another one")
         if changes.pop("lifetime", None) is not None:
             raise ValueError("lifetime must be None: actors end with the program that started them")
+        cluster = {name: changes.pop(name) for name in _OF_A_CLUSTER & changes.keys()}
         if "runtime_env" in changes:
-            changes["env_vars"] = _env_vars(changes.pop("runtime_env"))
+            rest = dict(changes.pop("runtime_env") or {})
+            changes["env_vars"] = _env_vars(rest.pop("env_vars", {}))
+            if rest:
+                cluster["runtime_env"] = rest
+        changes["cluster"] = self.cluster | {k: v for k, v in cluster.items() if v is not None}
         options = replace(self, **changes)
         options._validate()
         return options
@@ -73,6 +82,12 @@ class Options:
             _amount(name, getattr(self, name))
         if self.time_limit is not None and not 0 < self.time_limit < math.inf:
             raise ValueError(f"time_limit must be a finite number above 0, got {self.time_limit!r}")
+
+
+#: Ray's names of what needs a cluster.
+_OF_A_CLUSTER: Final = frozenset(
+    {"accelerator_type", "label_selector", "memory", "resources", "scheduling_strategy"}
+)
 
 
 def unknown_option(name: str, known: list[str], what: str = "option") -> TypeError:
@@ -96,13 +111,8 @@ def _amount(name: str, value: object) -> None:
         raise ValueError(f"num_gpus above 1 must be whole, got {value!r}")
 
 
-def _env_vars(runtime_env: Any) -> dict[str, str]:
-    if runtime_env is None:
-        return {}
-    unknown = set(runtime_env) - {"env_vars"}
-    if unknown:
-        raise ValueError(f"runtime_env can only hold env_vars on one machine, got {sorted(unknown)}")
-    env_vars = dict(runtime_env.get("env_vars", {}))
+def _env_vars(given: Any) -> dict[str, str]:
+    env_vars = dict(given)
     for key, value in env_vars.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError(f"runtime_env env_vars must be strings, got {key!r}: {value!r}")

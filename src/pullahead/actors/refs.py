@@ -37,8 +37,9 @@ class ObjectRef:
 
         Its callbacks run on the thread that reads from the other process, one at a time, and never inside
         `add_done_callback`: keep them short, and do not block in them (a blocking `get` there raises
-        RuntimeError instead of waiting for itself). Those of calls on one actor run in the order of its
-        replies, if they were added in that order as well. The result may be there before its callback's turn.
+        RuntimeError instead of waiting for itself). On the local engine, those of calls on one actor run in
+        the order of its replies, if they were added in that order as well; on Ray in any order. The result
+        may be there before its callback's turn.
         """
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""What joins a worker to the queue: its calls go there, the answers come back, both in order.
+"""What joins a worker, or the caller, to the queue: calls go there, answers come back, both in order.
 
 Everything that a worker and the queue say to each other passes here, so this is where a test can make the way
 between them longer (`pullahead.testing`). The machines at both ends, the engine below them and the policy
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Protocol, final
 
 from pullahead.core.messages import Message
@@ -37,21 +38,46 @@ Join = Callable[[int, Any], Line]
 
 
 @final
+class InTurn:
+    """Hands out answers in the order of their calls, whatever order the engine runs its callbacks in.
+
+    The queue answers the calls of a peer in their order, so no answer waits for one that is not there yet.
+    """
+
+    def __init__(self) -> None:
+        self._called = self._next = 0
+        self._early: dict[int, Callable[[], object]] = {}
+
+    def wait(self, call: Any, answered: Answered) -> None:
+        """Hand out the answer of a call when it comes. For one thread at a time, as a line is."""
+        number, self._called = self._called, self._called + 1
+        call.future().add_done_callback(lambda future: self._came(number, partial(answered, future)))
+
+    def _came(self, number: int, hand_out: Callable[[], object]) -> None:
+        """Not for two threads at a time: an engine runs one callback after the other."""
+        self._early[number] = hand_out
+        while self._next in self._early:
+            hand_out = self._early.pop(self._next)
+            self._next += 1
+            hand_out()
+
+
+@final
 class DirectLine:
     """As the engine carries it.
 
     Args:
-        number: the worker's, as a peer of the queue.
+        number: of the worker, or of the caller, as a peer of the queue.
         queue: the handle of the queue actor.
     """
 
     def __init__(self, number: int, queue: Any) -> None:
         self._number, self._queue = number, queue
+        self._answers = InTurn()
 
     def send(self, messages: list[Message], answered: Answered) -> None:
         """See `Line`."""
-        call = self._queue.exchange.remote(self._number, messages)
-        call.future().add_done_callback(answered)
+        self._answers.wait(self._queue.exchange.remote(self._number, messages), answered)
 
     def close(self) -> None:
         """See `Line`."""

@@ -20,6 +20,7 @@ from pullahead import actors
 from pullahead.core import messages as m
 from pullahead.core.exchange import Caller
 from pullahead.errors import ActorDiedError, RunError
+from pullahead.farm.line import DirectLine
 from pullahead.farm.recorded import Recorded
 from pullahead.farm.told import Told
 from pullahead.journal import Journal
@@ -83,6 +84,7 @@ class Queues:
         self._caller = Caller()
         self._outbox: list[m.Message] = []
         self._queue: Any = self._first()
+        self._line = DirectLine(m.CALLER, self._queue)
 
     @property
     def given(self) -> tuple[Any, int]:
@@ -131,12 +133,11 @@ class Queues:
     def _send(self) -> None:
         messages, self._outbox = self._outbox, []
         self._caller.called(monotonic())
-        call = self._queue.exchange.remote(m.CALLER, messages)
-        call.future().add_done_callback(partial(self._answered, self._before))
+        self._line.send(messages, partial(self._answered, self._before))
 
     def _answered(self, before: int, call: Future[list[m.Message]]) -> None:
         # The messages are handled without the lock, because users hear of some of them. They stay in order
-        # because the engine runs one callback at a time, in the order of the answers.
+        # because a line hands out one answer at a time, in the order of the calls.
         error = call.exception()  # of a call to a queue that was killed at the end, this is nobody's news
         if error is not None:
             self._ended(error, before)
@@ -216,6 +217,7 @@ class Queues:
                     actors.kill(queue)
                     return
                 self._queue, self._caller, self._is_alone = queue, Caller(), False
+                self._line = DirectLine(m.CALLER, queue)
                 # A worker may have come back before it died: the others that died are unknown there.
                 lost = [message for message in self._outbox if message[0] == m.LOST]
                 self._outbox = self._told.again(self._port.returning()) + lost

@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never, final
 
+from pullahead.actors.failures import without_our_frames
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.slabs import INLINE
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pullahead.actors.local.wire import Channel
 
 __all__ = ["Call", "Calls"]
-
-_OURS = str(Path(__file__).parent.parent)
 
 
 @final
@@ -173,7 +171,4 @@ def answer(runtime: Runtime, call: Call, error: Payload) -> None:
 
 def dumps_user_error(error: BaseException) -> Payload:
     """Pickle an exception of user code, without our own frames at the top of its traceback."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
-        trace = trace.tb_next
-    return payloads.dumps_error(error.with_traceback(trace))
+    return payloads.dumps_error(without_our_frames(error))

@@ -68,6 +68,9 @@ class LocalEngine:
         """Start an actor. Nobody waits, but for a name."""
         runtime = self.runtime
         self._check_running()
+        if options.cluster:
+            names = ", ".join(sorted(options.cluster))
+            raise ValueError(f"{names}: one machine cannot honour this; a cluster can: pullahead.init('ray')")
         process = runtime.next_actor()
         handle = ActorHandle(self, process, spec, options.name)
         args, kwargs, dependencies = take_out_refs(args, kwargs)
@@ -147,6 +150,10 @@ class LocalEngine:
         for ref in local:
             (ready if len(ready) < num_returns and ref.state != PENDING else others).append(ref)
         return ready, others
+
+    def adopted(self, value: Any) -> Any:
+        """Return what is not ours as it is."""
+        return value
 
     def put(self, value: Any) -> ObjectRef:
         """Store a value."""

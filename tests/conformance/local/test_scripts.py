@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SRC = Path(__file__).parent.parent.parent / "src"
+SRC = Path(__file__).parents[3] / "src"
 
 BODY = """
 from pullahead import actors as pa
@@ -224,7 +224,7 @@ except ImportError as error:
 """
     done = run(["-c", source])
     assert (done.stdout, done.stderr, done.returncode) == (
-        'the Ray engine is not installed: pip install "pullahead[ray]"\n',
+        'the Ray engine needs Ray: pip install "pullahead[ray]"\n',
         "",
         0,
     )

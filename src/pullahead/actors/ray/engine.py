@@ -1,0 +1,384 @@
+"""The verbs of the API on Ray; and the driver's own: start and shutdown.
+
+Ray frees an actor when its last handle is gone, and ends what an actor has started with that actor. Here
+the process that starts an actor keeps its handle: it lives until it is killed, or until that process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import itertools
+import os
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final, final
+
+import ray
+from ray.exceptions import GetTimeoutError as RayTimeout
+from ray.experimental import internal_kv
+
+from pullahead.actors import api, serial
+from pullahead.actors.classes import ActorClass, ActorHandle
+from pullahead.actors.options import Options
+from pullahead.actors.ray.failures import dead, translated
+from pullahead.actors.ray.host import AsyncHost, Host, Limits, World
+from pullahead.actors.ray.refs import RayRef, ref_of, turns
+from pullahead.actors.refs import ObjectRef
+from pullahead.actors.signatures import MARK, ClassSpec, class_spec, unpack_spec
+from pullahead.errors import GetTimeoutError, PullaheadError
+
+__all__ = ["RayEngine", "attach", "start"]
+
+#: Where the specs of named actors are kept, in the store of the cluster.
+_NAMESPACE: Final = b"pullahead"
+#: Seconds that the name of an actor that was killed may stay taken, and between two tries.
+_NAME_PATIENCE: Final = 5.0
+_NAME_LOOK: Final = 0.01
+#: Calls that may wait in an async actor: as many as there may be workers.
+_MOST_CALLS: Final = 100_000
+#: Seconds that the head of a cluster may take to take a connection.
+_CONNECT: Final = 5.0
+
+
+#: The actors of others: their own handles have their methods.
+_FOREIGN: Final = class_spec(type("of Ray", (), {}))
+
+
+@final
+class Token:
+    """An actor of Ray's, with what a call must know of it.
+
+    Attributes:
+        handle: Ray's.
+        is_async: whether its calls are numbered.
+    """
+
+    __slots__ = ("handle", "is_async", "key")
+
+    def __init__(self, handle: Any, is_async: bool) -> None:
+        self.handle, self.is_async = handle, is_async
+        self.key: bytes = handle._actor_id.binary()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.handle, self.is_async)
+
+    def __repr__(self) -> str:
+        return self.key.hex()
+
+
+def _restore(handle: Any, is_async: bool) -> Token:
+    attach()
+    return Token(handle, is_async)
+
+
+@final
+class RayEngine:
+    """The Ray engine in one process. See `pullahead.actors.api.Engine` for the verbs.
+
+    Args:
+        ends_ray: whether `shutdown` ends Ray in this process; None in an actor, where there is none.
+    """
+
+    name = "ray"
+    notepad = None
+
+    def __init__(self, ends_ray: bool | None) -> None:
+        self._ends_ray = ends_ray
+        self._me = secrets.token_bytes(8)
+        self._kept: dict[bytes, Any] = {}  # Ray's handles of what was started here
+        self._named: set[bytes] = set()
+        self._numbers: dict[tuple[bytes, str | None], itertools.count[int]] = {}
+        self.is_over = False
+
+    def create(
+        self,
+        actor_class: ActorClass,
+        spec: ClassSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: Options,
+    ) -> ActorHandle:
+        """Start an actor. Nobody waits, but for a name."""
+        self._check_running()
+        is_async = spec.is_async or _has_deferred(actor_class.wrapped)
+        target, _ = serial.dumps(actor_class.wrapped, by_value=True, out_of_band=False)
+        world = World(list(sys.path), list(sys.argv), options.env_vars)
+        given: list[Any] = [target, world, list(args), kwargs]
+        if is_async:
+            given.append(Limits(options.max_concurrency, options.concurrency_groups))
+        groups = tuple(sorted(options.concurrency_groups.items()))
+        ray_class = _ray_class(spec.name, is_async, groups)
+        ray_options = _ray_options(options, is_async)
+        handle = self._start(lambda: ray_class.options(**ray_options).remote(*given), options)
+        token = Token(handle, is_async)
+        if options.name is not None:
+            known = _kv_get(token.key)
+            if known is not None:  # it was there before
+                return ActorHandle(self, token, unpack_spec(known), options.name)
+            internal_kv._internal_kv_put(token.key, spec.packed, namespace=_NAMESPACE)
+            self._named.add(token.key)
+        self._kept[token.key] = handle
+        if is_async:
+            handle.start.remote()
+        return ActorHandle(self, token, spec, options.name)
+
+    def _start(self, begin: Callable[[], Any], options: Options) -> Any:
+        """Start an actor once its name is free, if it is that of one that died."""
+        deadline = time.monotonic() + _NAME_PATIENCE
+        while True:
+            try:
+                return begin()
+            except ValueError as error:
+                if "already taken" not in str(error):
+                    raise
+                if not self._is_of_a_dead(options.name or "") or time.monotonic() > deadline:
+                    raise ValueError(
+                        f"the name {options.name!r} is taken by a living actor (get_if_exists=True finds it)"
+                    ) from None
+            time.sleep(_NAME_LOOK)
+
+    def _is_of_a_dead(self, name: str) -> bool:
+        try:
+            return ray.get_actor(name)._actor_id.hex() in dead
+        except ValueError:  # free now
+            return True
+
+    def call(
+        self, token: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], group: str | None
+    ) -> ObjectRef:
+        """Send a call."""
+        self._check_running()
+        handle = token.handle
+        remote = handle.call.remote if group is None else handle.call.options(concurrency_group=group).remote
+        if not token.is_async:
+            args = tuple(one.ray_ref if type(one) is RayRef else one for one in args)
+            if kwargs:
+                kwargs = {k: one.ray_ref if type(one) is RayRef else one for k, one in kwargs.items()}
+            return ref_of(self, remote(method, *args, **kwargs))
+        number = next(self._numbers.setdefault((token.key, group), itertools.count()))
+        try:
+            return ref_of(self, remote(self._me, number, group, method, list(args), kwargs))
+        except BaseException:
+            remote(self._me, number, group, None, [], {})  # or those behind it would wait for it
+            raise
+
+    def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
+        """Wait for values."""
+        missing = [ref for ref in refs if isinstance(ref, RayRef) and not ref.is_here]
+        if missing:
+            turns.check_may_block()
+            self._check_running()
+            failure: BaseException | None = None
+            try:
+                values = ray.get([ref.ray_ref for ref in missing], timeout=timeout)
+            except RayTimeout:
+                different = list(dict.fromkeys(refs))
+                waiting = len(self.wait(different, len(different), 0)[1])
+                text = f"{waiting} of {len(refs)} values did not arrive within {timeout} s"
+                raise GetTimeoutError(text) from None
+            except Exception as error:  # noqa: BLE001  all that a method may raise, and what Ray does
+                values, failure = [], translated(error)
+            if failure is not None:
+                raise failure
+            for ref, value in zip(missing, values, strict=True):
+                ref.came(value)
+        return [ref.result() for ref in refs]
+
+    def wait(
+        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef], list[ObjectRef]]:
+        """Wait until some refs are ready."""
+        if timeout != 0:
+            turns.check_may_block()
+        by_theirs = {ref.ray_ref: ref for ref in refs if isinstance(ref, RayRef)}
+        found, _ = ray.wait(list(by_theirs), num_returns=len(by_theirs), timeout=0, fetch_local=False)
+        if len(found) < num_returns and timeout != 0:
+            found, _ = ray.wait(list(by_theirs), num_returns=num_returns, timeout=timeout, fetch_local=False)
+        there = {by_theirs[one] for one in found}
+        ready: list[ObjectRef] = []
+        others: list[ObjectRef] = []
+        for ref in refs:
+            (ready if len(ready) < num_returns and ref in there else others).append(ref)
+        return ready, others
+
+    def adopted(self, value: Any) -> Any:
+        """Return our ref for a ref of Ray's, and our handle for one of Ray's that `kill` can take."""
+        if isinstance(value, ray.ObjectRef):
+            return ref_of(self, value)
+        if isinstance(value, ray.actor.ActorHandle):
+            return ActorHandle(self, Token(value, is_async=False), _FOREIGN, None)
+        return value
+
+    def put(self, value: Any) -> ObjectRef:
+        """Store a value."""
+        self._check_running()
+        return ref_of(self, ray.put(value))
+
+    def kill(self, token: Any) -> None:
+        """End an actor's process."""
+        if self.is_over:
+            return
+        dead.add(token.key.hex())
+        self._kept.pop(token.key, None)
+        self._forget_name(token.key)
+        ray.kill(token.handle)
+
+    def find(self, name: str) -> ActorHandle:
+        """Find a named actor."""
+        self._check_running()
+        try:
+            handle = ray.get_actor(name)
+        except ValueError:
+            handle = None
+        packed = None if handle is None else _kv_get(handle._actor_id.binary())
+        if handle is None or packed is None or handle._actor_id.hex() in dead:
+            raise ValueError(f"there is no actor named {name!r}")
+        spec = unpack_spec(packed)
+        is_async = "start" in handle._ray_method_signatures
+        return ActorHandle(self, Token(handle, is_async), spec, name)
+
+    def shutdown(self) -> None:
+        """End every actor that was started here, and Ray, if it was started here."""
+        if self._ends_ray is None:
+            raise RuntimeError("shutdown() is for the program that started the engine, not for its actors")
+        if self.is_over:
+            return
+        for key in list(self._named):
+            self._forget_name(key)
+        for handle in self._kept.values():
+            with suppress(Exception):
+                ray.kill(handle)
+        self.is_over = True
+        self._kept.clear()
+        if self._ends_ray:
+            ray.shutdown()
+        turns.stop()
+
+    def _forget_name(self, key: bytes) -> None:
+        if key in self._named:
+            self._named.discard(key)
+            internal_kv._internal_kv_del(key, namespace=_NAMESPACE)
+
+    def _check_running(self) -> None:
+        if self.is_over:
+            raise PullaheadError("this engine was shut down")
+
+
+def _kv_get(key: bytes) -> bytes | None:
+    found: bytes | None = internal_kv._internal_kv_get(key, namespace=_NAMESPACE)
+    return found
+
+
+def _has_deferred(cls: type) -> bool:
+    return any(
+        getattr(getattr(cls, name, None), MARK, {}).get("deferred", False)
+        for name in dir(cls)
+        if not name.startswith("__")
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _ray_class(name: str, is_async: bool, groups: tuple[tuple[str, int], ...]) -> Any:
+    """Return the Ray class that hosts a user's class: one of its name, so that Ray's tools show that."""
+    base = AsyncHost if is_async else Host
+    cls = type(name, (base,), {"__module__": __name__})
+    if not groups:
+        return ray.remote(cls)
+    sizes = {group: _MOST_CALLS if is_async else size for group, size in groups}
+    return ray.remote(concurrency_groups=sizes)(cls)  # type: ignore[call-overload]  # its stub knows fewer
+
+
+def _ray_options(options: Options, is_async: bool) -> dict[str, Any]:
+    given: dict[str, Any] = dict(options.cluster)
+    if options.name is not None:
+        given |= {"name": options.name, "get_if_exists": options.get_if_exists}
+    if is_async:
+        given["max_concurrency"] = _MOST_CALLS
+    elif options.max_concurrency is not None:
+        given["max_concurrency"] = options.max_concurrency
+    for name in ("num_cpus", "num_gpus"):
+        if getattr(options, name) is not None:
+            given[name] = getattr(options, name)
+    return given
+
+
+def attach() -> RayEngine:
+    """Return the engine of a process that Ray runs. It gets one if it has none.
+
+    Raises:
+        RuntimeError: it has another one.
+    """
+    engine = api.running_engine()
+    if engine is None:
+        api.set_engine(engine := RayEngine(None))
+    if not isinstance(engine, RayEngine):
+        raise RuntimeError(f"what belongs to the Ray engine cannot be used on the engine {engine.name!r}")
+    return engine
+
+
+def start(address: str = "local", **options: Any) -> RayEngine:
+    """Start or join Ray in this process, as its driver.
+
+    Args:
+        address: "local" starts a Ray of this machine that ends with this program; "auto" finds the cluster
+            that runs here; "host:port" joins one; "ray://host:port" does so as a client, from outside.
+        options: for `ray.init`.
+
+    Raises:
+        PullaheadError: there is no such cluster, or it cannot be joined.
+        TypeError: an option that `ray.init` does not know.
+    """
+    if ray.is_initialized():
+        if address != "local" or options:
+            raise PullaheadError(
+                "Ray runs in this process already, and init() would have to ignore its options: "
+                "call pullahead.init('ray') without them, or ray.shutdown() first"
+            )
+        return _driver(ends_ray=False)
+    if address == "local":
+        options = {"include_dashboard": False} | options
+    _check_reachable(address)
+    try:
+        ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, OSError, TimeoutError) as error:
+        said = " ".join(str(error).split())
+        raise PullaheadError(f"cannot join Ray at {address!r}: {said}") from error
+    return _driver(ends_ray=True)
+
+
+def _driver(ends_ray: bool) -> RayEngine:
+    engine = RayEngine(ends_ray)
+    atexit.unregister(api.shutdown)
+    atexit.register(api.shutdown)  # behind Ray's own, so before it
+    return engine
+
+
+def _check_reachable(address: str) -> None:
+    """Find out early whether anybody listens there: Ray itself tries for a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT).close()
+    except OSError as error:
+        raise PullaheadError(f"cannot join Ray at {address!r}: nobody answers there ({error})") from None
+
+
+def _switch_off() -> None:
+    """In a forked process: Ray does not work there."""
+    if isinstance(api.running_engine(), RayEngine):
+        api.set_engine(None)
+
+
+os.register_at_fork(after_in_child=_switch_off)

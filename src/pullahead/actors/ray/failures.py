@@ -1,0 +1,90 @@
+"""Ray's errors as ours."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ray import exceptions as theirs
+
+from pullahead.actors.failures import loads_error
+from pullahead.actors.ray.host import RaisedError
+from pullahead.errors import (
+    ActorDiedError,
+    GetTimeoutError,
+    ObjectLostError,
+    PullaheadError,
+    RemoteError,
+    RemoteTraceback,
+)
+
+__all__ = ["dead", "translated"]
+
+#: Actors, in hexadecimal, of which it is known here that they died: Ray frees their names a little later.
+dead: Final[set[str]] = set()
+
+#: Ray says in a text what it knows of a death.
+_FIELD: Final = re.compile(r"^\s*(class_name|name|pid): (.*)$", re.MULTILINE)
+_EXIT: Final = re.compile(r"exit code (-?\d+|None)\.")
+_KILLED: Final = "killed by `ray.kill`"
+_COLOUR: Final = re.compile(r"\x1b\[\d*m")
+
+
+def translated(error: BaseException) -> BaseException:
+    """Return what a user of ours expects instead of an error of Ray's: what the method raised, or ours."""
+    if isinstance(error, theirs.RayTaskError):
+        return _of_a_task(error)
+    if isinstance(error, theirs.RayActorError):
+        if error.actor_id is not None:
+            dead.add(str(error.actor_id))
+        return _death(_COLOUR.sub("", str(error)))
+    if isinstance(error, theirs.GetTimeoutError):
+        return GetTimeoutError(str(error))
+    if isinstance(error, theirs.ObjectLostError):
+        return ObjectLostError(_first_line(error))
+    if isinstance(error, theirs.RayError):
+        return PullaheadError(f"Ray: {_COLOUR.sub('', str(error)).strip()}")
+    return error
+
+
+def _of_a_task(error: theirs.RayTaskError) -> BaseException:
+    """Return what the method raised. An error that came by an argument has one more of Ray's around it."""
+    cause: BaseException = error
+    while isinstance(cause, theirs.RayTaskError) and isinstance(cause.cause, BaseException):
+        cause = cause.cause
+    if isinstance(cause, RaisedError):
+        return loads_error(cause.data)
+    if isinstance(cause, theirs.RayError) and not isinstance(cause, theirs.RayTaskError):
+        return translated(cause)
+    text = _COLOUR.sub("", str(error)).strip()
+    if isinstance(cause, theirs.RayTaskError):
+        cause = RemoteError(text.rpartition("\n")[2])
+    else:
+        cause.add_note("Ray raised this around the call: over its arguments, or over its result")
+    cause.__cause__ = RemoteTraceback(text)
+    return cause
+
+
+def _death(text: str) -> ActorDiedError:
+    fields = dict(_FIELD.findall(text))
+    actor = fields.get("class_name", "of Ray")
+    if "name" in fields:
+        actor = f"{actor} {fields['name']!r}"
+    pid = int(fields["pid"]) if "pid" in fields else None
+    if _KILLED in text:
+        return ActorDiedError(actor, pid, -9, "by kill()")
+    found = _EXIT.search(text)
+    if found is not None:
+        return ActorDiedError(actor, pid, 0 if found[1] == "None" else int(found[1]))
+    return ActorDiedError(actor, pid, None, _reason(text))
+
+
+def _reason(text: str) -> str:
+    """Return the sentence of Ray's that says why, without its advice."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not _FIELD.match(line)]
+    said = lines[-1] if lines else ""
+    return said.partition(" Some common causes include")[0].rpartition("Worker exit detail: ")[2]
+
+
+def _first_line(error: BaseException) -> str:
+    return _COLOUR.sub("", str(error)).strip().partition("\n")[0]
