@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.conformance.differences import DIFFERENCES, Differences
+from tests.differences import DIFFERENCES, Differences
 from tests.engines import ENGINES, running
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.conformance.cast import Arrays, Caller
-from tests.conformance.differences import Differences
+from tests.differences import Differences
 
 from pullahead import actors
 

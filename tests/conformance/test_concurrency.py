@@ -18,7 +18,7 @@ from tests.conformance.cast import (
     Surroundings,
     ThreadedMeeting,
 )
-from tests.conformance.differences import Differences
+from tests.differences import Differences
 
 from pullahead import actors
 from pullahead.errors import GetTimeoutError

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.conformance.cast import Caller, Counter, Faulty, Surroundings
-from tests.conformance.differences import Differences
+from tests.differences import Differences
 
 from pullahead import actors
 from pullahead.errors import ActorDiedError, PullaheadError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.conformance.cast import Counter
-from tests.conformance.differences import Differences
+from tests.differences import Differences
 
 from pullahead import actors
 

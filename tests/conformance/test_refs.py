@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.conformance.cast import Caller, Counter, Faulty, Mailbox, OddError
-from tests.conformance.differences import Differences
+from tests.differences import Differences
 
 from pullahead import actors
 from pullahead.errors import ActorDiedError, GetTimeoutError, ObjectLostError

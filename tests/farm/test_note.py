@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pullahead import actors
-from pullahead.actors.local.notepad import Notepad
+from pullahead.actors.notes import Notepad
 from pullahead.farm.note import RunningNote, charged, suspects
 
 

@@ -1,6 +1,17 @@
 """The seed's API, and the engines that serve it."""
 
-from pullahead.actors.api import before_shutdown, get, get_actor, init, kill, notepad, put, shutdown, wait
+from pullahead.actors.api import (
+    before_shutdown,
+    cores,
+    get,
+    get_actor,
+    init,
+    kill,
+    notepad,
+    put,
+    shutdown,
+    wait,
+)
 from pullahead.actors.classes import ActorHandle, method, remote
 from pullahead.actors.refs import ObjectRef
 
@@ -8,6 +19,7 @@ __all__ = [
     "ActorHandle",
     "ObjectRef",
     "before_shutdown",
+    "cores",
     "get",
     "get_actor",
     "init",

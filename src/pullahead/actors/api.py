@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Engine",
     "before_shutdown",
+    "cores",
     "current_engine",
     "get",
     "get_actor",
@@ -59,6 +60,10 @@ class Engine(Protocol):
     """What an engine must do."""
 
     name: str
+
+    @property
+    def cores(self) -> int | None:
+        """How many cores its machines have; None where actors run on this machine."""
 
     @property
     def notepad(self) -> Notepad | None:
@@ -193,6 +198,12 @@ def notepad() -> Notepad | None:
     no such memory.
     """
     return current_engine().notepad
+
+
+def cores() -> int | None:
+    """Return how many cores the cluster has; None where actors run on this machine. Starts no engine."""
+    engine = _current
+    return None if engine is None else engine.cores
 
 
 def before_shutdown(hook: Callable[[], None]) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""What this machine grants us: cores, and a fair share of them for each worker."""
+"""What this machine or this cluster grants us: cores, and a fair share of them for each worker."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from math import ceil
 from pathlib import Path
 from typing import Final
+
+from pullahead import actors
 
 #: What BLAS and OpenMP libraries read when they are imported. Each would start a thread per core in each
 #: worker, and cores × workers threads get in each other's way.
@@ -20,7 +22,10 @@ THREAD_VARIABLES: Final = (
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use: its affinity, and its container's CPU quota."""
+    """Return how many cores workers may use: the cluster's, or this process's by its affinity and quota."""
+    known = actors.cores()
+    if known is not None:
+        return known
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
@@ -38,6 +43,11 @@ def _quota(path: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 
 
 def thread_share(workers: int) -> dict[str, str]:
-    """Return the environment that shares the cores out among workers, less what the user has set."""
+    """Return the environment that shares the cores out among workers, less what the user has set.
+
+    On a cluster the engine does that, by `num_cpus`. What the user has set is said there: nobody inherits it.
+    """
+    if actors.cores() is not None:
+        return {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
     share = str(max(1, usable_cores() // workers))
     return {name: share for name in THREAD_VARIABLES if name not in os.environ}

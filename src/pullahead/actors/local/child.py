@@ -15,8 +15,8 @@ from pullahead.actors import api
 from pullahead.actors.local import system
 from pullahead.actors.local.engine import LocalEngine
 from pullahead.actors.local.host import Host
-from pullahead.actors.local.notepad import Notepad
 from pullahead.actors.local.runtime import Runtime
+from pullahead.actors.notes import Notepad
 
 __all__ = ["Birth", "run"]
 

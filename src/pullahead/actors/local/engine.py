@@ -23,12 +23,12 @@ from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.descriptors import socket_pair
 from pullahead.actors.local.kinds import PENDING, READY
 from pullahead.actors.local.launch import ForkServer
-from pullahead.actors.local.notepad import Notepad
 from pullahead.actors.local.objects import LocalRef
 from pullahead.actors.local.payload import PLAIN, Payload, dumps_plain
 from pullahead.actors.local.runtime import Runtime
 from pullahead.actors.local.slabs import INLINE, seal
 from pullahead.actors.local.waiting import wait_for_some
+from pullahead.actors.notes import Notepad
 from pullahead.actors.options import Options, unknown_option
 from pullahead.actors.refs import ObjectRef
 from pullahead.actors.signatures import ClassSpec
@@ -48,6 +48,7 @@ class LocalEngine:
     """The local engine in one process. See `pullahead.actors.api.Engine` for the verbs."""
 
     name = "local"
+    cores = None
 
     def __init__(
         self, runtime: Runtime, fork_server: ForkServer | None, notepad: Notepad | None = None

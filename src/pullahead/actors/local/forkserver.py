@@ -39,8 +39,8 @@ from pullahead.actors.local import child, gpus, kinds, system
 from pullahead.actors.local.descriptors import socket_pair
 from pullahead.actors.local.io import Loop
 from pullahead.actors.local.members import Member, Tables
-from pullahead.actors.local.notepad import Notepad
 from pullahead.actors.local.wire import Channel, Frame, Handler
+from pullahead.actors.notes import Notepad
 
 __all__ = ["main"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, final
 
 from pullahead.actors.local.gpus import Grant
-from pullahead.actors.local.notepad import Notepad
 from pullahead.actors.local.wire import Channel
+from pullahead.actors.notes import Notepad
 
 __all__ = ["Member", "Tables"]
 

@@ -24,7 +24,9 @@ from ray.experimental import internal_kv
 
 from pullahead.actors import api, serial
 from pullahead.actors.classes import ActorClass, ActorHandle
+from pullahead.actors.notes import Notepad
 from pullahead.actors.options import Options
+from pullahead.actors.ray import guard, pages
 from pullahead.actors.ray.failures import dead, translated
 from pullahead.actors.ray.host import AsyncHost, Host, Limits, World
 from pullahead.actors.ray.refs import RayRef, ref_of, turns
@@ -91,15 +93,34 @@ class RayEngine:
     """
 
     name = "ray"
-    notepad = None
 
     def __init__(self, ends_ray: bool | None) -> None:
+        self._notepad: tuple[Notepad, str] | None = None
         self._ends_ray = ends_ray
         self._me = secrets.token_bytes(8)
         self._kept: dict[bytes, Any] = {}  # Ray's handles of what was started here
         self._named: set[bytes] = set()
+        self._killed: set[str] = set()
         self._numbers: dict[tuple[bytes, str | None], itertools.count[int]] = {}
         self.is_over = False
+
+    @property
+    def cores(self) -> int:
+        """See `Engine`."""
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return max(1, int(resources.get("CPU", 1)))
+
+    @property
+    def notepad(self) -> Notepad | None:
+        """See `Engine`. An actor gets one when it is asked for."""
+        if self._ends_ray is None and self._notepad is None and ray.get_runtime_context().get_actor_id():
+            self._notepad = pages.create()
+        return None if self._notepad is None else self._notepad[0]
+
+    def begin_guard(self, limit: float) -> None:
+        """End this process once a timer of its notepad has run for so many seconds."""
+        if self.notepad is not None and self._notepad is not None:
+            guard.begin(self._notepad[1], limit)
 
     def create(
         self,
@@ -113,7 +134,7 @@ class RayEngine:
         self._check_running()
         is_async = spec.is_async or _has_deferred(actor_class.wrapped)
         target, _ = serial.dumps(actor_class.wrapped, by_value=True, out_of_band=False)
-        world = World(list(sys.path), list(sys.argv), options.env_vars)
+        world = World(list(sys.path), list(sys.argv), options.env_vars, options.time_limit)
         given: list[Any] = [target, world, list(args), kwargs]
         if is_async:
             given.append(Limits(options.max_concurrency, options.concurrency_groups))
@@ -150,7 +171,7 @@ class RayEngine:
 
     def _is_of_a_dead(self, name: str) -> bool:
         try:
-            return ray.get_actor(name)._actor_id.hex() in dead
+            return ray.get_actor(name)._actor_id.hex() in dead | self._killed
         except ValueError:  # free now
             return True
 
@@ -229,9 +250,9 @@ class RayEngine:
         """End an actor's process."""
         if self.is_over:
             return
-        dead.add(token.key.hex())
         self._kept.pop(token.key, None)
         self._forget_name(token.key)
+        self._killed.add(token.key.hex())
         ray.kill(token.handle)
 
     def find(self, name: str) -> ActorHandle:
@@ -242,7 +263,7 @@ class RayEngine:
         except ValueError:
             handle = None
         packed = None if handle is None else _kv_get(handle._actor_id.binary())
-        if handle is None or packed is None or handle._actor_id.hex() in dead:
+        if handle is None or packed is None or handle._actor_id.hex() in dead | self._killed:
             raise ValueError(f"there is no actor named {name!r}")
         spec = unpack_spec(packed)
         is_async = "start" in handle._ray_method_signatures

@@ -8,6 +8,7 @@ from typing import Final
 from ray import exceptions as theirs
 
 from pullahead.actors.failures import loads_error
+from pullahead.actors.ray import pages
 from pullahead.actors.ray.host import RaisedError
 from pullahead.errors import (
     ActorDiedError,
@@ -23,8 +24,11 @@ __all__ = ["dead", "translated"]
 #: Actors, in hexadecimal, of which it is known here that they died: Ray frees their names a little later.
 dead: Final[set[str]] = set()
 
+_left: Final[dict[str, pages.Left]] = {}
+
 #: Ray says in a text what it knows of a death.
 _FIELD: Final = re.compile(r"^\s*(class_name|name|pid): (.*)$", re.MULTILINE)
+_ADDRESS: Final = re.compile(r"^\s*ip: (\S+)$", re.MULTILINE)
 _EXIT: Final = re.compile(r"exit code (-?\d+|None)\.")
 _KILLED: Final = "killed by `ray.kill`"
 _COLOUR: Final = re.compile(r"\x1b\[\d*m")
@@ -35,9 +39,7 @@ def translated(error: BaseException) -> BaseException:
     if isinstance(error, theirs.RayTaskError):
         return _of_a_task(error)
     if isinstance(error, theirs.RayActorError):
-        if error.actor_id is not None:
-            dead.add(str(error.actor_id))
-        return _death(_COLOUR.sub("", str(error)))
+        return _with_note(_death(_COLOUR.sub("", str(error))), error)
     if isinstance(error, theirs.GetTimeoutError):
         return GetTimeoutError(str(error))
     if isinstance(error, theirs.ObjectLostError):
@@ -63,6 +65,22 @@ def _of_a_task(error: theirs.RayTaskError) -> BaseException:
         cause.add_note("Ray raised this around the call: over its arguments, or over its result")
     cause.__cause__ = RemoteTraceback(text)
     return cause
+
+
+def _with_note(died: ActorDiedError, error: theirs.RayActorError) -> ActorDiedError:
+    """Say with a death what the actor left."""
+    if error.actor_id is None:
+        return died
+    actor = str(error.actor_id)
+    if actor not in dead:
+        dead.add(actor)
+        address = _ADDRESS.search(str(error))
+        left = pages.taken(actor, address[1]) if address else None
+        if left is not None:
+            _left[actor] = left
+    if actor in _left:
+        died.note, died.overdue = _left[actor]
+    return died
 
 
 def _death(text: str) -> ActorDiedError:

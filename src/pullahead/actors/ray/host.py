@@ -50,6 +50,7 @@ class World(NamedTuple):
     path: list[str]
     argv: list[str]
     environ: dict[str, str]
+    time_limit: float | None
 
     def enter(self) -> None:
         """Take it over. The folders of the path that this node has not do no harm."""
@@ -204,7 +205,9 @@ def _adopt(world: World) -> None:
     from pullahead.actors.ray.engine import attach
 
     world.enter()
-    attach()
+    engine = attach()
+    if world.time_limit is not None:
+        engine.begin_guard(world.time_limit)
 
 
 def _build(target: bytes, args: list[Any], kwargs: dict[str, Any]) -> Any:

@@ -1,10 +1,12 @@
-"""A page of memory that a process shares with the fork server, so that what it wrote survives it.
+"""A page of memory that a process shares with its guard, so that what it wrote survives it.
 
 It has two slots for what is noted and one byte that says which of them counts: a note is written into the
 other one first, so a process that is killed at any moment leaves a whole note, the new one or the one before.
 Beside them stand one number, for what changes so often that writing a note would cost too much, and two
-timers: each says since when something goes on, and what. The fork server ends a process for which that is too
-long, also one that is stopped or whose C code keeps the interpreter.
+timers: each says since when something goes on, and what. The guard ends a process for which that is too long,
+also one that is stopped or whose C code keeps the interpreter. On the local engine the fork server is the
+guard; on Ray it is a small process beside each actor that has a time limit, and it writes into the page why
+it has ended it.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import mmap
 import struct
 from typing import Final, final
 
-__all__ = ["Notepad"]
+__all__ = ["SIZE", "Notepad"]
 
 #: Bytes of one slot: the numbers of a batch of fifty thousand items. Untouched pages cost nothing.
 _SLOT: Final = 256 << 10
@@ -23,17 +25,25 @@ _SIZE: Final = struct.Struct("<I")
 _SINCE: Final = struct.Struct("<d")
 _MARK_AT: Final = 8
 _TIMERS_AT: Final = (16, 32)
-_SLOTS_AT: Final = 48
+_VERDICT: Final = struct.Struct("<BQ")  # 0, or 1 + which timer; its number
+_VERDICT_AT: Final = 48
+_SLOTS_AT: Final = 64
+#: Bytes of a page.
+SIZE: Final = _SLOTS_AT + 2 * _SLOT
 
 
 @final
 class Notepad:
-    """See the module. One thread writes notes at a time; the mark may be set beside it."""
+    """See the module. One thread writes notes at a time; the mark may be set beside it.
+
+    Args:
+        page: where it is, `SIZE` bytes; None: memory without a name, which forks share.
+    """
 
     __slots__ = ("_page",)
 
-    def __init__(self) -> None:
-        self._page = mmap.mmap(-1, _SLOTS_AT + 2 * _SLOT)  # shared and without a name: forks see it
+    def __init__(self, page: mmap.mmap | None = None) -> None:
+        self._page = mmap.mmap(-1, SIZE) if page is None else page
 
     def write(self, note: bytes) -> bool:
         """Replace the note. False, and an empty note, if it is too long."""
@@ -83,6 +93,24 @@ class Notepad:
         (mark,) = _MARK.unpack_from(page, _MARK_AT)
         start += _SIZE.size
         return page[start : start + size], mark
+
+    def overdue(self, now: float, limit: float) -> tuple[int, int] | None:
+        """Return which timer has run for longer than so many seconds, and what it stands for."""
+        for which, (since, number) in enumerate(self.timers()):
+            if since and now - since > limit:
+                return which, number
+        return None
+
+    @property
+    def verdict(self) -> tuple[int, int] | None:
+        """For which timer the guard has ended the process, and what that stood for."""
+        which, number = _VERDICT.unpack_from(self._page, _VERDICT_AT)
+        return (which - 1, number) if which else None
+
+    def judge(self, overdue: tuple[int, int]) -> None:
+        """Write down for which timer the process is about to be ended."""
+        which, number = overdue
+        _VERDICT.pack_into(self._page, _VERDICT_AT, which + 1, number)
 
     def close(self) -> None:
         """Unmap it in this process."""

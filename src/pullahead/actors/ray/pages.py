@@ -1,0 +1,96 @@
+"""Notepads in files of Ray's session, so that they can be read on the actor's node when it has died.
+
+A file is there from the moment its actor asks for its notepad. Who hears first of the death takes it away:
+itself, if it is on that node, and otherwise by a task that runs there. When the node is gone, so is the note.
+"""
+
+from __future__ import annotations
+
+import atexit
+import mmap
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import ray
+
+from pullahead.actors.notes import SIZE, Notepad
+
+__all__ = ["Left", "create", "taken"]
+
+#: Seconds that the node of an actor may take to answer.
+_PATIENCE: Final = 5.0
+
+_ray: Any = ray  # half of it has no types
+
+
+class Left(NamedTuple):
+    """What an actor left: `ActorDiedError` has the same fields."""
+
+    note: tuple[bytes, int]
+    overdue: tuple[int, int] | None
+
+
+def _file(actor: str) -> Path | None:
+    node = ray._private.worker._global_node  # None in a Ray client
+    return None if node is None else Path(node.get_session_dir_path()) / f"pullahead-{actor}.note"
+
+
+def create() -> tuple[Notepad, str]:
+    """Make the notepad of this actor. Returns it, and its file, which goes if the process ends in order."""
+    file = _file(ray.get_runtime_context().get_actor_id() or "")
+    assert file is not None
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        os.ftruncate(descriptor, SIZE)
+        page = mmap.mmap(descriptor, SIZE)
+    finally:
+        os.close(descriptor)
+    atexit.register(lambda: file.unlink(missing_ok=True))
+    return Notepad(page), str(file)
+
+
+def _take_here(actor: str) -> Left | None:
+    """Read and remove what an actor of this node left."""
+    file = _file(actor)
+    if file is None:
+        return None
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode) or found.st_size != SIZE:
+            return None  # it is none of ours
+        notepad = Notepad(mmap.mmap(descriptor, SIZE))
+    finally:
+        os.close(descriptor)
+    left = Left(notepad.read(), notepad.verdict)
+    notepad.close()
+    with suppress(OSError):
+        file.unlink()
+    return left
+
+
+def taken(actor: str, address: str) -> Left | None:
+    """Take what an actor left on the node with this address. None if it left nothing, or the node is gone."""
+    left = _take_here(actor)
+    if left is not None or address == _ray.util.get_node_ip_address():
+        return left
+    for node in _ray.nodes():
+        if node["Alive"] and node["NodeManagerAddress"] == address:
+            return _take_there(actor, node["NodeID"])
+    return None
+
+
+def _take_there(actor: str, node: str) -> Left | None:
+    where = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
+    task = _ray.remote(num_cpus=0, scheduling_strategy=where, max_retries=0)(_take_here)
+    try:
+        left: Left | None = ray.get(task.remote(actor), timeout=_PATIENCE)
+    except ray.exceptions.RayError:
+        return None
+    return left
