@@ -602,8 +602,7 @@ def test_what_no_database_can_hold_is_an_error_and_nobody_waits_forever(
     assert list(find(path, 0, 1)) == [1]
 
 
-def test_the_disk_may_be_full_when_a_journal_is_begun(path: Path) -> None:
-    code = """
+WRITE_ON_A_FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from pullahead.errors import JournalError
@@ -616,10 +615,21 @@ try:
 except JournalError as error:
     print(error)
 """
-    said = python(code, path)
+
+
+def test_the_disk_may_be_full_when_a_journal_is_begun(path: Path) -> None:
+    said = python(WRITE_ON_A_FULL_DISK, path)
     assert said == [f"the journal {str(path)!r}: its disk cannot be read or written (disk I/O error)"]
     make(path, done(0))
     assert states(path) == {"done": 1}, "it is a new one"
+
+
+def test_what_a_journal_holds_is_said_to_be_safe_when_its_disk_is_full(path: Path) -> None:
+    make(path, done(0))
+    (said,) = python(WRITE_ON_A_FULL_DISK, path)
+    assert said.startswith(f"the journal {str(path)!r}: its disk cannot be read or written (disk I/O error)")
+    assert said.endswith("; what was recorded before is safe, the rest is computed again")
+    assert states(path) == {"done": 1}
 
 
 _WRITE_UNTIL_KILLED = """

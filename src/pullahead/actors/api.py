@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from pullahead.actors.classes import ActorHandle
@@ -34,6 +35,7 @@ __all__ = [
     "init",
     "kill",
     "notepad",
+    "placed",
     "put",
     "shutdown",
     "wait",
@@ -100,6 +102,9 @@ class Engine(Protocol):
 
     def kill(self, token: Any) -> None:
         """End an actor's process."""
+
+    def placed(self, token: Any) -> Future[Any]:
+        """Return what is done once the process of an actor is there, or is not to come."""
 
     def find(self, name: str) -> ActorHandle:
         """Find a named actor."""
@@ -304,6 +309,14 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     if not no_restart:
         raise ValueError("no_restart must be True: an actor that died stays dead")
     actor._actor_engine.kill(actor._actor_token)
+
+
+def placed(actor: ActorHandle) -> Future[Any]:
+    """Return a future that is done once the process of an actor is there, whether it is built or not.
+
+    On a cluster an actor waits for a machine that has what its options ask for, perhaps for ever.
+    """
+    return actor._actor_engine.placed(actor._actor_token)
 
 
 def get_actor(name: str) -> ActorHandle:

@@ -30,6 +30,7 @@ class Options:
         num_cpus: advisory on one machine.
         num_gpus: devices to give to the process, through CUDA_VISIBLE_DEVICES. A fraction shares one
             device; 0 hides them all; None leaves the environment alone.
+        here: start it on the machine of whoever starts it, on a cluster.
         time_limit: seconds that a timer of the actor's notepad may run before the actor is killed.
         env_vars: environment variables, set before the user's class is imported (`runtime_env`).
         cluster: what only a cluster can honour, as Ray's actors take it: resources, memory,
@@ -42,6 +43,7 @@ class Options:
     concurrency_groups: dict[str, int] = field(default_factory=dict)
     num_cpus: float | None = None
     num_gpus: float | None = None
+    here: bool = False
     time_limit: float | None = None
     env_vars: dict[str, str] = field(default_factory=dict)
     cluster: dict[str, Any] = field(default_factory=dict)

@@ -42,6 +42,7 @@ class Job:
     append: bool
     overwrite: bool
     engine: str
+    where: dict[str, Any]  # of `pullahead.init`
     timeline: str | None
     report: bool
     traceback: bool
@@ -73,7 +74,6 @@ class Job:
         if self._mode and self.to is None:
             raise Refused(f"expected --to FILE with --{self._mode}, got none")
         _check_timeline(self.timeline)
-        _check_engine(self.engine)
         items, place = choose_items(self.inputs, self.from_)
         aside = set_standard_output_aside()  # before the work's module can print into it
         work = load_work(self.work)
@@ -110,7 +110,7 @@ class Job:
         import pullahead
 
         if self.engine != "local":
-            pullahead.init(self.engine)
+            pullahead.init(self.engine, **self.where)
         try:
             pool = pullahead.Pool(work, progress=True, trace=self.timeline is not None, **self.options)
         except (TypeError, ValueError, JournalError) as error:  # an option, or the work's shape
@@ -155,11 +155,6 @@ def _check_timeline(file: str | None) -> None:
         raise Refused(f"expected --timeline in a folder that exists, got {file!r}")
     if path.suffix != ".json" and importlib.util.find_spec("matplotlib") is None:
         raise Refused(f"--timeline {file} needs matplotlib: pip install 'pullahead[viz]'")
-
-
-def _check_engine(engine: str) -> None:
-    if engine == "ray" and importlib.util.find_spec("ray") is None:
-        raise Refused("--engine ray needs Ray: pip install 'pullahead[ray]'")
 
 
 def _is_terminal() -> bool:

@@ -77,6 +77,11 @@ ENGINES: Final = click.Choice(["local", "ray"])
 )
 @click.option("--ordered/--unordered", default=None, help="Results in the items' order, or as they come.")
 @click.option("--engine", type=ENGINES, default="local", help="Where the workers run: here, or on Ray.")
+@click.option(
+    "--address",
+    metavar="WHERE",
+    help="Of a Ray cluster: auto, HOST:PORT, or ray://HOST:PORT; without it, Ray starts here.",
+)
 @click.option("--timeline", metavar="FILE", help="Draw what each worker did: .svg, .png, .json for Perfetto.")
 @click.option("--report", is_flag=True, help="Say at the end what happened, even if nobody watches.")
 @click.option("--traceback", is_flag=True, help="Show the tracebacks of what goes wrong.")
@@ -91,6 +96,7 @@ def run(
     append: bool,
     overwrite: bool,
     engine: str,
+    address: str | None,
     timeline: str | None,
     report: bool,
     traceback: bool,
@@ -119,9 +125,12 @@ def run(
     runs, twice ends at once.
     """
     from pullahead.cli.durable import durable
+    from pullahead.cli.engines import engine_options
     from pullahead.cli.job import Job
 
     given = {name: value for name, value in options.items() if value is not None}
     given |= durable(journal, key, work_version, synchronous, retry_failed)
-    job = Job(work, inputs, from_, to, append, overwrite, engine, timeline, report, traceback, journal, given)
+    where = engine_options(engine, address)
+    files = inputs, from_, to, append, overwrite
+    job = Job(work, *files, engine, where, timeline, report, traceback, journal, given)
     ctx.exit(job.run())

@@ -30,6 +30,7 @@ from pullahead.farm.recording import Known
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
 from pullahead.journal import Journal
+from pullahead.journal.file import KEPT
 from pullahead.journal.identity import Place
 from pullahead.journal.records import Entry
 from pullahead.observe import words
@@ -130,7 +131,8 @@ class Crew:
     def _start_queue(self, before: int) -> Any:
         named = {"name": f"{self._options.queue_name}{before}"} if before else {}
         unit = self._spec.batch_size or 1
-        queue = actors.remote(Queue).options(**named)
+        # Here, because the caller talks to it, and has to read the journal that it writes.
+        queue = actors.remote(Queue).options(here=True, **named)
         return queue.remote(self._retry, unit, self.size, before=before, deaf=True)
 
     def _start_worker(self, number: int) -> tuple[Any, Future[None]]:
@@ -279,8 +281,7 @@ class Crew:
         """See `QueuePort`."""
         kind, about, *rest = message
         if kind == m.UNRECORDED:
-            said = f"{about}; what was recorded before is safe, the rest is computed again"
-            self._break(JournalError(said))
+            self._break(JournalError(f"{about}; {KEPT}"))
         elif kind in _OF_A_RUN:
             self._heard_of_run(kind, about, rest)
         else:

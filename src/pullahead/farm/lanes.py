@@ -12,7 +12,7 @@ from functools import partial
 from heapq import heappop, heappush
 from threading import RLock
 from time import monotonic
-from typing import Any, Protocol, final
+from typing import Any, Final, Protocol, final
 
 from pullahead import actors
 from pullahead.core.replacements import Replacements
@@ -20,6 +20,13 @@ from pullahead.errors import ActorDiedError, ItemTimeoutError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.note import charged, suspects
 from pullahead.farm.post import Unreachable
+
+#: Seconds without a place for any worker after which that is said.
+_PLACE_PATIENCE: Final = 10.0
+_NO_PLACE: Final = (
+    f"for {_PLACE_PATIENCE:g} s no worker has found a place on the cluster, and the run waits: has it a free "
+    "machine with all that worker_options ask for?"
+)
 
 
 class LanesPort(Protocol):
@@ -74,6 +81,8 @@ class Lanes:
         self._grace_ends: dict[int, float] = {}  # by what they were begun for
         self._cut_off: set[int] = set()  # workers that were killed because it had ended
         self._said_goodbye: set[int] = set()
+        self._placed: set[int] = set()  # workers whose process is there
+        self._look_for_places: float | None = None  # when to say that none is
         self._is_stopping = self._is_closed = False
         self._alarm = Alarm(self._ring, "pullahead-crew-alarm")
 
@@ -81,6 +90,9 @@ class Lanes:
         """Start a worker in every lane. Raises what starting one raises."""
         for lane in range(self.size):
             self._fill(lane)
+        if not self._placed:
+            self._look_for_places = monotonic() + _PLACE_PATIENCE
+            self._ring()
 
     def lane(self, number: int) -> int:
         """Return the place of a worker."""
@@ -111,8 +123,11 @@ class Lanes:
     # What is told to them
 
     def stop(self) -> None:
-        """From now on nobody is replaced."""
+        """From now on nobody is replaced, and who waits for a place waits no more. With the lock held."""
         self._is_stopping = True
+        for number in self._workers.keys() - self._placed:
+            del self._ends[number]
+            actors.kill(self._workers.pop(number))
 
     def wait(self) -> None:
         """Wait until the workers that are there have ended."""
@@ -154,16 +169,21 @@ class Lanes:
         with self._lock:
             number = lane + self._replaced[lane] * self.size
             self._replaced[lane] += 1
-            self._workers[number], end = self._start(number)
-            self._ends[number] = end
+            handle, end = self._start(number)
+            self._workers[number], self._ends[number] = handle, end
+        actors.placed(handle).add_done_callback(partial(self._has_place, number))
         end.add_done_callback(partial(self._has_ended, number))
+
+    def _has_place(self, number: int, placed: Future[None]) -> None:
+        if placed.exception() is None:
+            self._placed.add(number)
 
     def _has_ended(self, number: int, end: Future[None]) -> None:
         error = end.exception()
         if number in self._said_goodbye:
             if error is not None and not isinstance(error, ActorDiedError):
                 warnings.warn(f"`close` of the work raised {error!r} in worker {number}", stacklevel=2)
-        elif error is not None and not self._is_closed:
+        elif error is not None and not self._is_closed and number in self._ends:
             if isinstance(error, ActorDiedError | Unreachable):
                 self._replace(number, error)
             else:
@@ -218,7 +238,13 @@ class Lanes:
             overdue = self._workers.copy() if is_over else {}
             self._cut_off.update(overdue)
             starts = [self._due[0][0]] if self._due and not self._is_stopping else []
-            self._alarm.set(min([*starts, *self._grace_ends.values()], default=None))
+            look = self._look_for_places
+            if look is not None and (self._placed or self._is_stopping or look <= now):
+                self._look_for_places = None
+            looks = [] if self._look_for_places is None else [self._look_for_places]
+            self._alarm.set(min([*starts, *looks, *self._grace_ends.values()], default=None))
+        if look is not None and look <= now and not (self._placed or self._is_stopping):
+            warnings.warn(_NO_PLACE, stacklevel=2)
         for handle in overdue.values():
             actors.kill(handle)
         if failed is not None:

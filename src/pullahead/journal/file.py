@@ -48,6 +48,11 @@ _WORDS: Final = {
 }
 
 
+#: What a disk that fails does not take away.
+KEPT: Final = "what was recorded before is safe, the rest is computed again"
+_OF_THE_DISK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+
+
 def explain(path: str, error: BaseException) -> JournalError:
     """Say what is wrong with a journal."""
     if isinstance(error, OSError):
@@ -61,12 +66,18 @@ def explain(path: str, error: BaseException) -> JournalError:
 
 
 @contextmanager
-def explained(path: str) -> Iterator[None]:
-    """Raise `JournalError` for whatever the file system and the database have against a journal."""
+def explained(path: str, *, keeps: bool = False) -> Iterator[None]:
+    """Raise `JournalError` for whatever the file system and the database have against a journal.
+
+    `keeps`: it holds something, and is about to be written: if its disk fails, say that this is safe.
+    """
     try:
         yield
     except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
-        raise explain(path, error) from error
+        said = explain(path, error)
+        if keeps and getattr(error, "sqlite_errorcode", 0) & 0xFF in _OF_THE_DISK:
+            said = JournalError(f"{said}; {KEPT}")
+        raise said from error
 
 
 @final

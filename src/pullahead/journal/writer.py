@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from time import time
@@ -51,7 +52,11 @@ class Writer:
         self._batches = SimpleQueue()
         self._thread: Thread | None = None
         self.session = 0
-        with explained(self._path):
+        try:
+            holds_something = Path(self._path).stat().st_size > 0
+        except OSError:
+            holds_something = False
+        with explained(self._path, keeps=holds_something):
             self._lock = Lock(self._path)
             try:
                 self._database = connect(self._path, write=True)

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, final
 
@@ -169,6 +170,13 @@ class LocalEngine:
         """End an actor's process."""
         self.runtime.peers.mute(token)
         self.runtime.hub.tell(kinds.KILL, token)
+
+    def placed(self, token: Any) -> Future[Any]:
+        """A process of this machine is there at once."""
+        del token
+        there: Future[Any] = Future()
+        there.set_result(None)
+        return there
 
     def find(self, name: str) -> ActorHandle:
         """Find a named actor."""

@@ -13,14 +13,18 @@ import os
 import secrets
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from typing import Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
 import ray
 from ray.exceptions import GetTimeoutError as RayTimeout
 from ray.experimental import internal_kv
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pullahead.actors import api, serial
 from pullahead.actors.classes import ActorClass, ActorHandle
@@ -45,6 +49,8 @@ _NAME_LOOK: Final = 0.01
 _MOST_CALLS: Final = 100_000
 #: Seconds that the head of a cluster may take to take a connection.
 _CONNECT: Final = 5.0
+#: Seconds that joining it may take.
+_JOIN: Final = 25.0
 
 
 #: The actors of others: their own handles have their methods.
@@ -79,6 +85,13 @@ class Token:
         return self.key.hex()
 
 
+class _Kept(NamedTuple):
+    """An actor that was started here: Ray's handle, and the ref of the first call."""
+
+    handle: Any
+    is_here: Any
+
+
 def _restore(handle: Any, is_async: bool) -> Token:
     attach()
     return Token(handle, is_async)
@@ -98,7 +111,7 @@ class RayEngine:
         self._notepad: tuple[Notepad, str] | None = None
         self._ends_ray = ends_ray
         self._me = secrets.token_bytes(8)
-        self._kept: dict[bytes, Any] = {}  # Ray's handles of what was started here
+        self._kept: dict[bytes, _Kept] = {}  # what was started here
         self._named: set[bytes] = set()
         self._killed: set[str] = set()
         self._numbers: dict[tuple[bytes, str | None], itertools.count[int]] = {}
@@ -144,14 +157,14 @@ class RayEngine:
         handle = self._start(lambda: ray_class.options(**ray_options).remote(*given), options)
         token = Token(handle, is_async)
         if options.name is not None:
-            known = _kv_get(token.key)
+            known = _described(token.key)
             if known is not None:  # it was there before
-                return ActorHandle(self, token, unpack_spec(known), options.name)
-            internal_kv._internal_kv_put(token.key, spec.packed, namespace=_NAMESPACE)
+                was_async, spec = known
+                return ActorHandle(self, Token(handle, was_async), spec, options.name)
+            internal_kv._internal_kv_put(token.key, bytes([is_async]) + spec.packed, namespace=_NAMESPACE)
             self._named.add(token.key)
-        self._kept[token.key] = handle
-        if is_async:
-            handle.start.remote()
+        self._kept[token.key] = _Kept(handle, handle.is_here.remote())
+        handle.build.remote()
         return ActorHandle(self, token, spec, options.name)
 
     def _start(self, begin: Callable[[], Any], options: Options) -> Any:
@@ -255,6 +268,10 @@ class RayEngine:
         self._killed.add(token.key.hex())
         ray.kill(token.handle)
 
+    def placed(self, token: Any) -> Future[Any]:
+        """See `Engine`. For whoever started it."""
+        return ref_of(self, self._kept[token.key].is_here).future()
+
     def find(self, name: str) -> ActorHandle:
         """Find a named actor."""
         self._check_running()
@@ -262,11 +279,10 @@ class RayEngine:
             handle = ray.get_actor(name)
         except ValueError:
             handle = None
-        packed = None if handle is None else _kv_get(handle._actor_id.binary())
-        if handle is None or packed is None or handle._actor_id.hex() in dead | self._killed:
+        known = None if handle is None else _described(handle._actor_id.binary())
+        if handle is None or known is None or handle._actor_id.hex() in dead | self._killed:
             raise ValueError(f"there is no actor named {name!r}")
-        spec = unpack_spec(packed)
-        is_async = "start" in handle._ray_method_signatures
+        is_async, spec = known
         return ActorHandle(self, Token(handle, is_async), spec, name)
 
     def shutdown(self) -> None:
@@ -277,9 +293,9 @@ class RayEngine:
             return
         for key in list(self._named):
             self._forget_name(key)
-        for handle in self._kept.values():
+        for kept in self._kept.values():
             with suppress(Exception):
-                ray.kill(handle)
+                ray.kill(kept.handle)
         self.is_over = True
         self._kept.clear()
         if self._ends_ray:
@@ -296,9 +312,10 @@ class RayEngine:
             raise PullaheadError("this engine was shut down")
 
 
-def _kv_get(key: bytes) -> bytes | None:
+def _described(key: bytes) -> tuple[bool, ClassSpec] | None:
+    """Return whether a named actor is async, and its methods. None: it is none of ours."""
     found: bytes | None = internal_kv._internal_kv_get(key, namespace=_NAMESPACE)
-    return found
+    return None if found is None else (bool(found[0]), unpack_spec(found[1:]))
 
 
 def _has_deferred(cls: type) -> bool:
@@ -328,6 +345,9 @@ def _ray_options(options: Options, is_async: bool) -> dict[str, Any]:
         given["max_concurrency"] = _MOST_CALLS
     elif options.max_concurrency is not None:
         given["max_concurrency"] = options.max_concurrency
+    if options.here:
+        node = ray.get_runtime_context().get_node_id()
+        given["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node, soft=False)
     for name in ("num_cpus", "num_gpus"):
         if getattr(options, name) is not None:
             given[name] = getattr(options, name)
@@ -369,9 +389,11 @@ def start(address: str = "local", **options: Any) -> RayEngine:
         return _driver(ends_ray=False)
     if address == "local":
         options = {"include_dashboard": False} | options
-    _check_reachable(address)
     try:
-        ray.init(address=address, **options)
+        if address == "local":
+            ray.init(address="local", **options)
+        else:
+            _join(address, options)
     except (ConnectionError, RuntimeError, OSError, TimeoutError) as error:
         said = " ".join(str(error).split())
         raise PullaheadError(f"cannot join Ray at {address!r}: {said}") from error
@@ -383,6 +405,28 @@ def _driver(ends_ray: bool) -> RayEngine:
     atexit.unregister(api.shutdown)
     atexit.register(api.shutdown)  # behind Ray's own, so before it
     return engine
+
+
+def _join(address: str, options: dict[str, Any]) -> None:
+    """Join a cluster, or say within half a minute that it cannot be: Ray itself may wait for ever."""
+    _check_reachable(address)
+    joined: Future[None] = Future()
+
+    def join() -> None:
+        try:
+            ray.init(address=address, **options)
+        except BaseException as error:  # noqa: BLE001  it is raised below
+            joined.set_exception(error)
+        else:
+            joined.set_result(None)
+
+    threading.Thread(target=join, name="pullahead-join-ray", daemon=True).start()
+    try:
+        joined.result(_JOIN)
+    except FutureTimeoutError:
+        raise PullaheadError(
+            f"cannot join Ray at {address!r}: no answer of Ray's came within {_JOIN:g} s; is that its port?"
+        ) from None
 
 
 def _check_reachable(address: str) -> None:

@@ -19,6 +19,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any, NamedTuple, Never, final
@@ -77,17 +78,29 @@ class Host:
     """
 
     def __init__(self, target: bytes, world: World, args: list[Any], kwargs: dict[str, Any]) -> None:
+        self._blueprint: Any = target, args, kwargs
         self._methods: dict[str, Callable[..., Any]] = {}
         self._instance: Any = None
         self._failure: RaisedError | None = None
+        self._is_built = threading.Event()
         _adopt(world)
+
+    def build(self) -> None:
+        """Build the user's object. The first call."""
+        (target, args, kwargs), self._blueprint = self._blueprint, None
         try:
             self._instance = _build(target, [_value(one) for one in args], _values(kwargs))
         except BaseException as error:  # noqa: BLE001  every call will raise it
             self._failure = _raised(error)
+        self._is_built.set()
+
+    def is_here(self) -> None:
+        """Return: there is a process."""
 
     def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Run a method."""
+        if not self._is_built.is_set():
+            self._is_built.wait()  # where several threads take calls
         if self._failure is not None:
             raise self._failure
         try:
@@ -112,7 +125,10 @@ class AsyncHost:
         self._limits = limits
         _adopt(world)
 
-    async def start(self) -> None:
+    async def is_here(self) -> None:
+        """Return: there is a process."""
+
+    async def build(self) -> None:
         """Build the user's object, on the loop on which its methods run."""
         (target, args, kwargs), self._blueprint = self._blueprint, None
         try:

@@ -1,0 +1,157 @@
+"""Scenes on a cluster of three nodes on this machine. `python -m tests.cluster.scenes` prints what it saw."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+from ray.cluster_utils import Cluster
+
+import pullahead as pa
+from pullahead import actors
+
+ONE_EACH = {"num_cpus": 1}
+
+
+def node(_: Any = None) -> str:
+    """Return where this is."""
+    time.sleep(0.01)
+    found: str = ray.get_runtime_context().get_node_id()
+    return found
+
+
+class Noting:
+    """Notes which items run, in a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def process(self, item: int) -> int:
+        with (self.folder / str(item)).open("a") as file:
+            file.write(f"{node()}\n")
+        time.sleep(0.03)
+        return item
+
+
+class Where:
+    """An actor that says where it is."""
+
+    def node(self) -> str:
+        return node()
+
+
+def placement() -> dict[str, Any]:
+    """Workers that take a CPU each are on three nodes, and so are the items."""
+    return {"nodes": sorted(Counter(pa.map(node, range(150), workers=3, worker_options=ONE_EACH)).values())}
+
+
+def no_place() -> dict[str, Any]:
+    """Of five workers three find a place; the others keep nobody waiting."""
+    results = pa.map(node, range(60), workers=5, worker_options=ONE_EACH)
+    return {"items": len(list(results)), "workers": len(results.report.workers)}
+
+
+def here() -> dict[str, Any]:
+    """An actor can be where its caller is, and somewhere by a resource."""
+    near = actors.remote(Where).options(here=True).remote()
+    far = actors.remote(Where).options(resources={"far": 1}).remote()
+    found = actors.get([near.node.remote(), far.node.remote()])
+    pa.kill(near)
+    pa.kill(far)
+    return {"near": found[0] == node(), "far": found[1] != node()}
+
+
+def adopted() -> dict[str, Any]:
+    """What is Ray's own can be given to `get`, `wait` and `kill`."""
+    handle: Any = ray.remote(Where).remote()
+    ref = handle.node.remote()
+    ready, others = pa.wait([ref], timeout=20)
+    found = pa.get(ref) == pa.get([ref])[0]
+    pa.kill(handle)
+    try:
+        ray.get(handle.node.remote())
+    except ray.exceptions.RayActorError:
+        return {"same": found, "ready": ready == [ref] and others == [], "killed": True}
+    return {"killed": False}
+
+
+def nowhere() -> dict[str, Any]:
+    """Workers that find no place at all: that is said, and the run can be left."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pa.map(node, [1], workers=1, worker_options={"resources": {"missing": 1}}):
+            deadline = time.monotonic() + 30
+            while not caught and time.monotonic() < deadline:
+                time.sleep(0.1)
+    return {"said": [str(one.message) for one in caught]}
+
+
+def timeout_elsewhere() -> dict[str, Any]:
+    """What a worker on another node ran when it was killed is known, and nobody else is charged."""
+
+    def linger(item: int) -> int:
+        time.sleep(60 if item == 7 else 0.002)
+        return item
+
+    options = {"num_cpus": 0, "resources": {"far": 1}}
+    everything = list(
+        pa.map(linger, range(20), workers=1, item_timeout=0.5, worker_options=options, on_error="collect")
+    )
+    failures = [one for one in everything if isinstance(one, pa.Failure)]
+    return {"failed": [one.item for one in failures], "error": [type(one.error).__name__ for one in failures]}
+
+
+def node_death(cluster: Cluster, victim: Any, folder: Path) -> dict[str, Any]:
+    """A node is killed: all items have one result, and what was only held there is charged nothing."""
+    folder.mkdir()
+    work = pa.Pool(_noting(str(folder)), workers=3, worker_options=ONE_EACH, on_error="collect", retries=1)
+    with work as pool:
+        results = pool.map(range(300), ordered=False)
+        done = [next(results) for _ in range(60)]
+        removal = threading.Thread(target=lambda: cluster.remove_node(victim, allow_graceful=False))
+        removal.start()
+        done += list(results)
+        removal.join()
+    runs = Counter({int(file.name): len(file.read_text().split()) for file in folder.iterdir()})
+    return {
+        "exact": sorted(one for one in done if isinstance(one, int)) == list(range(300)),
+        "failures": sum(isinstance(one, pa.Failure) for one in done),
+        "ran_again": sum(count - 1 for count in runs.values()),
+    }
+
+
+def _noting(folder: str) -> Any:
+    import functools
+
+    return functools.partial(Noting, folder)
+
+
+def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Play all, each on what the one before has left."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1, resources={"far": 10})
+    victim = cluster.add_node(num_cpus=1)
+    pa.init("ray", address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    for scene in (placement, no_place, here, adopted, nowhere, timeout_elsewhere):
+        yield scene.__name__, scene()
+    yield "node_death", node_death(cluster, victim, folder / "notes")
+    pa.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    import sys
+
+    for name, seen in scenes(Path(sys.argv[1])):
+        print("SEEN", json.dumps([name, seen]), flush=True)

@@ -1,0 +1,100 @@
+"""Three nodes: where things are, what a dead node costs, and what is said of a cluster that is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENVIRON = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "RAY_USAGE_STATS_ENABLED": "0"}
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the scenes saw, in a process of their own: there is one Ray to a process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.cluster.scenes", str(tmp_path_factory.mktemp("cluster"))],
+        capture_output=True,
+        text=True,
+        timeout=170,
+        cwd=ROOT,
+        env=ENVIRON,
+        check=False,
+    )
+    lines = [line.removeprefix("SEEN ") for line in done.stdout.splitlines() if line.startswith("SEEN ")]
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(json.loads(line) for line in lines)
+
+
+def test_workers_spread_over_the_nodes(seen: dict[str, Any]) -> None:
+    counts = seen["placement"]["nodes"]
+    assert len(counts) == 3
+    assert sum(counts) == 150
+
+
+def test_a_worker_that_finds_no_place_keeps_nobody_waiting(seen: dict[str, Any]) -> None:
+    assert seen["no_place"] == {"items": 60, "workers": 3}
+
+
+def test_an_actor_is_where_its_options_say(seen: dict[str, Any]) -> None:
+    assert seen["here"] == {"near": True, "far": True}
+
+
+def test_refs_and_handles_of_ray_are_welcome(seen: dict[str, Any]) -> None:
+    assert seen["adopted"] == {"same": True, "ready": True, "killed": True}
+
+
+def test_a_run_whose_workers_find_no_place_says_so_and_can_be_left(seen: dict[str, Any]) -> None:
+    (said,) = seen["nowhere"]["said"]
+    assert said.startswith("for 10 s no worker has found a place on the cluster, and the run waits")
+
+
+def test_what_ran_on_another_node_is_known_when_its_worker_was_killed(seen: dict[str, Any]) -> None:
+    assert seen["timeout_elsewhere"] == {"failed": [7], "error": ["ItemTimeoutError"]}
+
+
+def test_a_dead_node_costs_no_item(seen: dict[str, Any]) -> None:
+    death = seen["node_death"]
+    assert (death["exact"], death["failures"]) == (True, 0)
+    assert 0 <= death["ran_again"] <= 40, "what ran there, and what was finished there and had not been said"
+
+
+def join(address: str) -> tuple[str, int, float]:
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pullahead", "run", "math:sqrt", "4", "--engine", "ray", "--address", address],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=ENVIRON,
+        check=False,
+    )
+    return done.stderr, done.returncode, time.monotonic() - began
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_nobody_listens(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    said, code, _ = join(f"{scheme}127.0.0.1:{port}")
+    assert f"cannot join Ray at '{scheme}127.0.0.1:{port}': nobody answers there" in said
+    assert (code, said.count("\n")) == (1, 1)
+
+
+def test_somebody_listens_and_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        said, code, seconds = join(address)
+    assert f"cannot join Ray at '{address}': " in said
+    assert code == 1
+    assert seconds < 40
