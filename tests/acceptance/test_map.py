@@ -682,6 +682,15 @@ def test_large_arrays_cross_and_are_the_receivers_own(differs: Differences) -> N
     assert results[0].flags.writeable == differs.own_arrays
 
 
+def test_refs_as_items_and_inside_them_arrive_as_refs() -> None:
+    def add(item: Any) -> Any:
+        return pa.get(item["ref"]) + item["n"] if isinstance(item, dict) else pa.get(item)
+
+    ref = pa.put(40)
+    assert list(pa.map(add, [{"ref": ref, "n": n} for n in range(3)], workers=2)) == [40, 41, 42]
+    assert list(pa.map(add, [ref, ref], workers=1)) == [40, 40]
+
+
 def test_large_bytes_cross() -> None:
     items = [bytes([i]) * 300_000 for i in range(5)]
     assert list(pa.map(works.echo, items, workers=2)) == items

@@ -116,6 +116,7 @@ class RayEngine:
         self._killed: set[str] = set()
         self._numbers: dict[tuple[bytes, str | None], itertools.count[int]] = {}
         self.is_over = False
+        turns.begin()
 
     @property
     def cores(self) -> int:

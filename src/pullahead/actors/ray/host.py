@@ -32,6 +32,8 @@ from pullahead.actors.signatures import MARK
 __all__ = ["AsyncHost", "Host", "Limits", "RaisedError", "World"]
 
 _ASYNC_CONCURRENCY = 1000  # as in Ray
+#: Seconds that pure Python may keep the interpreter while a callback waits for it. Python's own are 0.005.
+_SWITCH_INTERVAL = 0.0005
 
 
 class RaisedError(Exception):
@@ -221,6 +223,7 @@ def _adopt(world: World) -> None:
     from pullahead.actors.ray.engine import attach
 
     world.enter()
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     engine = attach()
     if world.time_limit is not None:
         engine.begin_guard(world.time_limit)

@@ -27,6 +27,7 @@ __all__ = ["RayRef", "ref_of", "turns"]
 
 _Callback = Callable[[Future[Any]], object]
 _NOTHING: Final = object()
+_ray: Any = ray  # half of it has no types
 
 
 @final
@@ -81,7 +82,11 @@ class RayRef(ObjectRef):
         return (yield from asyncio.wrap_future(self.future()).__await__())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.ray_ref,)
+        context = _ray._private.worker.global_worker.get_serialization_context()
+        if context.is_in_band_serialization():
+            return _restore, (self.ray_ref,)
+        # By somebody else's pickle: the owner's address has to go along, and Ray keeps the value from now on.
+        return _restore_written, (_ray.cloudpickle.dumps(self.ray_ref),)
 
     def __repr__(self) -> str:
         return f"ObjectRef({self.ray_ref.hex()}{', ready' if self.is_here else ''})"
@@ -107,6 +112,10 @@ def _restore(ray_ref: Any) -> RayRef:
     return ref_of(attach(), ray_ref)
 
 
+def _restore_written(written: bytes) -> RayRef:
+    return _restore(_ray.cloudpickle.loads(written))
+
+
 @final
 class _Turns:
     """Runs callbacks one at a time on a thread of their own, in the order in which they became due.
@@ -115,24 +124,33 @@ class _Turns:
     """
 
     def __init__(self) -> None:
+        self._is_over = False  # the engine was shut down: what comes still is run where it comes
         self._due: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def add(self, callback: Callable[[], object]) -> None:
         """Run this behind those that are due already."""
+        if self._is_over:
+            self._call(callback)
+            return
         if self._thread is None:
             with self._lock:
-                if self._thread is None:
+                if self._thread is None and not self._is_over:
                     self._thread = threading.Thread(
                         target=self._run, name="pullahead-ray-callbacks", daemon=True
                     )
                     self._thread.start()
         self._due.put(callback)
 
+    def begin(self) -> None:
+        """There is an engine."""
+        self._is_over = False
+
     def stop(self) -> None:
         """End the thread when it has run what is due."""
         with self._lock:
+            self._is_over = True
             thread, self._thread = self._thread, None
         if thread is not None:
             self._due.put(None)
@@ -149,11 +167,15 @@ class _Turns:
 
     def _run(self) -> None:
         while (callback := self._due.get()) is not None:
-            try:
-                callback()
-            except BaseException:  # noqa: BLE001  the others have their turn all the same
-                traceback.print_exc()
+            self._call(callback)
             del callback
+
+    @staticmethod
+    def _call(callback: Callable[[], object]) -> None:
+        try:
+            callback()
+        except BaseException:  # noqa: BLE001  the others have their turn all the same
+            traceback.print_exc()
 
 
 turns = _Turns()
