@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -112,6 +115,19 @@ def timeout_elsewhere() -> dict[str, Any]:
     return {"failed": [one.item for one in failures], "error": [type(one.error).__name__ for one in failures]}
 
 
+def client(port: int) -> dict[str, Any]:
+    """A caller outside the cluster."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.cluster.client", f"ray://127.0.0.1:{port}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = [line.removeprefix("SEEN ") for line in done.stdout.splitlines() if line.startswith("SEEN ")]
+    return json.loads(lines[0]) if lines else {"error": done.stderr[-2000:]}
+
+
 def node_death(cluster: Cluster, victim: Any, folder: Path) -> dict[str, Any]:
     """A node is killed: all items have one result, and what was only held there is charged nothing."""
     folder.mkdir()
@@ -139,19 +155,21 @@ def _noting(folder: str) -> Any:
 
 def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Play all, each on what the one before has left."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    head = {"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": port}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     cluster.add_node(num_cpus=1, resources={"far": 10})
     victim = cluster.add_node(num_cpus=1)
     pa.init("ray", address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     for scene in (placement, no_place, here, adopted, nowhere, timeout_elsewhere):
         yield scene.__name__, scene()
+    yield "client", client(port)
     yield "node_death", node_death(cluster, victim, folder / "notes")
     pa.shutdown()
     cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
-    import sys
-
     for name, seen in scenes(Path(sys.argv[1])):
         print("SEEN", json.dumps([name, seen]), flush=True)

@@ -63,6 +63,16 @@ def test_what_ran_on_another_node_is_known_when_its_worker_was_killed(seen: dict
     assert seen["timeout_elsewhere"] == {"failed": [7], "error": ["ItemTimeoutError"]}
 
 
+def test_a_caller_outside_the_cluster(seen: dict[str, Any]) -> None:
+    client = seen["client"]
+    assert client["done"] == [item for item in range(40) if item not in {3, 5}]
+    assert client["failures"] == {"3": "KeyError", "5": "ActorDiedError"}
+    assert client["put"] == "x"
+    assert client["journal"].startswith(
+        "journal: the queue writes it on its machine, and this caller is outside"
+    )
+
+
 def test_a_dead_node_costs_no_item(seen: dict[str, Any]) -> None:
     death = seen["node_death"]
     assert (death["exact"], death["failures"]) == (True, 0)

@@ -64,6 +64,14 @@ def test_async_methods_await_refs_and_fail_like_others() -> None:
         actors.get(meeting.fail.remote())
 
 
+def test_calls_that_fail_leave_room_for_others_in_an_async_actor() -> None:
+    meeting = AsyncMeeting.options(max_concurrency=1).remote()
+    for call in (meeting.fail, meeting.fail_plainly) * 3:
+        with pytest.raises(OddError):
+            actors.get(call.remote(), timeout=10)
+    assert actors.get(meeting.plain.remote(), timeout=10) is True
+
+
 def test_a_control_group_is_served_while_a_long_method_runs(differs: Differences) -> None:
     grouped = Grouped.remote()
     running = grouped.run.remote()

@@ -232,6 +232,8 @@ def test_shutdown_and_init_again(engine: str, differs: Differences) -> None:
     with pytest.raises(PullaheadError):
         actors.get(pending)
     with pytest.raises(PullaheadError):
+        pending.future().result(timeout=10)
+    with pytest.raises(PullaheadError):
         actors.get(counter.add.remote())
     actors.init(engine)
     assert actors.get(Counter.remote(2).add.remote()) == 3

@@ -261,6 +261,9 @@ class AsyncMeeting:
     async def fail(self) -> None:
         raise OddError("async", 3)
 
+    def fail_plainly(self) -> None:
+        raise OddError("plain", 4)
+
 
 class Grouped:
     """A long method, and a group that is served meanwhile."""

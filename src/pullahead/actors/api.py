@@ -33,6 +33,7 @@ __all__ = [
     "get",
     "get_actor",
     "init",
+    "is_outside",
     "kill",
     "notepad",
     "placed",
@@ -62,6 +63,10 @@ class Engine(Protocol):
     """What an engine must do."""
 
     name: str
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether this process is on no machine of its own: `here=True` is somewhere else then."""
 
     @property
     def cores(self) -> int | None:
@@ -209,6 +214,12 @@ def cores() -> int | None:
     """Return how many cores the cluster has; None where actors run on this machine. Starts no engine."""
     engine = _current
     return None if engine is None else engine.cores
+
+
+def is_outside() -> bool:
+    """Return whether this process is outside of the cluster: no actor can be on its machine."""
+    engine = _current
+    return engine is not None and engine.is_outside
 
 
 def before_shutdown(hook: Callable[[], None]) -> Callable[[], None]:

@@ -92,6 +92,11 @@ class Crew:
         journal: Journal | None = None,
         key: Callable[[Any], Any] | None = None,
     ) -> None:
+        if journal is not None and actors.is_outside():
+            raise ValueError(
+                "journal: the queue writes it on its machine, and this caller is outside of the cluster: "
+                "run it on a machine of the cluster"
+            )
         self.size = workers
         self.totals: dict[int, WorkerTotals] = {}
         self.trace: dict[int, list[Span]] = {}
@@ -132,7 +137,7 @@ class Crew:
         named = {"name": f"{self._options.queue_name}{before}"} if before else {}
         unit = self._spec.batch_size or 1
         # Here, because the caller talks to it, and has to read the journal that it writes.
-        queue = actors.remote(Queue).options(here=True, **named)
+        queue = actors.remote(Queue).options(here=True, num_cpus=0, **named)
         return queue.remote(self._retry, unit, self.size, before=before, deaf=True)
 
     def _start_worker(self, number: int) -> tuple[Any, Future[None]]:

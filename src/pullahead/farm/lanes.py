@@ -191,7 +191,7 @@ class Lanes:
 
     def _replace(self, number: int, error: ActorDiedError | Unreachable) -> None:
         with self._lock:
-            if self._is_closed:
+            if self._is_closed or number not in self._workers:
                 return
             handle = self._workers.pop(number)
             del self._ends[number]

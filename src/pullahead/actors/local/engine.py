@@ -50,6 +50,7 @@ class LocalEngine:
 
     name = "local"
     cores = None
+    is_outside = False
 
     def __init__(
         self, runtime: Runtime, fork_server: ForkServer | None, notepad: Notepad | None = None

@@ -26,14 +26,14 @@ from ray.exceptions import GetTimeoutError as RayTimeout
 from ray.experimental import internal_kv
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from pullahead.actors import api, serial
+from pullahead.actors import api, serial, timekeeper
 from pullahead.actors.classes import ActorClass, ActorHandle
 from pullahead.actors.notes import Notepad
 from pullahead.actors.options import Options
-from pullahead.actors.ray import guard, pages
+from pullahead.actors.ray import pages
 from pullahead.actors.ray.failures import dead, translated
 from pullahead.actors.ray.host import AsyncHost, Host, Limits, World
-from pullahead.actors.ray.refs import RayRef, ref_of, turns
+from pullahead.actors.ray.refs import RayRef, forget_refs, ref_of, turns
 from pullahead.actors.refs import ObjectRef
 from pullahead.actors.signatures import MARK, ClassSpec, class_spec, unpack_spec
 from pullahead.errors import GetTimeoutError, PullaheadError
@@ -108,7 +108,7 @@ class RayEngine:
     name = "ray"
 
     def __init__(self, ends_ray: bool | None) -> None:
-        self._notepad: tuple[Notepad, str] | None = None
+        self._notepad: tuple[Notepad, int] | None = None  # and its open file
         self._ends_ray = ends_ray
         self._me = secrets.token_bytes(8)
         self._kept: dict[bytes, _Kept] = {}  # what was started here
@@ -117,6 +117,12 @@ class RayEngine:
         self._numbers: dict[tuple[bytes, str | None], itertools.count[int]] = {}
         self.is_over = False
         turns.begin()
+
+    @property
+    def is_outside(self) -> bool:
+        """See `Engine`."""
+        client: Any = ray.util.client
+        return bool(client.ray.is_connected())
 
     @property
     def cores(self) -> int:
@@ -134,7 +140,7 @@ class RayEngine:
     def begin_guard(self, limit: float) -> None:
         """End this process once a timer of its notepad has run for so many seconds."""
         if self.notepad is not None and self._notepad is not None:
-            guard.begin(self._notepad[1], limit)
+            timekeeper.begin(self._notepad[1], limit)
 
     def create(
         self,
@@ -201,11 +207,13 @@ class RayEngine:
             if kwargs:
                 kwargs = {k: one.ray_ref if type(one) is RayRef else one for k, one in kwargs.items()}
             return ref_of(self, remote(method, *args, **kwargs))
-        number = next(self._numbers.setdefault((token.key, group), itertools.count()))
+        numbers, number = self._numbers.setdefault((token.key, group), itertools.count()), None
         try:
+            number = next(numbers)
             return ref_of(self, remote(self._me, number, group, method, list(args), kwargs))
         except BaseException:
-            remote(self._me, number, group, None, [], {})  # or those behind it would wait for it
+            if number is not None:
+                remote(self._me, number, group, None, [], {})  # or those behind it would wait for it
             raise
 
     def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
@@ -234,6 +242,7 @@ class RayEngine:
         self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         """Wait until some refs are ready."""
+        self._check_running()
         if timeout != 0:
             turns.check_may_block()
         by_theirs = {ref.ray_ref: ref for ref in refs if isinstance(ref, RayRef)}
@@ -268,10 +277,16 @@ class RayEngine:
         self._forget_name(token.key)
         self._killed.add(token.key.hex())
         ray.kill(token.handle)
+        pages.forget(token.key.hex())
 
     def placed(self, token: Any) -> Future[Any]:
         """See `Engine`. For whoever started it."""
-        return ref_of(self, self._kept[token.key].is_here).future()
+        kept = self._kept.get(token.key)
+        if kept is None:
+            gone: Future[Any] = Future()
+            gone.set_exception(PullaheadError("this actor was killed, or somebody else has started it"))
+            return gone
+        return ref_of(self, kept.is_here).future()
 
     def find(self, name: str) -> ActorHandle:
         """Find a named actor."""
@@ -294,9 +309,10 @@ class RayEngine:
             return
         for key in list(self._named):
             self._forget_name(key)
-        for kept in self._kept.values():
+        for key, kept in list(self._kept.items()):
             with suppress(Exception):
                 ray.kill(kept.handle)
+            pages.forget(key.hex())
         self.is_over = True
         self._kept.clear()
         if self._ends_ray:
@@ -381,6 +397,10 @@ def start(address: str = "local", **options: Any) -> RayEngine:
         PullaheadError: there is no such cluster, or it cannot be joined.
         TypeError: an option that `ray.init` does not know.
     """
+    if not isinstance(address, str) or not address:
+        raise TypeError(
+            f"address: expected 'local', 'auto', 'host:port' or 'ray://host:port', got {address!r}"
+        )
     if ray.is_initialized():
         if address != "local" or options:
             raise PullaheadError(
@@ -395,13 +415,18 @@ def start(address: str = "local", **options: Any) -> RayEngine:
             ray.init(address="local", **options)
         else:
             _join(address, options)
-    except (ConnectionError, RuntimeError, OSError, TimeoutError) as error:
+    except (PullaheadError, TypeError):  # ours; and an option that `ray.init` does not know
+        raise
+    except Exception as error:  # whatever Ray has against it
+        if "Unknown keyword" in str(error):
+            raise TypeError(str(error)) from None
         said = " ".join(str(error).split())
         raise PullaheadError(f"cannot join Ray at {address!r}: {said}") from error
     return _driver(ends_ray=True)
 
 
 def _driver(ends_ray: bool) -> RayEngine:
+    forget_refs()
     engine = RayEngine(ends_ray)
     atexit.unregister(api.shutdown)
     atexit.register(api.shutdown)  # behind Ray's own, so before it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
 from ray import exceptions as theirs
@@ -30,6 +31,7 @@ _left: Final[dict[str, pages.Left]] = {}
 _FIELD: Final = re.compile(r"^\s*(class_name|name|pid): (.*)$", re.MULTILINE)
 _ADDRESS: Final = re.compile(r"^\s*ip: (\S+)$", re.MULTILINE)
 _EXIT: Final = re.compile(r"exit code (-?\d+|None)\.")
+_BY_KILL: Final = "by kill()"
 _KILLED: Final = "killed by `ray.kill`"
 _COLOUR: Final = re.compile(r"\x1b\[\d*m")
 
@@ -68,16 +70,17 @@ def _of_a_task(error: theirs.RayTaskError) -> BaseException:
 
 
 def _with_note(died: ActorDiedError, error: theirs.RayActorError) -> ActorDiedError:
-    """Say with a death what the actor left."""
+    """Say with a death what the actor left, unless it was meant."""
     if error.actor_id is None:
         return died
     actor = str(error.actor_id)
-    if actor not in dead:
-        dead.add(actor)
+    if actor not in dead and died.detail != _BY_KILL:
         address = _ADDRESS.search(str(error))
-        left = pages.taken(actor, address[1]) if address else None
-        if left is not None:
-            _left[actor] = left
+        with suppress(Exception):  # whatever keeps us from it: the death is the news
+            left = pages.taken(actor, address[1]) if address else None
+            if left is not None:
+                _left[actor] = left
+    dead.add(actor)
     if actor in _left:
         died.note, died.overdue = _left[actor]
     return died
@@ -90,7 +93,7 @@ def _death(text: str) -> ActorDiedError:
         actor = f"{actor} {fields['name']!r}"
     pid = int(fields["pid"]) if "pid" in fields else None
     if _KILLED in text:
-        return ActorDiedError(actor, pid, -9, "by kill()")
+        return ActorDiedError(actor, pid, -9, _BY_KILL)
     found = _EXIT.search(text)
     if found is not None:
         return ActorDiedError(actor, pid, 0 if found[1] == "None" else int(found[1]))

@@ -84,25 +84,28 @@ class Host:
         self._methods: dict[str, Callable[..., Any]] = {}
         self._instance: Any = None
         self._failure: RaisedError | None = None
-        self._is_built = threading.Event()
+        self._building = threading.Lock()
         _adopt(world)
 
     def build(self) -> None:
-        """Build the user's object. The first call."""
-        (target, args, kwargs), self._blueprint = self._blueprint, None
-        try:
-            self._instance = _build(target, [_value(one) for one in args], _values(kwargs))
-        except BaseException as error:  # noqa: BLE001  every call will raise it
-            self._failure = _raised(error)
-        self._is_built.set()
+        """Build the user's object, unless it is there."""
+        with self._building:
+            if self._blueprint is None:
+                return
+            target, args, kwargs = self._blueprint
+            try:
+                self._instance = _build(target, [_value(one) for one in args], _values(kwargs))
+            except BaseException as error:  # noqa: BLE001  every call will raise it
+                self._failure = _raised(error)
+            self._blueprint = None
 
     def is_here(self) -> None:
         """Return: there is a process."""
 
     def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Run a method."""
-        if not self._is_built.is_set():
-            self._is_built.wait()  # where several threads take calls
+        if self._blueprint is not None:
+            self.build()  # somebody else has the handle, and was faster than whoever started this actor
         if self._failure is not None:
             raise self._failure
         try:
@@ -156,39 +159,40 @@ class AsyncHost:
         slot = self._slots.get(group)
         if slot is None:
             slot = self._slots[group] = asyncio.Semaphore(self._size_of(group))
+        if line.knows(number):
+            return None  # the caller was interrupted and could not know that it was sent
         if not line.is_turn(number):
             await line.turn(number)
         if method is None:
             line.advance()
             return None
+        has_slot = is_deferred = False
         try:
-            has_slot = False
             try:
                 instance = self._built.result() if self._built.done() else await _wrapped(self._built)
                 args, kwargs = await _arrived(args, kwargs)
                 await slot.acquire()
                 has_slot = True
                 bound = getattr(instance, method)
+                is_deferred = getattr(bound, MARK, {}).get("deferred", False)
                 result = bound(*args, **kwargs)
             finally:
                 line.advance()
-                is_deferred = has_slot and getattr(bound, MARK, {}).get("deferred", False)
-                if is_deferred:
-                    slot.release()  # whoever waits for an answer runs no more
-            try:
-                if is_deferred:
-                    if not isinstance(result, Future):
-                        kind = type(result).__name__
-                        raise TypeError(f"{method} is deferred and must return a Future, not {kind}")
-                    return await _answer(result)
+            if not is_deferred:
                 return await result if hasattr(result, "__await__") else result
-            finally:
-                if not is_deferred:
-                    slot.release()
+            slot.release()  # whoever waits for an answer runs no more
+            has_slot = False
+            if not isinstance(result, Future):
+                kind = type(result).__name__
+                raise TypeError(f"{method} is deferred and must return a Future, not {kind}")
+            return await _answer(result)
         except RaisedError:
             raise
         except BaseException as error:  # noqa: BLE001  it belongs to the caller
             raise _raised(error) from None
+        finally:
+            if has_slot:
+                slot.release()
 
     def _size_of(self, group: str | None) -> int:
         size = self._limits.default if group is None else self._limits.groups[group]
@@ -204,6 +208,9 @@ class _Line:
     def __init__(self) -> None:
         self._next = 0
         self._waiting: dict[int, asyncio.Future[None]] = {}
+
+    def knows(self, number: int) -> bool:
+        return number < self._next or number in self._waiting
 
     def is_turn(self, number: int) -> bool:
         return number == self._next
@@ -273,6 +280,8 @@ def _raised(error: BaseException) -> RaisedError:
 def _exit(error: BaseException) -> Never:
     """End the process as the exception says: SystemExit with its code, KeyboardInterrupt as by Ctrl-C."""
     if isinstance(error, KeyboardInterrupt):
+        if threading.current_thread() is not threading.main_thread():
+            os.kill(os.getpid(), signal.SIGKILL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
         signal.pause()

@@ -6,7 +6,6 @@ itself, if it is on that node, and otherwise by a task that runs there. When the
 
 from __future__ import annotations
 
-import atexit
 import mmap
 import os
 import stat
@@ -16,9 +15,10 @@ from typing import Any, Final, NamedTuple
 
 import ray
 
+from pullahead.actors import api
 from pullahead.actors.notes import SIZE, Notepad
 
-__all__ = ["Left", "create", "taken"]
+__all__ = ["Left", "create", "forget", "taken"]
 
 #: Seconds that the node of an actor may take to answer.
 _PATIENCE: Final = 5.0
@@ -38,18 +38,21 @@ def _file(actor: str) -> Path | None:
     return None if node is None else Path(node.get_session_dir_path()) / f"pullahead-{actor}.note"
 
 
-def create() -> tuple[Notepad, str]:
-    """Make the notepad of this actor. Returns it, and its file, which goes if the process ends in order."""
+def create() -> tuple[Notepad, int]:
+    """Make the notepad of this actor. Returns it, and its open file."""
     file = _file(ray.get_runtime_context().get_actor_id() or "")
     assert file is not None
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        os.ftruncate(descriptor, SIZE)
-        page = mmap.mmap(descriptor, SIZE)
-    finally:
-        os.close(descriptor)
-    atexit.register(lambda: file.unlink(missing_ok=True))
-    return Notepad(page), str(file)
+    os.posix_fallocate(descriptor, 0, SIZE)  # a disk that is full is an error here, and a signal later
+    return Notepad(mmap.mmap(descriptor, SIZE)), descriptor
+
+
+def forget(actor: str) -> None:
+    """Remove the notepad of an actor that was killed on purpose, if it is on this node."""
+    file = _file(actor)
+    if file is not None:
+        with suppress(OSError):
+            file.unlink()
 
 
 def _take_here(actor: str) -> Left | None:
@@ -77,8 +80,12 @@ def _take_here(actor: str) -> Left | None:
 
 def taken(actor: str, address: str) -> Left | None:
     """Take what an actor left on the node with this address. None if it left nothing, or the node is gone."""
+    engine = api.running_engine()
+    if engine is None or getattr(engine, "is_over", True) or not _ray.is_initialized():
+        return None  # to ask Ray anything then would start another one
     left = _take_here(actor)
-    if left is not None or address == _ray.util.get_node_ip_address():
+    is_here = _file(actor) is not None and address == _ray.util.get_node_ip_address()
+    if left is not None or is_here:
         return left
     for node in _ray.nodes():
         if node["Alive"] and node["NodeManagerAddress"] == address:

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from pullahead.actors.api import Engine
     from pullahead.actors.ray.engine import RayEngine
 
-__all__ = ["RayRef", "ref_of", "turns"]
+__all__ = ["RayRef", "forget_refs", "ref_of", "turns"]
 
 _Callback = Callable[[Future[Any]], object]
 _NOTHING: Final = object()
+_TOO_LATE: Final = "the engine of this ref was shut down before its value was asked for"
 _ray: Any = ray  # half of it has no types
 
 
@@ -56,7 +57,7 @@ class RayRef(ObjectRef):
         if self._value is _NOTHING:
             turns.check_may_block()
             if self._engine.is_over:
-                raise ObjectLostError("the engine of this ref was shut down before its value was asked for")
+                raise ObjectLostError(_TOO_LATE)
             try:
                 return self.came(ray.get(self.ray_ref, timeout=timeout))
             except RayTimeout:
@@ -74,6 +75,10 @@ class RayRef(ObjectRef):
 
     def future(self) -> Future[Any]:
         """See `ObjectRef`. Asking for it makes Ray bring a large value here."""
+        if self._engine.is_over and not self.is_here:
+            failed: Future[Any] = Future()
+            failed.set_exception(ObjectLostError(_TOO_LATE))
+            return failed
         return _Arrival(self)
 
     def __await__(self) -> Generator[Any, None, Any]:
@@ -82,6 +87,8 @@ class RayRef(ObjectRef):
         return (yield from asyncio.wrap_future(self.future()).__await__())
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if _ray.util.client.ray.is_connected():  # whose own pickle knows its refs
+            return _restore, (self.ray_ref,)
         context = _ray._private.worker.global_worker.get_serialization_context()
         if context.is_in_band_serialization():
             return _restore, (self.ray_ref,)
@@ -104,6 +111,12 @@ def ref_of(engine: RayEngine, ray_ref: Any) -> RayRef:
         if ref is None:
             ref = _refs[key] = RayRef(engine, ray_ref)
         return ref
+
+
+def forget_refs() -> None:
+    """Another Ray begins, which may number its values as the one before did."""
+    with _lock:
+        _refs.clear()
 
 
 def _restore(ray_ref: Any) -> RayRef:
@@ -131,17 +144,16 @@ class _Turns:
 
     def add(self, callback: Callable[[], object]) -> None:
         """Run this behind those that are due already."""
-        if self._is_over:
-            self._call(callback)
-            return
-        if self._thread is None:
-            with self._lock:
-                if self._thread is None and not self._is_over:
+        with self._lock:
+            if not self._is_over:
+                if self._thread is None:
                     self._thread = threading.Thread(
                         target=self._run, name="pullahead-ray-callbacks", daemon=True
                     )
                     self._thread.start()
-        self._due.put(callback)
+                self._due.put(callback)
+                return
+        self._call(callback)
 
     def begin(self) -> None:
         """There is an engine."""
@@ -152,10 +164,10 @@ class _Turns:
         with self._lock:
             self._is_over = True
             thread, self._thread = self._thread, None
-        if thread is not None:
-            self._due.put(None)
-            if thread is not threading.current_thread():
-                thread.join()
+            if thread is not None:
+                self._due.put(None)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def check_may_block(self) -> None:
         """Refuse to wait where waiting would be for ever."""
