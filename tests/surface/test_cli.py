@@ -31,6 +31,7 @@ OPTIONS = {
     *(
         "--from",
         "--to",
+        "--address",
         "--append",
         "--overwrite",
         "--workers",

@@ -29,8 +29,7 @@ from pullahead.farm.recorded import Recorded
 from pullahead.farm.recording import Known
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
-from pullahead.journal import Journal
-from pullahead.journal.file import KEPT
+from pullahead.journal import KEPT, Journal
 from pullahead.journal.identity import Place
 from pullahead.journal.records import Entry
 from pullahead.observe import words

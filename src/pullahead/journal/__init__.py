@@ -19,11 +19,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, Self, final
+from typing import Any, Final, Literal, Self, final
 
 from pullahead.errors import JournalError
 
-__all__ = ["Journal", "JournalError"]
+__all__ = ["KEPT", "Journal", "JournalError"]
+
+#: What a disk that fails does not take away.
+KEPT: Final = "what was recorded before is safe, the rest is computed again"
 
 
 @final

@@ -18,6 +18,7 @@ from time import monotonic, sleep
 from typing import Final, final
 
 from pullahead.errors import JournalError
+from pullahead.journal import KEPT
 
 #: "PULA", in the header of the file.
 APPLICATION: Final = 0x50554C41
@@ -48,8 +49,6 @@ _WORDS: Final = {
 }
 
 
-#: What a disk that fails does not take away.
-KEPT: Final = "what was recorded before is safe, the rest is computed again"
 _OF_THE_DISK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
 
