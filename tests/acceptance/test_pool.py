@@ -26,6 +26,8 @@ from pullahead.errors import RunError
 def test_workers_are_built_once_and_used_many_times(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with pa.Pool(functools.partial(works.Doubling, str(log)), workers=2) as pool:
+        while not log.exists() or log.read_text().count("built") < 2:
+            list(pool.map(range(4)))  # until both are there: one that is not would not be waited for
         for _ in range(5):
             assert list(pool.map(range(4))) == [("stored", i, 2 * i) for i in range(4)]
     lines = Counter(log.read_text().splitlines())
