@@ -4,11 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test test-ray check bench format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 .PHONY: help
 
 $(STAMP): pyproject.toml
@@ -21,6 +21,9 @@ demo: $(STAMP)  ## run the main job on real input: a table and a picture
 
 test: $(STAMP)  ## run the whole test suite
 	$(BIN)/python -m pytest
+
+test-ray: $(STAMP)  ## run what needs Ray, on a local one and on a cluster of three nodes
+	$(BIN)/python -m pytest -m ray
 
 check: $(STAMP)  ## lint, types, import arrows
 	$(BIN)/ruff check .
