@@ -191,9 +191,14 @@ class RayEngine:
 
     def _is_of_a_dead(self, name: str) -> bool:
         try:
-            return ray.get_actor(name)._actor_id.hex() in dead | self._killed
+            return self._has_died(ray.get_actor(name))
         except ValueError:  # free now
             return True
+
+    def _has_died(self, handle: Any) -> bool:
+        """Whether that is known here; Ray may not have freed the name yet."""
+        actor = handle._actor_id.hex()
+        return actor in dead or actor in self._killed
 
     def call(
         self, token: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], group: str | None
@@ -296,7 +301,7 @@ class RayEngine:
         except ValueError:
             handle = None
         known = None if handle is None else _described(handle._actor_id.binary())
-        if handle is None or known is None or handle._actor_id.hex() in dead | self._killed:
+        if handle is None or known is None or self._has_died(handle):
             raise ValueError(f"there is no actor named {name!r}")
         is_async, spec = known
         return ActorHandle(self, Token(handle, is_async), spec, name)
@@ -408,11 +413,9 @@ def start(address: str = "local", **options: Any) -> RayEngine:
                 "call pullahead.init('ray') without them, or ray.shutdown() first"
             )
         return _driver(ends_ray=False)
-    if address == "local":
-        options = {"include_dashboard": False} | options
     try:
         if address == "local":
-            ray.init(address="local", **options)
+            ray.init(address="local", **({"include_dashboard": False} | options))
         else:
             _join(address, options)
     except (PullaheadError, TypeError):  # ours; and an option that `ray.init` does not know

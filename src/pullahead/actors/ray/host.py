@@ -20,7 +20,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any, NamedTuple, Never, final
 
@@ -169,7 +169,9 @@ class AsyncHost:
         has_slot = is_deferred = False
         try:
             try:
-                instance = self._built.result() if self._built.done() else await _wrapped(self._built)
+                instance = (
+                    self._built.result() if self._built.done() else await asyncio.wrap_future(self._built)
+                )
                 args, kwargs = await _arrived(args, kwargs)
                 await slot.acquire()
                 has_slot = True
@@ -261,10 +263,6 @@ async def _answer(result: Future[Any]) -> Any:
         if result.cancelled():
             raise CancelledError from None  # as whoever cancelled it knows it
         raise
-
-
-def _wrapped(future: Future[Any]) -> Awaitable[Any]:
-    return asyncio.wrap_future(future)
 
 
 def _raised(error: BaseException) -> RaisedError:

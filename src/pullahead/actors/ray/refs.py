@@ -8,6 +8,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, final
 from weakref import WeakValueDictionary
@@ -153,7 +154,7 @@ class _Turns:
                     self._thread.start()
                 self._due.put(callback)
                 return
-        self._call(callback)
+        _call(callback)
 
     def begin(self) -> None:
         """There is an engine."""
@@ -179,15 +180,15 @@ class _Turns:
 
     def _run(self) -> None:
         while (callback := self._due.get()) is not None:
-            self._call(callback)
+            _call(callback)
             del callback
 
-    @staticmethod
-    def _call(callback: Callable[[], object]) -> None:
-        try:
-            callback()
-        except BaseException:  # noqa: BLE001  the others have their turn all the same
-            traceback.print_exc()
+
+def _call(callback: Callable[[], object]) -> None:
+    try:
+        callback()
+    except BaseException:  # noqa: BLE001  the others have their turn all the same
+        traceback.print_exc()
 
 
 turns = _Turns()
@@ -235,7 +236,4 @@ class _Arrival(Future[Any]):
             self._is_over = True
             early, self._early = self._early, deque()
         for fn in early:
-            try:
-                fn(self)
-            except BaseException:  # noqa: BLE001  the others have their turn all the same
-                traceback.print_exc()
+            _call(partial(fn, self))
