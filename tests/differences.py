@@ -21,6 +21,8 @@ class Differences:
         orders_callbacks: those of calls on one actor run in the order of its replies.
         surrounds: actors have the driver's working directory and environment. On Ray they have their node's.
         orphans_live: what an actor has started lives on when that actor dies.
+        places_at_once: all workers of a run begin, however short. On Ray some may find no place in time.
+        kills_at_once: a call that follows a `kill` fails. On Ray it may still be answered.
         loses_at_once: what an actor has put is lost when it dies. On Ray it may be.
         ready_at_once: the future of a value that is here is done.
         knows_shutdown: calls that were pending say that a shutdown ended their actor.
@@ -36,6 +38,8 @@ class Differences:
     orders_callbacks: bool
     surrounds: bool
     orphans_live: bool
+    places_at_once: bool
+    kills_at_once: bool
     loses_at_once: bool
     ready_at_once: bool
     knows_shutdown: bool
@@ -53,6 +57,8 @@ DIFFERENCES = {
         orders_callbacks=True,
         surrounds=True,
         orphans_live=True,
+        places_at_once=True,
+        kills_at_once=True,
         loses_at_once=True,
         ready_at_once=True,
         knows_shutdown=True,
@@ -68,6 +74,8 @@ DIFFERENCES = {
         orders_callbacks=False,
         surrounds=False,
         orphans_live=False,
+        places_at_once=False,
+        kills_at_once=False,
         loses_at_once=False,
         ready_at_once=False,
         knows_shutdown=False,

@@ -7,10 +7,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
+from tests.differences import DIFFERENCES, Differences
 
 from pullahead import actors
+from pullahead.errors import ActorDiedError
 
 #: For `params` of a fixture.
 ENGINES = ("local", pytest.param("ray", marks=pytest.mark.ray))
@@ -46,3 +49,35 @@ def running(name: str) -> Iterator[str]:
     actors.init(name)
     yield name
     actors.shutdown()
+
+
+@pytest.fixture(scope="module", params=ENGINES, autouse=True)
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run a module's tests on each engine."""
+    with running(request.param) as name:
+        yield name
+
+
+@pytest.fixture(scope="module", autouse=True)
+def local_engine() -> Iterator[str]:
+    """Run a module's tests on the local engine alone."""
+    with running("local") as name:
+        yield name
+
+
+@pytest.fixture
+def differs(engine: str) -> Differences:
+    """What is particular about this engine."""
+    return DIFFERENCES[engine]
+
+
+def said_after_kill(method: Any, differs: Differences) -> ActorDiedError:
+    """Return what a call of a method says whose actor was killed."""
+    while not differs.kills_at_once:
+        try:
+            actors.get(method.remote())
+        except ActorDiedError as error:
+            return error
+    with pytest.raises(ActorDiedError) as caught:
+        actors.get(method.remote())
+    return caught.value

@@ -229,7 +229,9 @@ def test_a_constructor_that_raises_ends_the_run_with_its_exception() -> None:
         list(pa.map(works.NotBuilt, itertools.count(), workers=2))
 
 
-def test_a_class_is_built_once_per_worker_and_every_verb_is_called(tmp_path: Path) -> None:
+def test_a_class_is_built_once_per_worker_and_every_verb_is_called(
+    tmp_path: Path, differs: Differences
+) -> None:
     log = tmp_path / "log"
     work = functools.partial(works.Doubling, str(log))
     results = list(pa.map(work, range(20), workers=2))
@@ -237,8 +239,11 @@ def test_a_class_is_built_once_per_worker_and_every_verb_is_called(tmp_path: Pat
     lines = Counter(log.read_text().splitlines())
     loaded = {f"load {i}": lines.pop(f"load {i}") for i in range(20)}
     discarded = sum(lines.pop(line) for line in list(lines) if line.startswith("discard"))
+    built = lines["built"]
+    assert built == 2 or (built == 1 and not differs.places_at_once)
     assert lines == Counter(
-        {"built": 2, "closed": 2} | {f"{verb} {i}": 1 for verb in ("process", "store") for i in range(20)}
+        {"built": built, "closed": built}
+        | {f"{verb} {i}": 1 for verb in ("process", "store") for i in range(20)}
     )
     assert sum(loaded.values()) == 20 + discarded, "a load that was recalled is cleaned up"
 
@@ -610,10 +615,12 @@ def test_leaving_early_gives_back_finishes_and_reports(tmp_path: Path) -> None:
     work = functools.partial(works.Doubling, str(log))
     results = pa.map(work, range(10_000), workers=2)
     taken = list(itertools.islice(results, 10))
+    while log.read_text().count("built") < 2:
+        taken.append(next(results))  # until both are there: who is not would not be waited for
     results.close()
     lines = Counter(line.split()[0] for line in log.read_text().splitlines())
     report = results.report
-    assert len(taken) == 10
+    assert taken == [("stored", i, 2 * i) for i in range(len(taken))]
     assert lines["closed"] == 2
     assert lines["process"] == lines["store"] == report.done
     assert lines["load"] == lines["process"] + lines["discard"]
@@ -624,8 +631,9 @@ def test_leaving_early_gives_back_finishes_and_reports(tmp_path: Path) -> None:
 def test_a_break_drains_in_the_background(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for result in pa.map(functools.partial(works.Doubling, str(log)), range(10_000), workers=2):
-        assert result == ("stored", 0, 0)
-        break
+        assert result[0] == "stored"
+        if log.read_text().count("built") == 2:
+            break
     gc.collect()
     deadline = time.monotonic() + 20
     while log.read_text().count("closed") < 2 and time.monotonic() < deadline:
@@ -689,6 +697,14 @@ def test_refs_as_items_and_inside_them_arrive_as_refs() -> None:
     ref = pa.put(40)
     assert list(pa.map(add, [{"ref": ref, "n": n} for n in range(3)], workers=2)) == [40, 41, 42]
     assert list(pa.map(add, [ref, ref], workers=1)) == [40, 40]
+
+
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_what_process_returns_is_taken_as_it_is_then(batch_size: int | None) -> None:
+    """It may be a buffer that the next call fills again."""
+    pytest.importorskip("numpy")
+    results = list(pa.map(works.FillsItsBuffer, range(100), workers=2, batch_size=batch_size))
+    assert [(set(result.tolist()), len(result)) for result in results] == [({i}, 10_000) for i in range(100)]
 
 
 def test_large_bytes_cross() -> None:

@@ -566,16 +566,32 @@ def nap_and_pid(seconds: float) -> int:
     return os.getpid()
 
 
+class FillsItsBuffer:
+    """Has one array for all results."""
+
+    def __init__(self) -> None:
+        self._one, self._rows = np.empty(10_000), np.empty((64, 10_000))
+
+    def process(self, x: Any) -> Any:
+        if not isinstance(x, list):
+            self._one[:] = x
+            return self._one
+        for row, value in zip(self._rows, x, strict=False):
+            row[:] = value
+        return [self._rows[i] for i in range(len(x))]
+
+
 class SlowToClose:
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        Path(self.folder, f"built {os.getpid()}").touch()
 
     def process(self, x: int) -> int:
         return x
 
     def close(self) -> None:
         time.sleep(0.5)
-        Path(self.folder, str(os.getpid())).touch()
+        Path(self.folder, f"closed {os.getpid()}").touch()
 
 
 class HangsAtClose:

@@ -45,10 +45,18 @@ def pack(value: Any) -> Any:
     return data
 
 
+def pack_now(value: Any) -> Any:
+    """Pickle a value as it is now, whatever becomes of its arrays. Raises what pickling raises."""
+    payload = pack(value)
+    if type(payload) is Payload:
+        payload.buffers = [bytes(buffer) for buffer in payload.buffers]
+    return payload
+
+
 def pack_for_journal(value: Any) -> Any:
-    """Return a value as JSON if it is JSON, and otherwise as `pack` does. Raises what pickling raises."""
+    """Return a value as JSON if it is JSON, and otherwise as `pack_now` does. Raises what pickling raises."""
     text = exact_json(value)
-    return pack(value) if text is None else text
+    return pack_now(value) if text is None else text
 
 
 def size_of(payload: Any) -> int:

@@ -28,7 +28,7 @@ from pullahead.farm.failure import kind_of
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
-from pullahead.farm.payload import pack, pack_for_journal, size_of, unpack
+from pullahead.farm.payload import pack_for_journal, pack_now, size_of, unpack
 from pullahead.farm.post import Post, Unreachable
 from pullahead.farm.work import DEADLY, Raised, WorkSpec
 
@@ -73,7 +73,7 @@ class Worker:
         self._post = Post(partial(options.join, number), queue, before, name, self._lock, self)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
-        self._pack = pack_for_journal if options.recorded else pack
+        self._pack = pack_for_journal if options.recorded else pack_now
         self._retry_on = options.retry_on
         self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
         self._pipeline = Pipeline(

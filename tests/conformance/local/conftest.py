@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from tests.engines import local_engine as engine
 
-import pytest
-from tests.engines import running
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engine() -> Iterator[str]:
-    """Run the module's tests on the local engine."""
-    with running("local") as name:
-        yield name
+__all__ = ["engine"]
