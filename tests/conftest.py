@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,9 @@ if str(ROOT) not in sys.path:
     )  # actors import the classes of test modules by name: `tests.conformance.cast`
 
 from tests.engines import ray_runs  # noqa: E402  from the path above
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jobs do, and what they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _OURS = (
     "socket:",

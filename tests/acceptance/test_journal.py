@@ -428,3 +428,23 @@ def test_options_that_make_no_sense_are_refused(
     with pytest.raises(error) as caught:
         pa.map(works.double, [1], **options)
     assert str(caught.value) == text
+
+
+def test_a_ref_as_an_item_needs_a_key(tmp_path: Path) -> None:
+    refs = [pa.put(x) for x in (2, 3)]
+    with pytest.raises(SourceError, match="an item is a ref, which the next run could not tell from others"):
+        list(pa.map(works.square, refs, journal=tmp_path / "run.db"))
+    names = {ref: f"ref {number}" for number, ref in enumerate(refs)}
+    for _ in range(2):
+        results = pa.map(works.square, refs, journal=tmp_path / "keys.db", key=names.get)
+        assert list(results) == [4, 9]
+    assert results.report.recorded == 2
+
+
+def test_large_items_and_results_are_recorded(tmp_path: Path) -> None:
+    numpy = pytest.importorskip("numpy")
+    items = [numpy.full(40_000, x) for x in range(20)]
+    for recorded in (0, 20):
+        results = pa.map(works.plus_one, items, workers=2, journal=tmp_path / "run.db")
+        assert [(int(one[0]), one.flags.writeable) for one in results] == [(x + 1, True) for x in range(20)]
+        assert results.report.recorded == recorded

@@ -35,19 +35,6 @@ def test_pairs() -> None:
     assert list(pa.map(works.square, [3, 1, 2], workers=2, pairs=True)) == [(3, 9), (1, 1), (2, 4)]
 
 
-def test_what_a_worker_holds_fits_into_64_mib() -> None:
-    """However slow a load is: the twelve-MiB items below ask for hundreds ahead."""
-    items = (bytes(12 << 20) for _ in range(40))
-    results = pa.map(works.echo, items, load=works.load_slowly, workers=1, trace=True)
-    assert set(results) == {12 << 20}
-    assert results.report.trace is not None
-    depths = [span.item for span in results.report.trace[0] if span.kind == "lookahead"]
-    assert depths, "it moved"
-    assert max(depths) == 4, "and one more on its way, because they travel in twos"
-    (reason,) = results.report.reasons
-    assert reason.endswith("all that 64 MiB hold")
-
-
 def test_no_items() -> None:
     results = pa.map(works.square, [], workers=2)
     assert list(results) == []
@@ -668,48 +655,6 @@ def test_an_item_that_kills_its_worker_again_and_again_ends_after_its_attempts_a
     assert (failure.item, failure.attempts) == (70, 7)
     assert sorted(result for result in results if isinstance(result, int)) == list(range(30))
     assert len(list(tmp_path.iterdir())) == 7
-
-
-def test_large_arrays_cross_and_are_the_receivers_own(differs: Differences) -> None:
-    numpy = pytest.importorskip("numpy")
-
-    def add_in_place(array: Any) -> Any:
-        array += 1
-        return array
-
-    def add(array: Any) -> Any:
-        return array + 1
-
-    arrays = [numpy.full(50_000, i, dtype=numpy.float64) for i in range(8)]
-    if not differs.own_arrays:
-        failures = list(pa.map(add_in_place, arrays, workers=2, on_error="collect"))
-        assert ["read-only" in str(failure.error) for failure in failures] == [True] * 8
-    results = list(pa.map(add_in_place if differs.own_arrays else add, arrays, workers=2))
-    assert [int(array[0]) for array in arrays] == list(range(8))
-    assert [int(result.sum()) for result in results] == [(i + 1) * 50_000 for i in range(8)]
-    assert results[0].flags.writeable == differs.own_arrays
-
-
-def test_refs_as_items_and_inside_them_arrive_as_refs() -> None:
-    def add(item: Any) -> Any:
-        return pa.get(item["ref"]) + item["n"] if isinstance(item, dict) else pa.get(item)
-
-    ref = pa.put(40)
-    assert list(pa.map(add, [{"ref": ref, "n": n} for n in range(3)], workers=2)) == [40, 41, 42]
-    assert list(pa.map(add, [ref, ref], workers=1)) == [40, 40]
-
-
-@pytest.mark.parametrize("batch_size", [None, 4])
-def test_what_process_returns_is_taken_as_it_is_then(batch_size: int | None) -> None:
-    """It may be a buffer that the next call fills again."""
-    pytest.importorskip("numpy")
-    results = list(pa.map(works.FillsItsBuffer, range(100), workers=2, batch_size=batch_size))
-    assert [(set(result.tolist()), len(result)) for result in results] == [({i}, 10_000) for i in range(100)]
-
-
-def test_large_bytes_cross() -> None:
-    items = [bytes([i]) * 300_000 for i in range(5)]
-    assert list(pa.map(works.echo, items, workers=2)) == items
 
 
 def test_threads_of_numeric_libraries_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -566,6 +566,27 @@ def nap_and_pid(seconds: float) -> int:
     return os.getpid()
 
 
+def plus_one(array: Any) -> Any:
+    return array + 1
+
+
+def plus_one_of_all(arrays: list[Any]) -> list[Any]:
+    return [array + 1 for array in arrays]
+
+
+def large_and_exits_on_each_fiftieth(folder: str, x: int) -> Any:
+    if x % 50 == 49:
+        marker = Path(folder) / str(x)
+        if not marker.exists():
+            marker.touch()
+            os._exit(7)
+    return np.full(40_000, x)
+
+
+def keep_result(result: Any, item: Any) -> Any:
+    return result
+
+
 class FillsItsBuffer:
     """Has one array for all results."""
 

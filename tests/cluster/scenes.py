@@ -18,8 +18,11 @@ from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
+import numpy as np
 import ray
+from ray._private.internal_api import memory_summary
 from ray.cluster_utils import Cluster
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import pullahead as pa
 from pullahead import actors
@@ -35,16 +38,16 @@ def node(_: Any = None) -> str:
 
 
 class Noting:
-    """Notes which items run, in a folder."""
+    """Notes which items run, in a folder. The results are large: they may be lost on their way."""
 
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
 
-    def process(self, item: int) -> int:
+    def process(self, item: int) -> Any:
         with (self.folder / str(item)).open("a") as file:
             file.write(f"{node()}\n")
         time.sleep(0.03)
-        return item
+        return np.full(100_000, item)
 
 
 class Where:
@@ -115,6 +118,41 @@ def timeout_elsewhere() -> dict[str, Any]:
     return {"failed": [one.item for one in failures], "error": [type(one.error).__name__ for one in failures]}
 
 
+def large_values() -> dict[str, Any]:
+    """Three times as much as the stores of all nodes hold comes and goes through them, and is gone then."""
+    items = (np.full(2_000_000, i) for i in range(60))  # 16 MB each
+    options = {"num_cpus": 0, "resources": {"far": 1}}
+    sums = list(pa.map(first_tenth, items, workers=2, worker_options=options))
+    return {"right": [int(one[-1]) for one in sums] == list(range(60)), "left": left_in_the_stores()}
+
+
+def refs_of_ray() -> dict[str, Any]:
+    """What a task of Ray's has made on one node is worked on on another."""
+    make = ray.remote(num_cpus=0, resources={"far": 0.1})(np.full)
+    refs = [make.remote(500_000, i) for i in range(30)]
+    near = NodeAffinitySchedulingStrategy(node(), soft=False)
+    options = {"num_cpus": 0, "scheduling_strategy": near}
+    tenths = list(pa.map(first_tenth, refs, workers=1, worker_options=options))
+    return {"right": [int(one[-1]) for one in tenths] == list(range(30))}
+
+
+def first_tenth(array: Any) -> Any:
+    """Return a part that is still large enough to travel as an object."""
+    assert not array.flags.writeable, "it is in the store"
+    return array[: len(array) // 10] + 0
+
+
+def left_in_the_stores() -> str:
+    """Return what Ray says is there, when it has had time to be freed."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        said = str(memory_summary(stats_only=True))  # type: ignore[no-untyped-call]
+        if " 0 objects" in said:
+            break
+        time.sleep(0.1)
+    return said.strip().splitlines()[-1]
+
+
 def client(port: int) -> dict[str, Any]:
     """A caller outside the cluster."""
     done = subprocess.run(
@@ -141,7 +179,7 @@ def node_death(cluster: Cluster, victim: Any, folder: Path) -> dict[str, Any]:
         removal.join()
     runs = Counter({int(file.name): len(file.read_text().split()) for file in folder.iterdir()})
     return {
-        "exact": sorted(one for one in done if isinstance(one, int)) == list(range(300)),
+        "exact": sorted(int(one[-1]) for one in done if isinstance(one, np.ndarray)) == list(range(300)),
         "failures": sum(isinstance(one, pa.Failure) for one in done),
         "ran_again": sum(count - 1 for count in runs.values()),
     }
@@ -157,12 +195,13 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Play all, each on what the one before has left."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    head = {"num_cpus": 1, "include_dashboard": False, "ray_client_server_port": port}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.add_node(num_cpus=1, resources={"far": 10})
-    victim = cluster.add_node(num_cpus=1)
+    head = {"include_dashboard": False, "ray_client_server_port": port}
+    every: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args=every | head)
+    cluster.add_node(**every, resources={"far": 10})
+    victim = cluster.add_node(**every)
     pa.init("ray", address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    for scene in (placement, no_place, here, adopted, nowhere, timeout_elsewhere):
+    for scene in (placement, no_place, here, adopted, nowhere, timeout_elsewhere, large_values, refs_of_ray):
         yield scene.__name__, scene()
     yield "client", client(port)
     yield "node_death", node_death(cluster, victim, folder / "notes")

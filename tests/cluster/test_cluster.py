@@ -63,6 +63,17 @@ def test_what_ran_on_another_node_is_known_when_its_worker_was_killed(seen: dict
     assert seen["timeout_elsewhere"] == {"failed": [7], "error": ["ItemTimeoutError"]}
 
 
+def test_large_values_come_and_go_through_small_stores(seen: dict[str, Any]) -> None:
+    values = seen["large_values"]
+    assert values["right"]
+    assert "0 objects" in values["left"]
+    assert "Spilled" not in values["left"], "so much was never there at once"
+
+
+def test_what_a_task_of_rays_has_made_is_worked_on_elsewhere(seen: dict[str, Any]) -> None:
+    assert seen["refs_of_ray"] == {"right": True}
+
+
 def test_a_caller_outside_the_cluster(seen: dict[str, Any]) -> None:
     client = seen["client"]
     assert client["done"] == [item for item in range(40) if item not in {3, 5}]

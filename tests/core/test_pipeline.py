@@ -682,6 +682,85 @@ def test_an_item_that_comes_back_while_its_load_is_under_way_is_not_loaded_twice
     assert said(pipeline, 2.0) == [(m.STARTED, 2, (0,)), (m.ASK, 1), (m.DONE, 2, (0,))]
 
 
+# Values that come behind their grant
+
+
+def coming(pipeline: Pipeline, now: float, lease: int, first: int, size: int, *late: int) -> list[Effect]:
+    grant = (m.GRANT, lease, first, [None] * size, 0.0, "source", PLENTY)
+    return pipeline.answered([grant], now, frozenset(late))
+
+
+def test_what_is_on_its_way_is_held_and_cannot_be_taken_yet(make: Make) -> None:
+    pipeline = settled(make(3))
+    assert coming(pipeline, 0.0, 1, 0, 3, 0, 2) == [S, W], "the shell has nothing to do"
+    assert (pipeline.held, pipeline.loading) == (3, (0, 2))
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == (1,), "what is here does not wait for it"
+    compute(pipeline, 0.0, 1.0)
+    assert pipeline.take(1.0) == ()
+    assert pipeline.loaded(2, 2.0)[-1] == W
+    assert pipeline.loaded(0, 2.0)[-1] == W
+    assert pipeline.take(2.0) == (0,), "the oldest first"
+    compute(pipeline, 2.0, 3.0)
+    assert pipeline.take(3.0) == (2,)
+
+
+def test_waiting_for_what_is_on_its_way_is_a_stall_and_the_lookahead_learns_of_it(make: Make) -> None:
+    pipeline = settled(make(0))
+    coming(pipeline, 1.0, 1, 0, 1, 0)
+    pipeline.loaded(0, 3.0)
+    pipeline.take(3.0)
+    assert pipeline.meter.totals.stalls == {"fetch": 1.0, "load": 2.0}
+    assert pipeline.lookahead.usual_fetch == 3.0
+
+
+def test_what_cannot_come_has_failed(make: Make) -> None:
+    pipeline = settled(make(3))
+    coming(pipeline, 0.0, 1, 0, 1, 0)
+    said(pipeline, 0.0)
+    assert pipeline.load_failed(0, "error", 0.0, 1.0) == [S, W]
+    assert (m.FAILED, 1, 0, "error", 0.0) in said(pipeline, 1.0)
+
+
+def test_what_is_given_back_on_its_way_is_forgotten_when_it_has_come(make: Make) -> None:
+    pipeline = settled(make(3))
+    coming(pipeline, 0.0, 1, 0, 2, 0, 1)
+    said(pipeline, 0.0)
+    assert pipeline.answered([(m.WITHDRAW, 1)], 1.0) == [S, W]
+    assert said(pipeline, 1.0)[0] == (m.GAVE_BACK, 1, (0, 1))
+    assert pipeline.held == 0
+    assert coming(pipeline, 1.5, 2, 0, 1, 0) == [S, W], "it comes back, and is still on its way"
+    assert pipeline.held == 1
+    said(pipeline, 1.5)
+    assert pipeline.loaded(0, 2.0) == [W]
+    assert pipeline.loaded(1, 2.0) == [Discard(1, loaded=True), W]
+    assert pipeline.take(2.0) == (0,)
+
+
+def test_stop_waits_for_what_is_on_its_way(make: Make) -> None:
+    pipeline = settled(make(0))
+    coming(pipeline, 0.0, 1, 0, 1, 0)
+    said(pipeline, 0.0)
+    pipeline.answered([(m.STOP,)], 1.0)
+    assert said(pipeline, 1.0) == [(m.GAVE_BACK, 1, (0,))]
+    assert pipeline.loaded(0, 2.0)[0] == Discard(0, loaded=True)
+    assert said(pipeline, 2.0) == [(m.BYE,)]
+
+
+def test_a_batch_waits_for_what_is_on_its_way(make: Make) -> None:
+    pipeline = settled(make(4, batch_size=2, batch_wait=9.0))
+    coming(pipeline, 0.0, 1, 0, 2, 1)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.0) == ()
+    pipeline.loaded(1, 1.0)
+    assert pipeline.take(1.0) == (0, 1)
+
+
+def test_with_a_load_what_is_on_its_way_comes_with_it(make: Make) -> None:
+    pipeline = settled(make(3, loads=True))
+    assert coming(pipeline, 0.0, 1, 0, 1, 0) == [Load(0), S, W]
+
+
 # Storing
 
 

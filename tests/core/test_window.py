@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from pullahead.core.window import LIMIT, Window
+from pullahead.core.window import BYTES, LIMIT, Window
+
+
+def begun(workers: int, unit: int = 1, **options: int) -> Window:
+    """Return the window of a run whose first item, a light one, has ended."""
+    window = Window(workers, unit, **options)
+    window.submitted(1)
+    window.consumed(1)
+    return window
 
 
 @pytest.mark.parametrize(("workers", "unit", "size"), [(1, 1, 8), (2, 1, 16), (3, 1, 24), (2, 16, 256)])
@@ -13,7 +21,7 @@ def test_it_starts_at_a_few_items_or_batches_per_worker(workers: int, unit: int,
 
 
 def test_room_is_what_is_not_inside() -> None:
-    window = Window(1)
+    window = begun(1)
     window.submitted(5)
     assert (window.inside, window.room) == (5, 3)
     window.submitted(3)
@@ -23,7 +31,7 @@ def test_room_is_what_is_not_inside() -> None:
 
 
 def test_room_is_made_known_by_the_quarter() -> None:
-    window = Window(2)
+    window = begun(2)
     window.submitted(16)
     window.consumed(3)
     assert window.room == 0
@@ -34,21 +42,21 @@ def test_room_is_made_known_by_the_quarter() -> None:
 
 
 def test_it_doubles_when_it_alone_kept_workers_waiting() -> None:
-    window = Window(1)
+    window = begun(1)
     window.submitted(8)
     assert window.starved(unread=0)
     assert (window.size, window.room) == (16, 8)
 
 
 def test_it_stays_while_there_is_room_the_source_is_the_slow_one() -> None:
-    window = Window(1)
+    window = begun(1)
     window.submitted(7)
     assert window.starved(unread=0)
     assert (window.size, window.room) == (8, 1)
 
 
 def test_it_stays_while_results_wait_for_the_user() -> None:
-    window = Window(1)
+    window = begun(1)
     window.submitted(8)
     assert not window.starved(unread=1)
     assert window.size == 8
@@ -56,7 +64,7 @@ def test_it_stays_while_results_wait_for_the_user() -> None:
 
 def test_workers_that_starve_are_remembered_until_items_come() -> None:
     """They say it once. If results were unread then, the next that is read makes room, however little."""
-    window = Window(2)
+    window = begun(2)
     window.submitted(16)
     assert not window.starved(unread=3)
     window.consumed(1)
@@ -67,7 +75,7 @@ def test_workers_that_starve_are_remembered_until_items_come() -> None:
 
 
 def test_it_grows_to_its_limit_and_no_further() -> None:
-    window = Window(1, limit=20)
+    window = begun(1, limit=20)
     sizes = []
     for _ in range(4):
         window.submitted(window.room)
@@ -76,20 +84,89 @@ def test_it_grows_to_its_limit_and_no_further() -> None:
 
 
 def test_the_limit_never_cuts_what_the_workers_hold() -> None:
-    window = Window(16, unit=4, limit=10)
+    window = begun(16, unit=4, limit=10)
     assert (window.size, window.room) == (512, 512)
     window.submitted(512)
     assert not window.starved(unread=0)
 
 
 def test_the_default_limit_is_reached_by_doubling() -> None:
-    window = Window(1)
+    window = begun(1)
     while window.starved(unread=0):
         window.submitted(window.room)
     assert window.size == LIMIT
 
 
 def test_a_window_that_is_overfull_has_no_room() -> None:
-    window = Window(1)
+    window = begun(1)
     window.submitted(9)
     assert window.room == 0
+
+
+# Bytes
+
+MIB = 1 << 20
+
+
+def test_the_first_item_comes_alone_and_the_rest_once_it_has_been_weighed() -> None:
+    window = Window(2)
+    assert window.room == 1
+    window.submitted(1, 100)
+    assert window.room == 15
+    assert Window(2, unit=4).room == 4, "or a batch, which should be full"
+
+
+def test_large_items_are_bounded_by_their_bytes() -> None:
+    window = Window(2, bytes_limit=100 * MIB)
+    window.submitted(1, 10 * MIB)
+    assert window.room == 9
+    window.submitted(9, 90 * MIB)
+    assert window.room == 0
+    window.consumed(2, 20 * MIB)
+    assert window.room == 0, "room is made known by the quarter"
+    window.consumed(1, 10 * MIB)
+    assert window.room == 3
+
+
+def test_the_workers_are_kept_busy_however_large_items_are() -> None:
+    window = Window(2, unit=4, bytes_limit=MIB)
+    window.submitted(1, 100 * MIB)
+    assert window.room == 3 * 2 * 4 - 1
+
+
+def test_results_that_were_not_taken_weigh_as_well() -> None:
+    window = Window(4, bytes_limit=160 * MIB)
+    window.submitted(16, 0)
+    assert window.room == 16
+    window.weighs(16 * 10 * MIB)
+    assert window.room == 0
+    window.consumed(8, 80 * MIB)
+    assert window.room == 8
+
+
+def test_what_weighs_nothing_is_bounded_by_its_number() -> None:
+    assert begun(3).room == 24
+
+
+def test_a_window_that_is_full_of_bytes_does_not_grow() -> None:
+    window = Window(1, bytes_limit=5 * MIB)
+    window.submitted(5, 5 * MIB)
+    assert not window.starved(unread=0)
+    assert window.size == 8
+
+
+def test_bytes_are_allowed_for_each_worker() -> None:
+    window = Window(2)
+    window.submitted(1, BYTES // 2)
+    assert window.room == 5, "three for each"
+    window.weighs(-BYTES // 4)
+    assert window.room == 7
+
+
+def test_half_of_the_store_is_for_it_and_the_workers_have_something_to_do() -> None:
+    window = Window(2, store=160 * MIB)
+    window.submitted(1, 10 * MIB)
+    assert window.room == 7
+    window.weighs(30 * MIB)
+    assert window.room == 3, "one that runs and one that is in hand, for each"
+    assert begun(2, store=MIB).room == 16

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pullahead.farm.payload import LARGE, Payload, pack, pack_now, unpack
+from pullahead.farm.freight import ship_now
+from pullahead.farm.payload import LARGE, Payload, pack, pack_for_journal_now, unpack
 
 
 @pytest.mark.parametrize("value", [None, 0, "text", [1, {"a": (2.5, b"x")}], float("nan")])
@@ -51,9 +52,11 @@ def test_a_payload_that_was_received_can_be_sent_on() -> None:
     assert array[0] == 0
 
 
-def test_what_is_packed_now_does_not_change_with_its_array() -> None:
+def test_what_is_shipped_now_does_not_change_with_its_array() -> None:
     array = np.arange(LARGE, dtype=np.uint8)
-    packed = pack_now([array, "text"])
-    array[:] = 0
-    assert unpack(packed)[0][:3].tolist() == [0, 1, 2]
-    assert pack_now("text") == pack("text")
+    for packer in (ship_now, pack_for_journal_now):
+        array[:3] = 0, 1, 2
+        packed = packer([array, "text"])
+        array[:] = 0
+        assert unpack(packed)[0][:3].tolist() == [0, 1, 2]
+    assert ship_now("text") == pack("text")

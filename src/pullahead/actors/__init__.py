@@ -1,17 +1,21 @@
 """The seed's API, and the engines that serve it."""
 
 from pullahead.actors.api import (
+    as_ref,
     before_shutdown,
     cores,
     get,
     get_actor,
     init,
+    is_better_put,
     is_outside,
     kill,
     notepad,
     placed,
     put,
     shutdown,
+    size_of,
+    store_size,
     wait,
 )
 from pullahead.actors.classes import ActorHandle, method, remote
@@ -20,11 +24,13 @@ from pullahead.actors.refs import ObjectRef
 __all__ = [
     "ActorHandle",
     "ObjectRef",
+    "as_ref",
     "before_shutdown",
     "cores",
     "get",
     "get_actor",
     "init",
+    "is_better_put",
     "is_outside",
     "kill",
     "method",
@@ -33,5 +39,7 @@ __all__ = [
     "put",
     "remote",
     "shutdown",
+    "size_of",
+    "store_size",
     "wait",
 ]

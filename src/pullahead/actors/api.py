@@ -27,18 +27,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Engine",
+    "as_ref",
     "before_shutdown",
     "cores",
     "current_engine",
     "get",
     "get_actor",
     "init",
+    "is_better_put",
     "is_outside",
     "kill",
     "notepad",
     "placed",
     "put",
     "shutdown",
+    "size_of",
+    "store_size",
     "wait",
 ]
 
@@ -73,6 +77,14 @@ class Engine(Protocol):
         """How many cores its machines have; None where actors run on this machine."""
 
     @property
+    def puts_from(self) -> int | None:
+        """From how many bytes on a value is better put, and its ref passed, than passed. None: never."""
+
+    @property
+    def store_size(self) -> int | None:
+        """How many bytes the store of objects of this machine has; None if there is none."""
+
+    @property
     def notepad(self) -> Notepad | None:
         """The memory of this actor that survives it; None in the driver, and where the engine has none."""
 
@@ -104,6 +116,9 @@ class Engine(Protocol):
 
     def put(self, value: Any) -> ObjectRef:
         """Store a value that many may read."""
+
+    def size_of(self, ref: ObjectRef) -> int | None:
+        """Return how many bytes a value has; None if it does not exist yet, or that is not known."""
 
     def kill(self, token: Any) -> None:
         """End an actor's process."""
@@ -220,6 +235,33 @@ def is_outside() -> bool:
     """Return whether this process is outside of the cluster: no actor can be on its machine."""
     engine = _current
     return engine is not None and engine.is_outside
+
+
+def as_ref(value: Any) -> ObjectRef | None:
+    """Return a ref, if that is what this is: ours, or one of the system below. Starts no engine."""
+    if isinstance(value, ObjectRef):
+        return value
+    engine = _current
+    adopted = None if engine is None else engine.adopted(value)
+    return adopted if isinstance(adopted, ObjectRef) else None
+
+
+def size_of(ref: ObjectRef) -> int | None:
+    """Return how many bytes a value has; None if it does not exist yet, or that is not known."""
+    return ref.engine.size_of(ref)
+
+
+def is_better_put(size: int) -> bool:
+    """Return whether a value of so many bytes is better `put`, and its ref passed on, than passed on."""
+    engine = _current
+    least = None if engine is None else engine.puts_from
+    return least is not None and size >= least
+
+
+def store_size() -> int | None:
+    """Return how many bytes the store of objects of this machine has; None if there is none."""
+    engine = _current
+    return None if engine is None else engine.store_size
 
 
 def before_shutdown(hook: Callable[[], None]) -> Callable[[], None]:

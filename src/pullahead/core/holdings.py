@@ -1,6 +1,7 @@
 """What a worker holds: items that are here and have not started, each with its lease.
 
-One item's way: here → (loading →) buffered → taken. Without a `load`, an item is buffered as it comes.
+One item's way: here → (loading →) buffered → taken. Without a `load`, an item is buffered as it comes, or, if
+its value is still on its way then, when that has come: it is loading until then.
 
 Rules:
 1. Of what is buffered, the oldest (the smallest number) is taken first, and of what is not loaded, the oldest
@@ -17,7 +18,7 @@ A lease is kept for longer than an item is held: until the item is reported, or 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import final
 
@@ -84,11 +85,18 @@ class Holdings:
                 new.append(item)
         return new
 
-    def granted(self, items: Sequence[int], lease: int, suspects: Sequence[int] = ()) -> Sequence[int]:
+    def granted(
+        self,
+        items: Sequence[int],
+        lease: int,
+        now: float,
+        suspects: Sequence[int] = (),
+        coming: Collection[int] = (),
+    ) -> Sequence[int]:
         """These came. Return what can be taken as it is, and is to be `put`."""
         self.lease.update(dict.fromkeys(items, lease))
         if not self._loads:
-            return items
+            return self._without(coming, items, now) if coming or self._loading else items
         bare = sorted(set(suspects).intersection(items) - self._withdrawn)
         self._bare.update(bare)
         # One may come back while its load for an earlier lease is still under way: that one will do.
@@ -96,6 +104,14 @@ class Holdings:
         self._unloaded = deque(sorted(self._unloaded))
         self._withdrawn.difference_update(items)
         return bare
+
+    def _without(self, coming: Collection[int], items: Sequence[int], now: float) -> Sequence[int]:
+        """Return what is not on its way. What was on its way for an earlier lease still is."""
+        self._withdrawn.difference_update(items)
+        for item in items:
+            if item in coming:
+                self._loading.setdefault(item, now)
+        return [item for item in items if item not in self._loading]
 
     def refused(self, items: Sequence[int], lease: int) -> None:
         """These came, and are to be given back as they are."""
@@ -184,4 +200,4 @@ class Holdings:
         assert len(held) == len(set(held)) == self.size, "an item is in two places"
         assert self._withdrawn <= set(self._loading)
         assert self._bare <= set(self.lease)
-        assert len(self._loading) <= self._most
+        assert len(self._loading) <= self._most or not self._loads

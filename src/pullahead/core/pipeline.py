@@ -30,7 +30,7 @@ become full, for what lasts long, and for what a recall has left here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import Final, NamedTuple, final
 
@@ -152,8 +152,12 @@ class Pipeline:
         self._totals_at = now
         return self._after(now)
 
-    def answered(self, messages: list[m.Message], now: float) -> list[Effect]:
-        """A call to the queue was answered with these messages."""
+    def answered(self, messages: list[m.Message], now: float, coming: Collection[int] = ()) -> list[Effect]:
+        """A call to the queue was answered with these messages.
+
+        Without a `load`, the values of `coming` are still on their way: each has its `loaded` or
+        `load_failed` when it has come, or cannot.
+        """
         self._outbox.caller.answered()
         if self.phase is Phase.GONE:
             return []  # whatever the queue still says, it says to nobody: an answer to a goodbye is a stop
@@ -163,7 +167,8 @@ class Pipeline:
                 lease, first, payloads, waited, cause, backlog, *more = rest
                 self._demand.granted(backlog)
                 suspects = more[0] if more else ()
-                effects += self._granted(lease, first, len(payloads), waited, cause, suspects, now)
+                items = range(first, first + len(payloads))
+                effects += self._granted(lease, items, waited, cause, suspects, coming, now)
             elif kind == m.CLOSED:
                 waited, cause = rest
                 self._account.told_nothing_left(waited, cause, self._obstacle(), now)
@@ -198,15 +203,14 @@ class Pipeline:
     def _granted(
         self,
         lease: int,
-        first: int,
-        count: int,
+        granted: range,
         waited: float,
         cause: str,
         suspects: tuple[int, ...],
+        coming: Collection[int],
         now: float,
     ) -> list[Effect]:
         """Items came. Their ask waited `waited` seconds at the queue because of `cause`."""
-        granted = range(first, first + count)
         self._account.fetched(granted, waited, cause, self._demand.asks, self._obstacle(), now)
         items: Sequence[int] = granted
         if self._has_rejoined:  # some may be here: it came too late for them to be found
@@ -215,7 +219,7 @@ class Pipeline:
             self._holdings.refused(items, lease)
             return self._return(items, now)
         self._patience.came_anew(granted)
-        ready = self._holdings.granted(items, lease, suspects)
+        ready = self._holdings.granted(items, lease, now, suspects, coming)
         if ready:
             self._arrived(ready, now)
         return []
@@ -275,7 +279,7 @@ class Pipeline:
     # What the shell has done
 
     def loaded(self, item: int, now: float) -> list[Effect]:
-        """`load` has returned for this item."""
+        """`load` has returned for this item, or its value has come."""
         self._load_ended(item, now)
         if self._holdings.was_withdrawn(item):
             return [Discard(item, loaded=True), *self._after(now)]
@@ -283,7 +287,7 @@ class Pipeline:
         return self._after(now)
 
     def load_failed(self, item: int, kind: str, delay: float, now: float) -> list[Effect]:
-        """`load` has raised for this item. The shell has its error."""
+        """`load` has raised for this item, or its value cannot come. The shell has its error."""
         self._load_ended(item, now)
         if self._holdings.was_withdrawn(item):
             return [Discard(item, loaded=False), *self._after(now)]

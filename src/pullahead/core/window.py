@@ -14,46 +14,107 @@ Rules:
 4. It stays when the user's loop is the slow one (finished results wait for it): more items in the system
    would only be more memory.
 5. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
+6. Large items, and large results that were not taken, are bounded by their bytes as well, as far as the mean
+   of what is inside tells, but never below what keeps the workers busy. The first item, or
+   batch, comes alone: before it, nobody knows what one weighs.
 """
 
 from __future__ import annotations
 
 from typing import Final, final
 
+from pullahead.core.lookahead import MAX_BYTES
+
 #: Items. At 1 KB each this is 64 MB at most, and 0.2 s of work for the tiniest items.
 LIMIT: Final = 65536
 #: With results in order, one slow item holds back all that come after it: bound how many can wait for it.
 ORDERED_LIMIT: Final = 8192
 
+#: Bytes for each worker: what it may hold, and as much again in what it computes and has computed.
+BYTES: Final = 2 * MAX_BYTES
+
 _PER_WORKER: Final = 8  # running, in hand, asked for, on their way from and to the caller
+_BUSY: Final = 3  # running, in hand, on its way
+_LEAST: Final = 2  # running, in hand
 _SHARE: Final = 4
 
 
 @final
 class Window:
-    """Counts what is in the system and says how much more may come."""
+    """Counts what is in the system and says how much more may come.
 
-    __slots__ = ("_limit", "_starving", "inside", "size")
+    Args:
+        workers: how many there are.
+        unit: how many items one call of `process` takes.
+        limit: the most items, if the workers can be busy with them.
+        bytes_limit: the most bytes, likewise; None: `BYTES` for each worker.
+        store: bytes of the memory that large items are kept in, if that is bounded: half of it is for these.
+    """
 
-    def __init__(self, workers: int, unit: int = 1, limit: int = LIMIT) -> None:
+    __slots__ = (
+        "_bounds",
+        "_bytes",
+        "_each",
+        "_limit",
+        "_starving",
+        "_unit",
+        "inside",
+        "size",
+    )
+
+    def __init__(
+        self,
+        workers: int,
+        unit: int = 1,
+        limit: int = LIMIT,
+        bytes_limit: int | None = None,
+        store: int | None = None,
+    ) -> None:
         self.size = _PER_WORKER * workers * unit
         self._limit = max(limit, self.size)
+        self._unit = unit
+        # Bytes that may be inside, and items that may be there however many bytes they have.
+        self._bounds = [(BYTES * workers if bytes_limit is None else bytes_limit, _BUSY * workers * unit)]
+        if store is not None:
+            self._bounds.append((store // 2, _LEAST * workers * unit))
+        self._bytes = 0
+        self._each: float | None = None  # bytes, the mean of what is inside; None: nothing ever was
         self._starving = False  # since items were last submitted
         self.inside = 0
 
     @property
     def room(self) -> int:
         """How many items may be submitted now."""
-        free = max(0, self.size - self.inside)
-        return free if self._starving or _SHARE * free >= self.size else 0
+        if self._each is None:
+            return self._unit
+        most = self._most
+        free = max(0, most - self.inside)
+        return free if self._starving or _SHARE * free >= most else 0
 
-    def submitted(self, count: int) -> None:
+    @property
+    def _most(self) -> int:
+        """How many items may be inside, as heavy as they are."""
+        if not self._each:
+            return self.size
+        each = self._each
+        return min(self.size, *(max(least, int(size / each)) for size, least in self._bounds))
+
+    def submitted(self, count: int, size: int = 0) -> None:
+        """So many items were submitted, of so many bytes together."""
         self.inside += count
         self._starving = False
+        self.weighs(size)
 
-    def consumed(self, count: int) -> None:
-        """The user took results, or items ended that nobody will take."""
+    def consumed(self, count: int, size: int = 0) -> None:
+        """The user took results, or items ended that nobody will take, of so many bytes together."""
         self.inside -= count
+        self.weighs(-size)
+
+    def weighs(self, more: int) -> None:
+        """What is inside weighs so many bytes more: results came in the place of their items."""
+        self._bytes += more
+        if self.inside:
+            self._each = self._bytes / self.inside
 
     def starved(self, unread: int) -> bool:
         """Workers wait for items, which is said once until items come. Return True if there is room now.
@@ -62,6 +123,6 @@ class Window:
             unread: results that the user's loop could take at once.
         """
         self._starving = True
-        if not (self.room or unread):
+        if not (self.room or unread) and self._most == self.size:
             self.size = min(self._limit, self.size * 2)
         return self.room > 0

@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from pullahead.farm.payload import pack
+from pullahead.farm.freight import ship
 from pullahead.farm.recorded import UNPACKED, Recalled, Recorded
 from pullahead.sources.source import Taken
 
@@ -53,7 +53,7 @@ def _pack_all(taken: Sequence[Taken]) -> list[Parcel]:
     parcel = Parcel(None, [], [], [])
     for token, item, _ in taken:
         try:
-            payload = pack(item)
+            payload = ship(item)
         except Exception as error:  # noqa: BLE001  what cannot be pickled is that item's failure
             found += [parcel, Parcel(UNPACKED, [(token, item)], [error], [])]
             parcel = Parcel(None, [], [], [])

@@ -2,7 +2,8 @@
 
 The queue passes payloads on and never opens them. A small one is plain bytes. One that has large buffers
 (arrays, or simply a large pickle) keeps them beside the pickle, so that the engine can move them through
-shared memory instead of through its sockets. Where there is a journal, what is JSON is a text: JSON.
+shared memory instead of through its sockets. Where there is a journal, what is JSON is a text: JSON. What is
+elsewhere is `Freight`, and is weighed and unpacked here like the others.
 """
 
 from __future__ import annotations
@@ -28,6 +29,20 @@ class Payload:
         self.data = data
         self.buffers = buffers
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
+
+    def copied(self) -> Payload:
+        """Return it with buffers of its own: whoever has the arrays may change them."""
+        return Payload(self.data, [bytes(buffer) for buffer in self.buffers])
+
+    def unpacked(self, *, own: bool = False) -> Any:
+        """Return what was packed. `own`: with arrays that can be written to, copied where need be."""
+        buffers = [_writable(buffer) for buffer in self.buffers] if own else self.buffers
+        return pickle.loads(self.data, buffers=buffers)
+
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         data = pickle.PickleBuffer(self.data) if len(self.data) >= LARGE else self.data
         return Payload, (data, [pickle.PickleBuffer(buffer) for buffer in self.buffers])
@@ -45,32 +60,33 @@ def pack(value: Any) -> Any:
     return data
 
 
-def pack_now(value: Any) -> Any:
-    """Pickle a value as it is now, whatever becomes of its arrays. Raises what pickling raises."""
-    payload = pack(value)
-    if type(payload) is Payload:
-        payload.buffers = [bytes(buffer) for buffer in payload.buffers]
-    return payload
-
-
 def pack_for_journal(value: Any) -> Any:
-    """Return a value as JSON if it is JSON, and otherwise as `pack_now` does. Raises what pickling raises."""
+    """Return a value as JSON if it is JSON, and otherwise as `pack` does. Raises what pickling raises."""
     text = exact_json(value)
-    return pack_now(value) if text is None else text
+    return pack(value) if text is None else text
+
+
+def pack_for_journal_now(value: Any) -> Any:
+    """Return a value as `pack_for_journal` does, as it is now, whatever becomes of its arrays."""
+    payload = pack_for_journal(value)
+    return payload.copied() if type(payload) is Payload else payload
 
 
 def size_of(payload: Any) -> int:
     """Return how many bytes a payload has, or characters of JSON."""
-    if type(payload) is bytes or type(payload) is str:
-        return len(payload)
-    return len(payload.data) + sum(memoryview(buffer).nbytes for buffer in payload.buffers)
+    size: int = len(payload) if type(payload) is bytes or type(payload) is str else payload.size
+    return size
 
 
-def unpack(payload: Any) -> Any:
-    """Return what was packed, also if it comes from a journal."""
+def unpack(payload: Any, *, own: bool = False) -> Any:
+    """Return what was packed, also if it comes from a journal. `own`: with arrays that can be written to."""
     if type(payload) is bytes:
         value = pickle.loads(payload)
-        return unpack(value) if type(value) is Payload else value
+        return value.unpacked() if type(value) is Payload else value
     if type(payload) is str:
         return json.loads(payload)
-    return pickle.loads(payload.data, buffers=payload.buffers)
+    return payload.unpacked(own=own)
+
+
+def _writable(buffer: Any) -> Any:
+    return bytearray(buffer) if memoryview(buffer).readonly else buffer

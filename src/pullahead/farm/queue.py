@@ -16,6 +16,7 @@ from time import monotonic, time
 from typing import Any, Final, final
 
 from pullahead import actors
+from pullahead.actors.failures import dumps_error
 from pullahead.core import ledger as led
 from pullahead.core import messages as m
 from pullahead.core.exchange import Mailbox
@@ -25,7 +26,9 @@ from pullahead.core.notices import Notices
 from pullahead.core.retry import ERROR, Again, Bury, RetryPolicy
 from pullahead.errors import JournalError, ProtocolError
 from pullahead.farm.alarm import Alarm
+from pullahead.farm.arrivals import Arrivals, Report
 from pullahead.farm.failure import Try
+from pullahead.farm.freight import Freight
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.payload import size_of
 from pullahead.farm.recording import Known, Recording
@@ -78,6 +81,9 @@ class Queue:
         self._tried: dict[int, list[Try]] = {}  # what failed so far, of items that may be tried again
         self._mail: dict[int, Mailbox[Answer]] = {m.CALLER: Mailbox()}
         self._gone: set[int] = set()  # workers that said goodbye or were lost
+        self._arrivals = Arrivals(self._came)
+        self._leaving: set[int] = set()  # workers that said goodbye, and a result of theirs is on its way
+        self._lost_results: set[int] = set()  # items whose result was lost on its way
         self._touched: set[int] = set()
         self._notices = Notices()
         self._stopping = False
@@ -296,11 +302,36 @@ class Queue:
     def _finished(
         self, worker: int, lease: int, items: tuple[int, ...], results: list[Any]
     ) -> list[led.Effect]:
-        accepted, effects = self._ledger.finished(worker, lease, items, monotonic())
         results_of = dict(zip(items, results, strict=True))
+        for item in items:
+            if type(results_of[item]) is Freight:
+                self._arrivals.bring(Report(worker, lease, item), results_of.pop(item))
+        accepted, effects = self._ledger.finished(worker, lease, tuple(results_of), monotonic())
         for item in accepted:
             self._payloads[item] = results_of[item]
         return effects
+
+    def _came(self, report: Report, payload: Any, error: BaseException | None) -> None:
+        """A result that was on its way is here, or is lost."""
+        worker, lease, item = report
+        with self._lock:
+            self._arrivals.ended(worker)
+            if worker not in self._gone:  # else its items run elsewhere
+                if error is None:
+                    self._perform(self._finished(worker, lease, (item,), [payload]))
+                else:
+                    self._perform(self._lost_result(report, error))
+                if worker in self._leaving and not self._arrivals.are_awaited(worker):
+                    self._perform(self._said_goodbye(worker))
+            self._send(self._flush(monotonic()))
+
+    def _lost_result(self, report: Report, error: BaseException) -> list[led.Effect]:
+        """The item runs again: at no attempt, unless that has happened to it before."""
+        worker, lease, item = report
+        if item in self._lost_results:
+            return self._failed(worker, lease, item, (dumps_error(error), time(), time()), ERROR, 0.0)
+        self._lost_results.add(item)
+        return self._ledger.failed(worker, lease, item, Again(0.0, charged=False), monotonic())[1]
 
     def _failed(self, *report: Any) -> list[led.Effect]:
         return self._judge(self._ledger.failed, *report)
@@ -347,6 +378,9 @@ class Queue:
         return []
 
     def _said_goodbye(self, worker: int) -> list[led.Effect]:
+        if self._arrivals.are_awaited(worker):
+            self._leaving.add(worker)
+            return []
         self._tell((m.BYE, worker))
         del self._mail[worker]
         self._gone.add(worker)
@@ -369,6 +403,7 @@ class Queue:
     def _deliver(self, ended: led.Ended) -> None:
         """Hand the ends of items to the caller, and forget their payloads."""
         payloads = [self._payloads.pop(item) for item in ended.items]
+        self._lost_results.difference_update(ended.items)
         tries = [self._tried.pop(item, []) for item in ended.items] if self._tried else []
         if self._recording is not None:
             self._recording.ended(ended.items, ended.state, payloads, tries or [[]] * len(payloads))

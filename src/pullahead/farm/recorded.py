@@ -10,6 +10,7 @@ from typing import Any, Final, final
 from pullahead.core.ledger import State
 from pullahead.errors import SourceError
 from pullahead.farm.failure import Try, brief
+from pullahead.farm.freight import freight_of
 from pullahead.farm.payload import pack_for_journal
 from pullahead.farm.recording import Known
 from pullahead.journal.identity import Place, digest, key_of
@@ -137,6 +138,13 @@ class Recorded:
     def _identify(self, item: Any) -> Recalled:
         """Name an item, and pack it."""
         place = self._place_of(item)
+        freight = freight_of(item)
+        if freight is not None:
+            if self._key is None:
+                raise SourceError(
+                    "an item is a ref, which the next run could not tell from others: give items a key (key=)"
+                )
+            return Recalled(Known(Entry(place, None, brief(item))), freight)
         try:
             payload = pack_for_journal(item)
             mark = digest(item) if self._key is None else None

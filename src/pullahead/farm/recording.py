@@ -11,6 +11,7 @@ from pullahead.core.commits import Commits
 from pullahead.core.ledger import State
 from pullahead.errors import JournalError
 from pullahead.farm.failure import Try
+from pullahead.farm.freight import Freight
 from pullahead.journal import Journal
 from pullahead.journal.records import Attempt, Delivered, Ended, Entry, Record
 
@@ -58,7 +59,7 @@ class Recording:
     def submitted(self, first: int, known: Sequence[Known], payloads: Sequence[Any]) -> None:
         """Items came."""
         for number, (one, payload) in enumerate(zip(known, payloads, strict=True), first):
-            self._known[number] = one.entry, payload
+            self._known[number] = one.entry, _NO_ITEM if type(payload) is Freight else payload
 
     def charged(self, item: int, tries: Sequence[Try]) -> None:
         """An item was charged an attempt and will be tried again."""

@@ -122,7 +122,7 @@ class Results(Iterator[Any]):
 
     def _result(self, item: Any, payload: Any) -> Any:
         try:
-            return unpack(payload)
+            return unpack(payload, own=True)
         except Exception as error:  # noqa: BLE001  a class that cannot be imported here: this item's failure
             self._run.spoiled()
             error.add_note("the work returned a result that cannot be unpickled in this process")

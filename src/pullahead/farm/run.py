@@ -13,6 +13,7 @@ from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, time
 from typing import Any, Final, NamedTuple, final
 
+from pullahead import actors
 from pullahead.actors.failures import dumps_error
 from pullahead.core import trace
 from pullahead.core.ledger import State
@@ -20,12 +21,15 @@ from pullahead.core.window import LIMIT, ORDERED_LIMIT, Window
 from pullahead.farm.crew import Crew
 from pullahead.farm.failure import Try
 from pullahead.farm.parcels import Pair, Parcel, parcels
+from pullahead.farm.payload import size_of
 from pullahead.farm.recorded import UNPACKED, Recalled
 from pullahead.journal.identity import Place
 from pullahead.sources.source import Source
 
 #: Items pickled and submitted at once: enough to make the message cheap, few enough to start at once.
 _CHUNK: Final = 512
+#: Bytes of an item, or of a result, that need not be counted: the window of items is bound enough.
+_LIGHT: Final = 4096
 #: Results taken at once by the consumer.
 _BATCH: Final = 64
 #: Seconds until the feeder looks whether the run was closed while its source had nothing.
@@ -67,9 +71,11 @@ class Run:
         self._crew = crew
         self._source = source
         self._ordered = ordered
-        self._window = Window(crew.size, unit, ORDERED_LIMIT if ordered else LIMIT)
+        limit = ORDERED_LIMIT if ordered else LIMIT
+        self._window = Window(crew.size, unit, limit, store=actors.store_size())
         self._items: dict[int, tuple[Any, Any]] = {}  # token and item, until the outcome is taken
         self._places: dict[int, Place] = {}  # of those that are recorded
+        self._weights: dict[int, int] = {}  # bytes of large items, or of their results
         self._order: deque[int] = deque()  # numbers in the order of the source, when that matters
         self._ready: deque[tuple[int, str, Any]] = deque()
         self._early: dict[int, tuple[str, Any]] = {}  # ended, but something before it has not
@@ -99,7 +105,7 @@ class Run:
                     return []
             batch = [self._ready.popleft() for _ in range(min(_BATCH, len(self._ready)))]
             outcomes = [self._leave(*entry) for entry in batch]
-            self._window.consumed(len(batch))
+            self._window.consumed(len(batch), sum(self._weights.pop(entry[0], 0) for entry in batch))
             self._changed.notify_all()
         return outcomes
 
@@ -159,10 +165,22 @@ class Run:
 
     def _arrived(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         self._count(state, len(items))
+        if state == DONE:
+            self._window.weighs(self._weigh(items, payloads))
         if self._ordered:
             self._early.update((number, (state, one)) for number, one in zip(items, payloads, strict=True))
         else:
             self._ready.extend((number, state, one) for number, one in zip(items, payloads, strict=True))
+
+    def _weigh(self, items: Sequence[int], payloads: Sequence[Any]) -> int:
+        """Note what large items, or results in their place, weigh. Returns how much that is more."""
+        sizes = list(map(size_of, payloads))
+        if not self._weights and max(sizes, default=0) <= _LIGHT:
+            return 0
+        before = sum(self._weights.pop(number, 0) for number in items)
+        heavy = {number: size for number, size in zip(items, sizes, strict=True) if size > _LIGHT}
+        self._weights |= heavy
+        return sum(heavy.values()) - before
 
     def _count(self, state: str, items: int) -> None:
         if state == DONE:
@@ -182,7 +200,7 @@ class Run:
         for number in items:
             self._places.pop(number, None)
         self.returned += len(items)
-        self._window.consumed(len(items))
+        self._window.consumed(len(items), sum(self._weights.pop(number, 0) for number in items))
         gone = set(items)
         self._order = deque(number for number in self._order if number not in gone)
 
@@ -246,7 +264,7 @@ class Run:
         return True
 
     def _submit(self, parcel: Parcel, cause: str) -> None:
-        first = self._enter(parcel.pairs, parcel.recalled)
+        first = self._enter(parcel.pairs, parcel.recalled, parcel.payloads)
         known = [one.known for one in parcel.recalled] if parcel.recalled else None
         self._crew.submit(self._number, first, parcel.payloads, cause, known)
 
@@ -293,7 +311,9 @@ class Run:
                 self._changed.wait()
         return monotonic() - before, blocker
 
-    def _enter(self, pairs: Sequence[Pair], recalled: Sequence[Recalled]) -> int:
+    def _enter(
+        self, pairs: Sequence[Pair], recalled: Sequence[Recalled], payloads: Sequence[Any] = ()
+    ) -> int:
         with self._changed:
             first = self._crew.reserve(len(pairs))
             numbers = range(first, first + len(pairs))
@@ -301,7 +321,7 @@ class Run:
             self._items.update(zip(numbers, pairs, strict=True))
             if self._ordered:
                 self._order.extend(numbers)
-            self._window.submitted(len(pairs))
+            self._window.submitted(len(pairs), self._weigh(numbers[: len(payloads)], payloads))
             self.read += len(pairs)
         return first
 

@@ -11,7 +11,8 @@ from pullahead.core.ledger import State
 from pullahead.core.trace import CAUSE_SOURCE
 from pullahead.errors import RunError
 from pullahead.farm.crew import Crew
-from pullahead.farm.payload import pack, unpack
+from pullahead.farm.freight import ship
+from pullahead.farm.payload import unpack
 
 
 @final
@@ -36,7 +37,7 @@ class Submissions:
 
     def submit(self, item: Any) -> Future[Any]:
         """Send one item. Raises what pickling it raises, or what has broken the crew."""
-        payload = pack(item)
+        payload = ship(item)
         future: Future[Any] = Future()
         with self._lock:
             if self._error is not None:
@@ -96,7 +97,7 @@ class Submissions:
 def _settle(future: Future[Any], state: str, payload: Any) -> None:
     try:
         if state == State.DONE.value:
-            future.set_result(unpack(payload))
+            future.set_result(unpack(payload, own=True))
         elif state == State.DEAD.value:
             future.set_exception(loads_error(payload[-1].error))
         else:

@@ -8,6 +8,7 @@ that signals, CUDA contexts and database handles behave. The engine's thread bri
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from threading import Condition, RLock
@@ -25,10 +26,11 @@ from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.failure import kind_of
+from pullahead.farm.freight import Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
-from pullahead.farm.payload import pack_for_journal, pack_now, size_of, unpack
+from pullahead.farm.payload import pack_for_journal_now, size_of, unpack
 from pullahead.farm.post import Post, Unreachable
 from pullahead.farm.work import DEADLY, Raised, WorkSpec
 
@@ -73,7 +75,7 @@ class Worker:
         self._post = Post(partial(options.join, number), queue, before, name, self._lock, self)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
-        self._pack = pack_for_journal if options.recorded else pack_now
+        self._pack = pack_for_journal_now if options.recorded else ship_now
         self._retry_on = options.retry_on
         self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
         self._pipeline = Pipeline(
@@ -90,6 +92,7 @@ class Worker:
         )
         self._payloads: dict[int, Any] = {}  # of items that were granted and not unpickled yet
         self._items: dict[int, Any] = {}  # unpickled; kept until they are stored
+        self._coming: dict[int, float] = {}  # items whose value is on its way, and since when
         self._loaded: dict[int, Any] = {}
         self._results: dict[int, Any] = {}  # for `store` as they are, for the queue packed
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
@@ -300,6 +303,7 @@ class Worker:
 
     def heard(self, messages: list[m.Message]) -> None:
         """See `Reader`."""
+        coming: dict[int, Freight] = {}
         for message in messages:
             if message[0] == m.GRANT:
                 _, _, first, payloads, *_ = message
@@ -308,7 +312,32 @@ class Worker:
                     del came[item]  # it was granted by a queue before
                 self._payloads.update(came)
                 self._pipeline.lookahead.weighed(max(map(size_of, payloads)))
-        self._perform(self._pipeline.answered(messages, monotonic()))
+                coming |= {item: one for item, one in came.items() if type(one) is Freight}
+        self._perform(self._pipeline.answered(messages, monotonic(), coming.keys()))
+        for item, freight in coming.items():
+            self._bring(item, freight)
+
+    def _bring(self, item: int, freight: Freight) -> None:
+        """Have a value brought here. If it is to be loaded, that waits for it, and otherwise the pipeline."""
+        brought = freight.ref.future()
+        if self._work.load is None and item in self._pipeline.loading and item not in self._coming:
+            self._coming[item] = monotonic()
+            brought.add_done_callback(partial(self._came, item, freight))
+
+    def _came(self, item: int, freight: Freight, brought: Future[Any]) -> None:
+        """A value is here, or cannot come. On the engine's thread."""
+        error = brought.exception()
+        if error is None:
+            freight.weigh()
+        with self._lock:
+            since = self._coming.pop(item)
+            if error is None:
+                self._pipeline.lookahead.weighed(freight.size)
+                self._perform(self._pipeline.loaded(item, monotonic()))
+            else:
+                self._payloads.pop(item, None)
+                kind, delay = self._failed(item, error, since)
+                self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
 
     def alone(self) -> None:
         """See `Reader`."""

@@ -51,6 +51,7 @@ class LocalEngine:
     name = "local"
     cores = None
     is_outside = False
+    puts_from = store_size = None  # shared memory moves what is passed
 
     def __init__(
         self, runtime: Runtime, fork_server: ForkServer | None, notepad: Notepad | None = None
@@ -166,6 +167,11 @@ class LocalEngine:
         ref.kept = True
         ref.settle(READY, seal(payloads.dumps(value)))
         return ref
+
+    def size_of(self, ref: ObjectRef) -> int | None:
+        """See `Engine`."""
+        payload = ref.payload if isinstance(ref, LocalRef) else None
+        return None if payload is None else len(payload.data) + sum(one.nbytes for one in payload.buffers)
 
     def kill(self, token: Any) -> None:
         """End an actor's process."""

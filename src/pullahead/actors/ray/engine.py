@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple, final
 
 import ray
 from ray.exceptions import GetTimeoutError as RayTimeout
-from ray.experimental import internal_kv
+from ray.experimental import get_object_locations, internal_kv
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pullahead.actors import api, serial, timekeeper
@@ -106,6 +106,7 @@ class RayEngine:
     """
 
     name = "ray"
+    puts_from = 100_000  # what Ray itself does not send in its messages
 
     def __init__(self, ends_ray: bool | None) -> None:
         self._notepad: tuple[Notepad, int] | None = None  # and its open file
@@ -129,6 +130,16 @@ class RayEngine:
         """See `Engine`."""
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return max(1, int(resources.get("CPU", 1)))
+
+    @property
+    def store_size(self) -> int | None:
+        """See `Engine`. A caller outside of the cluster puts values into the store of the head."""
+        here = None if self.is_outside else ray.get_runtime_context().get_node_id()
+        nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        sizes = [
+            node["Resources"].get("object_store_memory") for node in nodes if here in (None, node["NodeID"])
+        ]
+        return min((int(size) for size in sizes if size), default=None)
 
     @property
     def notepad(self) -> Notepad | None:
@@ -273,6 +284,13 @@ class RayEngine:
         """Store a value."""
         self._check_running()
         return ref_of(self, ray.put(value))
+
+    def size_of(self, ref: ObjectRef) -> int | None:
+        """See `Engine`. Asks the owner of the value."""
+        if self.is_outside or not isinstance(ref, RayRef):
+            return None
+        known: dict[str, Any] = get_object_locations([ref.ray_ref])[ref.ray_ref]
+        return known["object_size"]  # type: ignore[no-any-return]
 
     def kill(self, token: Any) -> None:
         """End an actor's process."""

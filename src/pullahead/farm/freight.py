@@ -1,0 +1,71 @@
+"""What travels not in the messages but beside them: a ref does, and who needs the value has it brought.
+
+An item that is a ref is freight on every engine. Large payloads are where the engine has a store of objects
+on each machine: then a value goes from the machine that has it to the one that needs it, once, while
+something else is computed there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+from pullahead import actors
+from pullahead.actors import ObjectRef
+from pullahead.farm.payload import Payload, pack, unpack
+
+__all__ = ["Freight", "freight_of", "ship", "ship_now"]
+
+
+@final
+class Freight:
+    """A value that is elsewhere.
+
+    Attributes:
+        ref: of the value.
+        size: bytes; 0 if that is not known.
+        is_packed: whether the value is a payload, which has to be unpacked.
+    """
+
+    __slots__ = ("is_packed", "ref", "size")
+
+    def __init__(self, ref: ObjectRef, size: int, is_packed: bool) -> None:
+        self.ref, self.size, self.is_packed = ref, size, is_packed
+
+    def unpacked(self, *, own: bool = False) -> Any:
+        """Return the value; waits for it. Raises what keeps it from coming."""
+        value = self.ref.result()
+        return unpack(value, own=own) if self.is_packed else value
+
+    def weigh(self) -> None:
+        """Find out how large the value is, now that it is here."""
+        self.size = self.size or actors.size_of(self.ref) or 0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Freight, (self.ref, self.size, self.is_packed)
+
+    def __repr__(self) -> str:
+        return f"Freight({self.ref!r}, {self.size:,} bytes)"
+
+
+def freight_of(item: Any) -> Freight | None:
+    """Return what travels for an item that is a ref; None if it is none."""
+    ref = actors.as_ref(item)
+    return None if ref is None else Freight(ref, actors.size_of(ref) or 0, is_packed=False)
+
+
+def _aside(payload: Any) -> Any:
+    """Return what travels instead of a payload: itself, unless it is better put than passed."""
+    if type(payload) is not Payload or not actors.is_better_put(payload.size):
+        return payload
+    return Freight(actors.put(payload), payload.size, is_packed=True)
+
+
+def ship(item: Any) -> Any:
+    """Return what travels to a worker for an item. Raises what pickling it raises."""
+    return freight_of(item) or _aside(pack(item))
+
+
+def ship_now(result: Any) -> Any:
+    """Return what travels for a result as it is now, whatever becomes of its arrays. Raises as `ship`."""
+    travels = _aside(pack(result))  # what is put is a copy
+    return travels.copied() if type(travels) is Payload else travels
