@@ -16,6 +16,7 @@ from pullahead import actors
 from pullahead.core import messages as m
 from pullahead.core.exchange import Caller
 from pullahead.core.trace import CAUSE_SOURCE
+from pullahead.farm.envelope import Sealed, opened, sealed
 from pullahead.farm.payload import pack, unpack
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
@@ -87,14 +88,14 @@ class Farm:
         if self._caller.may_send and (self._outbox or self._caller.must_send):
             messages, self._outbox = self._outbox, []
             self._caller.called(monotonic())
-            self._queue.exchange.remote(m.CALLER, messages).future().add_done_callback(self._answered)
+            self._queue.exchange.remote(m.CALLER, sealed(messages)).future().add_done_callback(self._answered)
 
-    def _answered(self, call: Future[list[m.Message]]) -> None:
+    def _answered(self, call: Future[Sealed]) -> None:
         if call.exception() is not None:
             return  # the end
         with self._heard:
             self._caller.answered()
-            for kind, _, *rest in call.result():
+            for kind, _, *rest in opened(call.result()):
                 if kind == m.OUTCOMES:
                     _, items, payloads = rest
                     ended = zip(items, payloads, strict=True)

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, final
 from pullahead import actors
 from pullahead.core import messages as m
 from pullahead.core.retry import RetryPolicy
+from pullahead.farm.envelope import Sealed, opened
 from pullahead.farm.queue import Queue
 
 _NOTED: Final = frozenset({m.HUNGRY, m.RECALL, m.RECALLED, m.DONE})
@@ -35,11 +36,11 @@ class WatchedQueue:
         self._notes: list[Note] = []
 
     @actors.method(deferred=True)
-    def exchange(self, peer: int, messages: list[m.Message]) -> Future[list[m.Message]]:
+    def exchange(self, peer: int, said: Sealed) -> Future[Sealed]:
         """Do what the queue does."""
-        self._note(peer, messages)
-        answer = self._queue.exchange(peer, messages)
-        answer.add_done_callback(lambda done: self._note(peer, done.result()))
+        self._note(peer, opened(said))
+        answer = self._queue.exchange(peer, said)
+        answer.add_done_callback(lambda done: self._note(peer, opened(done.result())))
         return answer
 
     def notes(self) -> list[Note]:

@@ -19,6 +19,7 @@ import pullahead as pa
 from pullahead.core import trace
 from pullahead.core.messages import Message
 from pullahead.farm import line
+from pullahead.farm.envelope import Sealed, opened
 from pullahead.farm.line import DirectLine
 from pullahead.testing import DelayedLine, delay_line
 
@@ -32,16 +33,16 @@ class Answering:
     def __init__(self) -> None:
         self.heard: list[tuple[float, list[Message]]] = []
         self.exchange = self  # `queue.exchange.remote(...)`, as on a handle
-        self._answer: Future[list[Message]] = Future()
+        self._answer: Future[Sealed] = Future()
 
-    def remote(self, number: int, messages: list[Message]) -> Answering:
+    def remote(self, number: int, messages: Sealed) -> Answering:
         assert number == 7
-        self.heard.append((time.monotonic(), messages))
+        self.heard.append((time.monotonic(), opened(messages)))
         self._answer = Future()
         self._answer.set_result(messages)
         return self
 
-    def future(self) -> Future[list[Message]]:
+    def future(self) -> Future[Sealed]:
         return self._answer
 
 
@@ -53,8 +54,8 @@ class Ear:
         self.threads: set[str] = set()
         self._awaited, self._all = awaited, threading.Event()
 
-    def __call__(self, call: Future[list[Message]]) -> None:
-        self.answers.append((time.monotonic(), call.result(0)))
+    def __call__(self, call: Future[Sealed]) -> None:
+        self.answers.append((time.monotonic(), opened(call.result(0))))
         self.threads.add(threading.current_thread().name)
         if len(self.answers) == self._awaited:
             self._all.set()
@@ -124,7 +125,7 @@ def test_an_answer_may_be_replied_to_where_it_is_heard() -> None:
     queue, ear = Answering(), Ear(3)
     one = delayed(queue)
 
-    def reply(call: Future[list[Message]]) -> None:
+    def reply(call: Future[Sealed]) -> None:
         ear(call)
         if len(ear.answers) < 3:
             one.send([("ask", len(ear.answers))], reply)

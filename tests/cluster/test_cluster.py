@@ -76,6 +76,7 @@ def test_what_a_task_of_rays_has_made_is_worked_on_elsewhere(seen: dict[str, Any
 
 def test_a_caller_outside_the_cluster(seen: dict[str, Any]) -> None:
     client = seen["client"]
+    assert "error" not in client, client["error"]
     assert client["done"] == [item for item in range(40) if item not in {3, 5}]
     assert client["failures"] == {"3": "KeyError", "5": "ActorDiedError"}
     assert client["put"] == "x"

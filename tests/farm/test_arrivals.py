@@ -11,6 +11,7 @@ from pullahead.actors import ObjectRef
 from pullahead.core import messages as m
 from pullahead.core.retry import RetryPolicy
 from pullahead.errors import ObjectLostError
+from pullahead.farm.envelope import opened
 from pullahead.farm.freight import Freight
 from pullahead.farm.payload import Payload, pack, unpack
 from pullahead.farm.queue import Queue
@@ -41,7 +42,7 @@ class Scene:
 
     def say(self, peer: int, *messages: m.Message) -> None:
         answer = self.queue.exchange(peer, list(messages))
-        answer.add_done_callback(lambda done: self.heard[peer].extend(done.result()))
+        answer.add_done_callback(lambda done: self.heard[peer].extend(opened(done.result())))
 
     def told(self) -> list[m.Message]:
         """Return what the caller was told until now, less sums."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from pullahead.core import messages as m
 from pullahead.core.retry import ERROR, RetryPolicy
+from pullahead.farm.envelope import opened
 from pullahead.farm.queue import Answer, Queue
 
 PATIENCE = 10.0
@@ -18,14 +19,14 @@ def test_the_answers_to_one_peer_leave_in_the_order_of_its_calls() -> None:
     queue = Queue(RetryPolicy(retries=1, base=0.05))
     queue.exchange(m.CALLER, [(m.OPEN, RUN), (m.SUBMIT, RUN, 0, [b"one"], "")])
     given = queue.exchange(WORKER, [(m.ASK, 2)])
-    ((_, lease, first, *_),) = given.result(0)
+    ((_, lease, first, *_),) = opened(given.result(0))
     sent: list[Any] = []
     slow, retried = threading.Event(), threading.Event()
 
     def send_slowly(answer: Answer) -> None:
         retried.set()
         slow.wait(0.2)  # only the answer that must not overtake this one would end it earlier
-        sent.append([message[0] for message in answer.result()])
+        sent.append([message[0] for message in opened(answer.result())])
 
     failed = queue.exchange(WORKER, [(m.FAILED, lease, first, (b"error", 1.0, 2.0), ERROR, 0.0), (m.ASK, 4)])
     failed.add_done_callback(send_slowly)

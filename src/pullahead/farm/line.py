@@ -17,10 +17,11 @@ from functools import partial
 from typing import Any, Protocol, final
 
 from pullahead.core.messages import Message
+from pullahead.farm.envelope import Sealed, sealed
 
 #: Is called with each answer: those of one line in the order of its calls, one at a time, and never inside
 #: `send`.
-Answered = Callable[[Future[list[Message]]], object]
+Answered = Callable[[Future[Sealed]], object]
 
 
 class Line(Protocol):
@@ -77,7 +78,7 @@ class DirectLine:
 
     def send(self, messages: list[Message], answered: Answered) -> None:
         """See `Line`."""
-        self._answers.wait(self._queue.exchange.remote(self._number, messages), answered)
+        self._answers.wait(self._queue.exchange.remote(self._number, sealed(messages)), answered)
 
     def close(self) -> None:
         """See `Line`."""

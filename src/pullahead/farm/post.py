@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, final
 from pullahead import actors
 from pullahead.core import messages as m
 from pullahead.errors import ActorDiedError
+from pullahead.farm.envelope import Sealed, opened
 
 #: Seconds that a worker waits for a queue that takes the place of the one that died, and between two looks.
 _RETURN: Final = 10.0
@@ -84,13 +85,13 @@ class Post:
         """Return once all that was said is on its way."""
         self._line.close()
 
-    def _answered(self, before: int, call: Future[list[m.Message]]) -> None:
+    def _answered(self, before: int, call: Future[Sealed]) -> None:
         error = call.exception()
         with self._lock:
             if self._is_closed or before != self.before:
                 return  # there is nobody left to compute what comes; or it comes from a queue that died
             if error is None:
-                self._reader.heard(self._without_receipts(call.result()))
+                self._reader.heard(self._without_receipts(opened(call.result())))
             elif not (self._name and isinstance(error, ActorDiedError)):
                 self._reader.broken(error)
             elif not self._is_alone:

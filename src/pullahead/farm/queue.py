@@ -27,6 +27,7 @@ from pullahead.core.retry import ERROR, Again, Bury, RetryPolicy
 from pullahead.errors import JournalError, ProtocolError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.arrivals import Arrivals, Report
+from pullahead.farm.envelope import Sealed, opened, sealed
 from pullahead.farm.failure import Try
 from pullahead.farm.freight import Freight
 from pullahead.farm.interrupts import leave_to_the_driver
@@ -36,7 +37,7 @@ from pullahead.journal import Journal
 from pullahead.journal.identity import Place
 from pullahead.journal.records import Delivered, Entry
 
-Answer = Future[list[m.Message]]
+Answer = Future[Sealed]
 #: More leases than a queue grants in its life.
 _LEASES: Final = 1 << 48
 #: What the caller is told at once.
@@ -110,9 +111,10 @@ class Queue:
             self._recording.close()
 
     @actors.method(deferred=True)
-    def exchange(self, peer: int, messages: list[m.Message]) -> Answer:
+    def exchange(self, peer: int, said: Sealed) -> Answer:
         """Take a peer's messages. The answer comes when there are messages for it, or when it calls again."""
         answer: Answer = Future()
+        messages = opened(said)
         with self._lock:
             if self._early is not None:
                 self._early.append((peer, messages, answer))
@@ -152,7 +154,7 @@ class Queue:
     def _send(answers: list[tuple[Answer, list[m.Message]]]) -> None:
         """Send answers; with the lock held, or one of the other thread could overtake them on its way out."""
         for call, reply in answers:
-            call.set_result(reply)
+            call.set_result(sealed(reply))
 
     def _flush(self, now: float) -> list[tuple[Answer, list[m.Message]]]:
         """Answer every parked call that there is something to say to, and arm the timer."""

@@ -20,6 +20,7 @@ from pullahead import actors
 from pullahead.core import messages as m
 from pullahead.core.exchange import Caller
 from pullahead.errors import ActorDiedError, RunError
+from pullahead.farm.envelope import Sealed, opened
 from pullahead.farm.line import DirectLine
 from pullahead.farm.recorded import Recorded
 from pullahead.farm.told import Told
@@ -135,7 +136,7 @@ class Queues:
         self._caller.called(monotonic())
         self._line.send(messages, partial(self._answered, self._before))
 
-    def _answered(self, before: int, call: Future[list[m.Message]]) -> None:
+    def _answered(self, before: int, call: Future[Sealed]) -> None:
         # The messages are handled without the lock, because users hear of some of them. They stay in order
         # because a line hands out one answer at a time, in the order of the calls.
         error = call.exception()  # of a call to a queue that was killed at the end, this is nobody's news
@@ -146,7 +147,7 @@ class Queues:
             self._caller.answered()
             if not self._is_closed and (self._outbox or self._caller.must_send):
                 self._send()
-        self._hear(call.result())
+        self._hear(opened(call.result()))
 
     def _hear(self, messages: list[m.Message]) -> None:
         for message in messages:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import functools
 import itertools
+import marshal
 import os
 import secrets
 import socket
@@ -226,10 +227,10 @@ class RayEngine:
         numbers, number = self._numbers.setdefault((token.key, group), itertools.count()), None
         try:
             number = next(numbers)
-            return ref_of(self, remote(self._me, number, group, method, list(args), kwargs))
+            return ref_of(self, remote(marshal.dumps((self._me, number, group, method)), *args, **kwargs))
         except BaseException:
-            if number is not None:
-                remote(self._me, number, group, None, [], {})  # or those behind it would wait for it
+            if number is not None:  # or those behind it would wait for it
+                remote(marshal.dumps((self._me, number, group, None)))
             raise
 
     def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:

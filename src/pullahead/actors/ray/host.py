@@ -16,11 +16,12 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import marshal
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, NamedTuple, Never, final
 
@@ -31,6 +32,7 @@ from pullahead.actors.signatures import MARK
 
 __all__ = ["AsyncHost", "Host", "Limits", "RaisedError", "World"]
 
+_opened = marshal.loads
 _ASYNC_CONCURRENCY = 1000  # as in Ray
 #: Seconds that pure Python may keep the interpreter while a callback waits for it. Python's own are 0.005.
 _SWITCH_INTERVAL = 0.0005
@@ -142,19 +144,18 @@ class AsyncHost:
         except BaseException as error:  # noqa: BLE001  every call will raise it
             self._built.set_exception(_raised(error))
 
-    async def call(
-        self,
-        caller: bytes,
-        number: int,
-        group: str | None,
-        method: str | None,
-        args: list[Any],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        """Run a method when its turn has come. `method`: None if the call could not be sent.
+    async def call(self, head: bytes, /, *args: Any, **kwargs: Any) -> Any:
+        """Run a method when its turn has come.
 
         All calls of a group come on one loop, so no lock is needed.
+
+        Args:
+            head: (caller, number, group, method), marshalled, because bytes cost Ray least. `method`: None if
+                the call could not be sent.
+            args: of the method; refs among them are refs still, and of ours, which Ray does not resolve.
+            kwargs: likewise.
         """
+        caller, number, group, method = _opened(head)
         line = self._lines.setdefault((caller, group), _Line())
         slot = self._slots.get(group)
         if slot is None:
@@ -172,12 +173,12 @@ class AsyncHost:
                 instance = (
                     self._built.result() if self._built.done() else await asyncio.wrap_future(self._built)
                 )
-                args, kwargs = await _arrived(args, kwargs)
+                values, kwargs = await _arrived(args, kwargs)
                 await slot.acquire()
                 has_slot = True
                 bound = getattr(instance, method)
                 is_deferred = getattr(bound, MARK, {}).get("deferred", False)
-                result = bound(*args, **kwargs)
+                result = bound(*values, **kwargs)
             finally:
                 line.advance()
             if not is_deferred:
@@ -238,7 +239,7 @@ def _adopt(world: World) -> None:
         engine.begin_guard(world.time_limit)
 
 
-def _build(target: bytes, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _build(target: bytes, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     return serial.loads(target)(*args, **kwargs)
 
 
@@ -250,7 +251,7 @@ def _values(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {name: _value(one) for name, one in kwargs.items()}
 
 
-async def _arrived(args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+async def _arrived(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
     """Wait for the values of refs among the arguments. Does not yield where there are none."""
     args = [await one if isinstance(one, ObjectRef) else one for one in args]
     return args, {name: await one if isinstance(one, ObjectRef) else one for name, one in kwargs.items()}
