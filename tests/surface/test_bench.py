@@ -128,6 +128,7 @@ def test_ctrl_c_ends_it_with_one_line(name: str, marked: dict[str, str]) -> None
     ("arguments", "expected"),
     [
         (["--case", "flight"], "'flight' is not one of 'roundtrip', 'noop', 'busy', 'start', 'trace'"),
+        (["--engine", "ray", "--case", "noop"], "'noop' is not one of 'busy-0.1ms-1', 'busy-0.5ms-1',"),
         (
             ["--json", "no/such/folder.json"],
             "expected a file in a folder that exists, got 'no/such/folder.json'",
@@ -139,6 +140,25 @@ def test_wrong_usage_is_refused_before_anything_is_measured(arguments: list[str]
     assert (ended.returncode, ended.stdout) == (2, "")
     assert expected in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize(
+    ("name", "unit", "ours"),
+    [("sleep-1ms-2", "items/s", "pullahead.Pool.map"), ("payloads-10MB", "ms", "pullahead.Pool.map")],
+)
+def test_a_quick_run_on_ray(name: str, unit: str, ours: str, tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    command = [*COMMAND[:1], *COMMAND[3:], "--engine", "ray", "--quick", "--case", name, "--json", str(file)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=140)
+    assert ended.returncode == 0, ended.stderr
+    (case,) = json.loads(file.read_text())["cases"]
+    figures = {one["name"]: one["rounds"] for one in case["contenders"]}
+    assert (case["name"], case["unit"]) == (name, unit)
+    others = ["seed, blocking", "seed, overlapping", "seed, pullahead.overlap", "ray.util.ActorPool"]
+    assert [one for one in figures if not one.startswith("Ray Data")] == [ours, *others]
+    assert all(rounds[0] > 0 for rounds in figures.values())
 
 
 # How it measures
@@ -196,7 +216,7 @@ def test_targets_are_judged(target: Target, figure: float, met: bool) -> None:
 def test_what_was_started_is_ended_when_a_contender_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
     case = scripted({"ours": [1.0, 1.0], "theirs": [1.0]}, log)  # theirs has nothing left for the round
-    monkeypatch.setattr(cases, "load", lambda name: case)
+    monkeypatch.setattr(cases, "load", lambda name, engine: case)
     ended = CliRunner().invoke(bench, ["--quick", "--case", "trace"])
     assert ended.exit_code == 1
     assert ended.output.endswith(": IndexError: pop from empty list (while measuring theirs)\n")
@@ -205,7 +225,7 @@ def test_what_was_started_is_ended_when_a_contender_fails(monkeypatch: pytest.Mo
 
 def test_a_full_run_ends_with_the_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     case = scripted({"ours": [3.0] * 4, "theirs": [2.0] * 4}, [], targets=(Target("ratio", "theirs", 1.2),))
-    monkeypatch.setattr(cases, "load", lambda name: case)
+    monkeypatch.setattr(cases, "load", lambda name, engine: case)
     ended = CliRunner().invoke(bench, ["--case", "trace"])
     assert ended.exit_code == 0
     assert re.search(r"scripted: time against theirs +≤ 1\.20× +1\.50× +missed", ended.output)

@@ -16,10 +16,13 @@ greatest beside it.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from pullahead.cli.bench.cases import CASES
+
+_ON_RAY: Final = "busy-0.5ms-1, sleep-5ms-2, payloads-48MB and so on"
 
 
 def _writable(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -40,14 +43,20 @@ def _writable(ctx: click.Context, option: click.Parameter, path: Path | None) ->
 )
 @click.option("--quick", is_flag=True, help="Seconds instead of minutes: does it work, not how fast is it.")
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="On this machine, or on a Ray that is started for it.",
+)
+@click.option(
     "--case",
     "names",
     multiple=True,
     metavar="NAME",
-    type=click.Choice(list(CASES)),
-    help=f"Only this one; may be repeated.  [{', '.join(CASES)}]",
+    help=f"Only this one; may be repeated.  [{', '.join(CASES)}; with --engine ray: {_ON_RAY}]",
 )
-def bench(file: Path | None, quick: bool, names: tuple[str, ...]) -> None:
+def bench(file: Path | None, quick: bool, engine: str, names: tuple[str, ...]) -> None:
     """Measure this machine against what others offer.
 
     Every comparison is interleaved: each contender runs in each round, and the ratio is taken within the
@@ -56,15 +65,23 @@ def bench(file: Path | None, quick: bool, names: tuple[str, ...]) -> None:
     """
     from pullahead.cli.bench import record, show
     from pullahead.cli.bench.cases import load
+    from pullahead.cli.bench.cases import names as known
     from pullahead.cli.bench.machine import conditions
     from pullahead.cli.bench.measure import compete
     from pullahead.cli.ending import tell
+    from pullahead.cli.engines import engine_options
 
+    engine_options(engine, None)  # refuses an engine that is not here
+    chosen = list(dict.fromkeys(names)) or known(engine)
+    for name in chosen:
+        if name not in known(engine):
+            there_are = ", ".join(map(repr, known(engine)))
+            raise click.BadParameter(f"{name!r} is not one of {there_are}", param_hint="--case")
     screen = show.Screen()
     about = conditions(quick)
     screen.conditions(about)
     outcomes = []
-    for case in [load(name) for name in dict.fromkeys(names or CASES)]:
+    for case in [load(name, engine) for name in chosen]:
         try:
             with screen.watching(case) as watch:
                 outcome = compete(case, quick, watch)

@@ -64,7 +64,7 @@ class Screen:
         for line in outcome.lines:
             table.add_row(*_cells(outcome, line, compared))
         for one in outcome.absent:
-            table.add_row(f"{one.name}: {one.why}", style="dim")
+            table.add_row(Text(f"{one.name}: {one.why}"), style="dim")
         self._title(f"{case.name}: {case.title}; {better} is better")
         self._out.print(table)
         for note in _notes(outcome):

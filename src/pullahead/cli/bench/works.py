@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Final, TypeVar
 
@@ -21,10 +22,28 @@ def noop(item: T) -> T:
 
 def spin(item: T) -> T:
     """Compute in pure Python until a deadline: a core is busy, and how fast it is does not matter."""
-    deadline = time.perf_counter() + SPIN
+    return spin_for(SPIN, item)
+
+
+def spin_for(seconds: float, item: T) -> T:
+    """Compute for so long."""
+    deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline:
         pass
     return item
+
+
+def sleep_for(seconds: float, item: T) -> T:
+    """Wait for so long, and leave the core to others."""
+    time.sleep(seconds)
+    return item
+
+
+def times_of(work: Callable[[T], object], item: T) -> tuple[float, float]:
+    """Work on an item; return when that began and ended."""
+    began = time.perf_counter()
+    work(item)
+    return began, time.perf_counter()
 
 
 def nap(item: T) -> T:

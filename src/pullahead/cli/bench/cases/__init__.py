@@ -1,4 +1,4 @@
-"""What is compared. One module per case; each is imported when it runs, not before."""
+"""What is compared. One module per case; each is imported when it runs. On Ray, a module has many."""
 
 from __future__ import annotations
 
@@ -18,7 +18,18 @@ CASES: Final = {
 }
 
 
-def load(name: str) -> Case:
+def names(engine: str) -> list[str]:
+    """Return the names of the cases of an engine, in the order in which they run."""
+    return list(CASES if engine == "local" else _on_ray())
+
+
+def load(name: str, engine: str = "local") -> Case:
     """Return a case by its name."""
-    case: Case = import_module(CASES[name]).CASE
+    case: Case = import_module(CASES[name]).CASE if engine == "local" else _on_ray()[name]
     return case
+
+
+def _on_ray() -> dict[str, Case]:
+    from pullahead.cli.bench.cases.on_ray import busy, payloads
+
+    return busy.CASES | payloads.CASES

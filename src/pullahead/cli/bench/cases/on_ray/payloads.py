@@ -1,0 +1,94 @@
+"""Large items from one machine to another: what of their way is not hidden behind computing.
+
+The two machines are two nodes of Ray's on this one, each with a store of its own. What is measured is the
+time between the end of one item and the begin of the next, in the actor that computes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from importlib import import_module
+from itertools import pairwise
+from statistics import fmean
+from typing import Any, Final
+
+from pullahead.cli.bench import works
+from pullahead.cli.bench.case import Absent, Case, Contender, Target
+from pullahead.cli.bench.cases.on_ray import seed
+
+OURS: Final = "pullahead.Pool.map"
+MB: Final = 1_000_000
+_FAR: Final = {"far": 0.01}
+_STORE: Final = 1 << 30  # bytes
+_ITEMS: Final = (20, 4)
+
+
+def prepare(size: int, seconds: float, stack: ExitStack, quick: bool) -> list[Contender | Absent]:
+    """Start two nodes; the queue is on the first one, and who computes is on the second."""
+    import numpy
+
+    import pullahead
+
+    ray: Any = import_module("ray")  # half of it has no types
+    node = {"num_cpus": 4, "object_store_memory": _STORE}
+    head = node | {"include_dashboard": False}
+    cluster = import_module("ray.cluster_utils").Cluster(initialize_head=True, head_node_args=head)
+    stack.callback(cluster.shutdown)
+    cluster.add_node(**node, resources={"far": 1})
+    pullahead.init("ray", address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    stack.callback(pullahead.shutdown)
+    work = partial(works.spin_for, seconds)
+    count, item = _ITEMS[quick], numpy.ones(size // 8)
+    far = {"num_cpus": 0, "resources": _FAR}
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=False
+    )
+    stock = ray.remote(num_cpus=0, scheduling_strategy=here)(seed.Stock).remote()
+    actor = ray.remote(**far)(seed.Worker).remote(stock, work)
+    pool = stack.enter_context(pullahead.Pool(partial(works.times_of, work), workers=1, worker_options=far))
+    runs: dict[str, Callable[[], list[seed.Times]]] = {
+        OURS: lambda: list(pool.map(item for _ in range(count))),
+        "seed, blocking": partial(_seeds, stock, actor, "blocking", count, item),
+        "seed, overlapping": partial(_seeds, stock, actor, "overlapping", count, item),
+        "seed, pullahead.overlap": partial(_seeds, stock, actor, "overlapped", count, item),
+        "ray.util.ActorPool": partial(_actor_pool, actor, count, item),
+    }
+    return [Contender(name, partial(exposed, run, count)) for name, run in runs.items()]
+
+
+def exposed(run: Callable[[], list[seed.Times]], count: int) -> float:
+    """Return the mean time between two items, in milliseconds."""
+    times = sorted(run())
+    if len(times) != count:
+        raise RuntimeError(f"expected {count} results, got {len(times)}")
+    return 1000 * fmean(begin - end for (_, end), (begin, _) in pairwise(times))
+
+
+def _seeds(stock: Any, actor: Any, way: str, count: int, item: Any) -> list[seed.Times]:
+    ray: Any = import_module("ray")
+    ray.get(stock.fill.remote(count, item))
+    done: list[seed.Times] = ray.get(getattr(actor, way).remote())
+    return done
+
+
+def _actor_pool(actor: Any, count: int, item: Any) -> list[seed.Times]:
+    pool: Any = import_module("ray.util").ActorPool([actor])
+    return list(pool.map(lambda actor, one: actor.process.remote(one), (item for _ in range(count))))
+
+
+def _case(size: int, ms: float, limit: float | None) -> Case:
+    return Case(
+        name=f"payloads-{size // MB}MB",
+        title=f"{size // MB} MB to another node, {ms:g} ms of computing, one worker: not hidden of each item",
+        unit="ms",
+        more_is_better=False,
+        rounds=(3, 1),
+        prepare=partial(prepare, size, ms / 1000),
+        targets=() if limit is None else (Target("median", OURS, limit),),
+        notes="Two nodes of Ray on one machine. The first item, whose way nobody can hide, is not counted",
+    )
+
+
+CASES: Final = {case.name: case for case in (_case(10 * MB, 100.0, None), _case(48 * MB, 300.0, 5.0))}
