@@ -2,7 +2,7 @@
 
 ::
 
-    cases/    what is compared: each module has one CASE
+    cases/    what is compared: each module has one CASE; on_ray/ has those for Ray
     case      the words for it: a case, its contenders, its targets
     measure   round after round, every contender in turn; medians and ratios
     peers     everybody's pools, and children that do not hear Ctrl-C
