@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -80,6 +81,7 @@ def _ray_data(work: Callable[[Any], Any], workers: int, seconds: float) -> Conte
         data: Any = import_module("ray.data")
     except ImportError:
         return Absent(name, "not installed: pip install 'ray[data]'")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     data.DataContext.get_current().enable_progress_bars = False
     return Contender(name, partial(_data_rate, work, workers, seconds))
 
@@ -87,7 +89,7 @@ def _ray_data(work: Callable[[Any], Any], workers: int, seconds: float) -> Conte
 def _data_rate(work: Callable[[Any], Any], workers: int, seconds: float) -> float:
     """Return items per second from the first batch to the last: what it takes to start is not counted."""
     ray_data: Any = import_module("ray.data")
-    count = max(200, int(400 * seconds))
+    count = max(200, int(200 * seconds))
     strategy = ray_data.ActorPoolStrategy(size=workers)
     data = ray_data.range(count, override_num_blocks=max(1, count // 20)).map_batches(
         _Batches, fn_constructor_args=(work,), batch_size=1, compute=strategy
