@@ -290,7 +290,10 @@ class RayEngine:
         """See `Engine`. Asks the owner of the value."""
         if self.is_outside or not isinstance(ref, RayRef):
             return None
-        known: dict[str, Any] = get_object_locations([ref.ray_ref])[ref.ray_ref]
+        try:
+            known: dict[str, Any] = get_object_locations([ref.ray_ref])[ref.ray_ref]
+        except Exception:  # noqa: BLE001  its owner is gone, say: whoever wants the value will hear of it
+            return None
         return known["object_size"]  # type: ignore[no-any-return]
 
     def kill(self, token: Any) -> None:
