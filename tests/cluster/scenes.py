@@ -92,6 +92,30 @@ def adopted() -> dict[str, Any]:
     return {"killed": False}
 
 
+class Adds:
+    """An async actor, whose calls wait for each other."""
+
+    async def add(self, number: int) -> int:
+        return number + 1
+
+
+def failed_argument() -> dict[str, Any]:
+    """A ref of Ray's whose task has failed is the failure of its call, and of no other."""
+    adds = actors.remote(Adds).options(num_cpus=0).remote()
+    refs = [ray.remote(num_cpus=0)(one).remote() for one in (raises, lambda: 7)]
+    failed, other, last = [adds.add.remote(one) for one in (*refs, 1)]
+    try:
+        pa.get(failed, timeout=20)
+    except LookupError as error:
+        return {"said": str(error), "others": pa.get([other, last], timeout=20)}
+    return {}
+
+
+def raises() -> None:
+    """Fail."""
+    raise LookupError("no such thing")
+
+
 def nowhere() -> dict[str, Any]:
     """Workers that find no place at all: that is said, and the run can be left."""
     with warnings.catch_warnings(record=True) as caught:
@@ -202,7 +226,17 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     cluster.add_node(**every, resources={"far": 10})
     victim = cluster.add_node(**every)
     pa.init("ray", address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    for scene in (placement, no_place, here, adopted, nowhere, timeout_elsewhere, large_values, refs_of_ray):
+    for scene in (
+        placement,
+        no_place,
+        here,
+        adopted,
+        failed_argument,
+        nowhere,
+        timeout_elsewhere,
+        large_values,
+        refs_of_ray,
+    ):
         yield scene.__name__, scene()
     yield "client", client(port)
     yield "node_death", node_death(cluster, victim, folder / "notes")

@@ -54,6 +54,10 @@ def test_refs_and_handles_of_ray_are_welcome(seen: dict[str, Any]) -> None:
     assert seen["adopted"] == {"same": True, "ready": True, "killed": True}
 
 
+def test_a_ref_that_failed_fails_its_call_and_no_other(seen: dict[str, Any]) -> None:
+    assert seen["failed_argument"] == {"said": "no such thing", "others": [8, 2]}
+
+
 def test_a_run_whose_workers_find_no_place_says_so_and_can_be_left(seen: dict[str, Any]) -> None:
     (said,) = seen["nowhere"]["said"]
     assert said.startswith("for 10 s no worker has found a place on the cluster, and the run waits")

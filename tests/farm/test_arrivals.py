@@ -113,6 +113,13 @@ def test_a_result_that_cannot_come_after_the_death_of_its_worker_costs_nothing(s
     assert scene.told()[0][2] == "done"
 
 
+def test_a_death_of_which_nothing_is_known_does_not_charge_what_was_finished(scene: Scene) -> None:
+    scene.say(m.CALLER, (m.LOST, WORKER, b"error", None, ()))
+    lease = scene.grant(OTHER)
+    scene.report(OTHER, lease).came.set_result(pack("result"))
+    assert scene.told()[0][2] == "done"
+
+
 def test_small_results_beside_it_do_not_wait(scene: Scene) -> None:
     scene.say(m.CALLER, (m.OPEN, RUN + 1), (m.SUBMIT, RUN + 1, 1, [b"item"], ""))
     lease = scene.grant(WORKER, item=1)

@@ -6,7 +6,6 @@ worker as if it ran; it runs again if the result is lost.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -34,23 +33,24 @@ class Arrivals:
 
     def __init__(self, came: Callable[[Report, Any, BaseException | None], object]) -> None:
         self._came = came
-        self._awaited: Counter[int] = Counter()  # results, by worker
+        self._awaited: dict[int, set[int]] = {}  # items, by worker
 
     def bring(self, report: Report, freight: Freight) -> None:
         """Have a result brought here. With the lock held that `came` takes."""
-        self._awaited[report.worker] += 1
+        self._awaited.setdefault(report.worker, set()).add(report.item)
         freight.ref.future().add_done_callback(partial(self._has_come, report))
 
-    def are_awaited(self, worker: int) -> bool:
-        """Whether a result of this worker's is on its way."""
-        return worker in self._awaited
+    def awaited(self, worker: int) -> set[int]:
+        """Return the items of this worker whose results are on their way."""
+        return self._awaited.get(worker, set())
 
-    def ended(self, worker: int) -> None:
-        """One less is. Called by `came`, with its lock held."""
-        self._awaited[worker] -= 1
-        if not self._awaited[worker]:
-            del self._awaited[worker]
+    def ended(self, report: Report) -> None:
+        """This one is not any more. Called by `came`, with its lock held."""
+        items = self._awaited[report.worker]
+        items.discard(report.item)
+        if not items:
+            del self._awaited[report.worker]
 
     def _has_come(self, report: Report, brought: Future[Any]) -> None:
         error = brought.exception()
-        self._came(report, None if error else brought.result(), error)
+        self._came(report, brought.result() if error is None else None, error)

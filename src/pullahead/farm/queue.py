@@ -258,6 +258,7 @@ class Queue:
         decide = {
             item: self._retry.decide(self._ledger.attempts(item), ERROR, 0.0, self._jitter())
             for item in self._ledger.charged(worker, running)
+            if item not in self._arrivals.awaited(worker)  # it was finished: the death is not its doing
         }
         for item, decision in decide.items():
             self._note_try(item, decision, Try(error, worker % self._lanes, None, time()))
@@ -317,13 +318,13 @@ class Queue:
         """A result that was on its way is here, or is lost."""
         worker, lease, item = report
         with self._lock:
-            self._arrivals.ended(worker)
+            self._arrivals.ended(report)
             if worker not in self._gone:  # else its items run elsewhere
                 if error is None:
                     self._perform(self._finished(worker, lease, (item,), [payload]))
                 else:
                     self._perform(self._lost_result(report, error))
-                if worker in self._leaving and not self._arrivals.are_awaited(worker):
+                if worker in self._leaving and not self._arrivals.awaited(worker):
                     self._perform(self._said_goodbye(worker))
             self._send(self._flush(monotonic()))
 
@@ -380,7 +381,7 @@ class Queue:
         return []
 
     def _said_goodbye(self, worker: int) -> list[led.Effect]:
-        if self._arrivals.are_awaited(worker):
+        if self._arrivals.awaited(worker):
             self._leaving.add(worker)
             return []
         self._tell((m.BYE, worker))

@@ -224,6 +224,11 @@ class RayEngine:
             if kwargs:
                 kwargs = {k: one.ray_ref if type(one) is RayRef else one for k, one in kwargs.items()}
             return ref_of(self, remote(method, *args, **kwargs))
+        # Ray's own refs as ours: Ray would resolve them, and a call whose argument failed would never come.
+        args = tuple(ref_of(self, one) if isinstance(one, ray.ObjectRef) else one for one in args)
+        kwargs = {
+            k: ref_of(self, one) if isinstance(one, ray.ObjectRef) else one for k, one in kwargs.items()
+        }
         numbers, number = self._numbers.setdefault((token.key, group), itertools.count()), None
         try:
             number = next(numbers)
