@@ -20,7 +20,6 @@ A check looks into the machines where they cannot be asked: it must know more th
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -321,13 +320,8 @@ class Promises:
 
     def _keeps(self, worker: Worker) -> object | None:
         """What a worker computes while it has something that has not begun; None: nothing waits there."""
-        ran = worker.pipeline.running
-        if ran is None or not worker.computing:
-            return None
-        last = len(worker.computing) - 1
-        begun = last if ran._whole else min(bisect_right(worker._ends, self.world.clock.now), last)
-        waits = worker.pipeline.held + last - begun
-        return (worker.computing[begun], worker._since) if waits else None
+        computed, behind = worker.computes()
+        return computed if computed and worker.pipeline.held + behind else None
 
 
 def _all_of(worker: Worker) -> int:

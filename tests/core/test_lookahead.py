@@ -410,6 +410,27 @@ def test_a_bundle_is_sixteen_milliseconds_of_work(compute: float, bundle: int) -
 
 
 @pytest.mark.parametrize(
+    ("calls", "bundle", "quantum"),
+    [
+        ([0.05 * MS], 32, 12 * MS),  # 16 ms, as everywhere
+        ([0.1 * MS], 60, 22.5 * MS),  # three hundred of them
+        ([0.9 * MS, 0.1 * MS, 0.3 * MS], 60, 22.5 * MS),  # the machine is crowded, and one call was not
+        ([0.1 * MS] + [0.2 * MS] * 16, 120, 45 * MS),  # that is long ago
+        ([5 * MS], 128, 48 * MS),  # 64 ms are the most
+    ],
+)
+def test_where_a_call_is_dear_more_travels_together(calls: list[float], bundle: int, quantum: float) -> None:
+    policy = Lookahead()
+    for seconds in calls:
+        policy.called(seconds)
+    for _ in range(64):
+        policy.computed(0.5 * MS, 1)
+        policy.fetched(1 * MS)
+    assert policy.bundle == bundle
+    assert policy.quantum == pytest.approx(quantum)
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (5e-6, "5 µs"),

@@ -885,7 +885,7 @@ def reporting(make: Make, items: int) -> Pipeline:
     compute(pipeline, 0.0, TINY)
     pipeline.take_messages(TINY)
     pipeline.answered([], TINY)
-    assert pipeline._outbox.due(idle=True, bundle=1) is None
+    assert pipeline._outbox.due(idle=True, bundle=1, quantum=QUANTUM) is None
     return pipeline
 
 

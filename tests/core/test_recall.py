@@ -154,7 +154,8 @@ def test_what_has_stayed_and_has_not_begun_when_it_could_be_elsewhere_goes_after
     pipeline.turn(0.0, 1.0, 0.0, 1.0)
     said(pipeline, 1.0)
     assert pipeline.running is not None
-    assert pipeline.running.open == (1,), "but it lasts"
+    assert pipeline.running.begun == (1,), "but it lasts"
+    assert pipeline.running.unstarted == (2,), "it is next"
     assert pipeline.tick(2.9) == []
     assert pipeline.tick(3.0) == [Discard(2, loaded=False), Send()]
     assert (m.GAVE_BACK, 1, (2,)) in said(pipeline, 3.0)

@@ -21,10 +21,13 @@ def test_of_a_slice_the_item_that_runs_is_charged(pad: Notepad) -> None:
     assert charged(pad.read()) == ()
     note.running((5, 6, 7))
     assert charged(pad.read()) == (5,)
-    note.item(2)
+    note.item(7)
     assert charged(pad.read()) == (7,)
-    note.running((8, 9))
-    assert charged(pad.read()) == (8,), "the mark belongs to the note before"
+    note.stores(6)
+    assert charged(pad.read()) == (7, 6), "whatever is noted beside it"
+    note.running(())
+    note.running((0, 9))
+    assert charged(pad.read()) == (0, 6)
 
 
 def test_a_batch_is_charged_as_a_whole_and_what_is_stored_beside_it(pad: Notepad) -> None:

@@ -40,7 +40,9 @@ A *bundle* is how many items are asked for at once. What an exchange costs (abou
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
 must stay small against the compute that it brings: a bundle is about 16 ms of work by the mean (the median of
 a few large items among many tiny ones says nothing about either), so items of 11 ms and more travel alone and
-tiny ones by the hundred.
+tiny ones by the hundred. Where the worker's own call takes more than a three-hundredth of that, as on Ray, a
+bundle is three hundred of what it takes, but at most 64 ms. What a call takes is the least of the recent
+ones, because a crowded machine makes any of them longer. A finished result waits for three quarters of that.
 """
 
 from __future__ import annotations
@@ -52,9 +54,12 @@ from typing import Final, final
 
 from pullahead.core.estimates import AGAIN, covering_depth, patience_of, percentile
 
-#: Seconds of work in one bundle; see the module.
+#: Seconds of work in one bundle, at least and at most; see the module.
 BUNDLE: Final = 0.016
-#: Seconds that a message waits for company at most, while its sender computes.
+_LONGEST_BUNDLE: Final = 0.064
+_CALLS: Final = 300
+_RECENT_CALLS: Final = 16
+#: Seconds that a message waits for company at most, while its sender computes, if a call costs little.
 QUANTUM: Final = 0.012
 #: Items. Beyond this a worker's holdings would be a backlog of its own.
 MAX_LOOKAHEAD: Final = 1024
@@ -94,6 +99,7 @@ class Lookahead:
     Attributes:
         depth: the lookahead.
         bundle: how many items are asked for at once, with a backlog.
+        quantum: seconds that a finished result waits for company at most, while its worker computes.
         reason: why the depth is what it is.
         move: seconds until what is given back now could be elsewhere: the median fetch; 0: it is not known.
         usual: the mean seconds of those recent items that did not last much longer than usual; 0: not known.
@@ -108,6 +114,7 @@ class Lookahead:
     """
 
     __slots__ = (
+        "_calls",
         "_computes",
         "_counts",
         "_fetch",
@@ -127,6 +134,7 @@ class Lookahead:
         "bundle",
         "depth",
         "move",
+        "quantum",
         "reason",
         "usual",
     )
@@ -142,6 +150,7 @@ class Lookahead:
         self._loads: deque[float] = deque(maxlen=_WINDOW)
         self._computes: deque[float] = deque(maxlen=_WINDOW)
         self._counts: deque[int] = deque(maxlen=_WINDOW)  # of how many items (or batches) each is the mean
+        self._calls: deque[float] = deque(maxlen=_RECENT_CALLS)  # CPU seconds
         self._sizes: deque[int] = deque(maxlen=_WINDOW)  # bytes of the largest item of each grant
         self._since_review = 0
         self._median = 0.0
@@ -155,6 +164,7 @@ class Lookahead:
         self.usual = 0.0
         self._quiet = 0  # items in a row that the worker had waited for longer than a fetch, for want of work
         self.bundle = 1
+        self.quantum = QUANTUM
         if fixed is None:
             self.depth = _FIRST if eager and batch == 1 else batch
             self.reason = f"{self.depth}: nothing measured yet"
@@ -258,6 +268,10 @@ class Lookahead:
         if self.depth > self._room:
             self._since_review = _REVIEW_EVERY  # with the next measurement
 
+    def called(self, seconds: float) -> None:
+        """A call to the queue has taken so many seconds of CPU time here."""
+        self._calls.append(seconds)
+
     def idled(self, seconds: float, items: int) -> None:
         """So many items came, and for so long there had been nothing to do, here or in the world."""
         if not items:
@@ -303,7 +317,9 @@ class Lookahead:
         self.move = percentile(sorted(self._fetches), 0.5) if self._fetches else 0.0
         if self._fixed is not None:
             return False
-        self.bundle = max(1, min(MAX_BUNDLE, self._fitting // 2, round(BUNDLE / max(self._mean, 1e-9))))
+        span = max(BUNDLE, min(_LONGEST_BUNDLE, _CALLS * min(self._calls, default=0.0)))
+        self.quantum = QUANTUM / BUNDLE * span
+        self.bundle = max(1, min(MAX_BUNDLE, self._fitting // 2, round(span / max(self._mean, 1e-9))))
         if fetch is None:
             return False
         if self._quiet >= _QUIET:

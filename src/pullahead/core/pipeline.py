@@ -21,7 +21,10 @@ One item's way: granted → (loading →) buffered → running → (storing →)
 loaded as soon as there is a free place; without it, it is ready as it comes, and so is one that is suspect.
 `take` hands out the next items for one call of `process`: a batch, or a *slice* of consecutive items that
 together take about two milliseconds, so that small items do not pay for a lock each. The main thread begins
-the items of a slice one after another, and says so in `running` (see `slices`).
+the items of a slice one after another, and says so in `running` (see `slices`). Where what waits in a slice
+lasts long enough to hide that, the main thread only says when few are `few_left`: the machine puts more
+behind them, and takes out what has finished. Such a slice goes on as long as there are items, and the main
+thread stops for none of this.
 
 The shell calls one method per event and performs the effects that it returns. `Send` takes the messages that
 are collected in `take_messages`. There is one deadline, for collected results, for a batch that waits to
@@ -39,11 +42,11 @@ from pullahead.core import trace
 from pullahead.core.account import Account
 from pullahead.core.demand import Demand
 from pullahead.core.holdings import Holdings
-from pullahead.core.lookahead import QUANTUM, Lookahead
+from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.outbox import Outbox
 from pullahead.core.patience import Patience
-from pullahead.core.slices import MAX_SLICE, Slice, slice_size, stretches
+from pullahead.core.slices import MAX_SLICE, Slice, low_mark, refill_size, slice_size, stretches
 from pullahead.core.stores import MOST, Stores
 from pullahead.errors import ProtocolError
 
@@ -136,6 +139,7 @@ class Pipeline:
         self._holdings = Holdings(loads=loads, load_concurrency=load_concurrency)
         self._account = Account(lookahead, meter, recorder)
         self._announced = True  # whether the queue was told what runs
+        self._last_announced = -1  # the last item that it was told of
         self._stores = Stores()
         self._demand = Demand(lookahead, self._outbox, batch_size)
         self._patience = Patience(lookahead)
@@ -258,6 +262,7 @@ class Pipeline:
         reports = [one for one in reports if one[0] != m.UNSTORED or last.get(one[2]) is one]
         self._has_rejoined = True
         self._demand.begin_again()
+        self._last_announced = -1
         ran = self.running
         waiting = ran.unstarted if ran else ()  # for now: the main thread goes on
         held = [*self._held(), *waiting]
@@ -314,6 +319,7 @@ class Pipeline:
         items = self._holdings.take(count)
         self._batch_since = now  # what a full batch leaves behind begins to wait here
         self.running = Slice(items, now, whole=bool(self._batch_size))
+        self.running.low = self._low()
         if self._gives_back:
             self._patience.began(now, 0 if self._batch_size else count - 1, backlog=self._demand.is_plenty)
         self._batch_due = None
@@ -328,7 +334,8 @@ class Pipeline:
         """`processed` and `take` in one step, so that one message says what has ended and what has begun."""
         effects = self._ended(start, end, cpu, now)
         items = self.take(now)
-        return items, effects + self._after(now)
+        few = self.running is not None and self.running.is_low
+        return items, effects + (self.few_left(now) if few else self._after(now))
 
     def processed(self, start: float, end: float, cpu: float, now: float) -> list[Effect]:
         """`process` has ended for what was taken, less what was cut from it.
@@ -343,20 +350,49 @@ class Pipeline:
     def _ended(self, start: float, end: float, cpu: float, now: float) -> list[Effect]:
         ran = self.running
         assert ran is not None
+        if ran.ahead:  # they were put in when the main thread had just found nothing
+            self._holdings.put(ran.cut(ran.ahead)[::-1])
         self._patience.ended()
-        self.meter.computed(start, end, ran.size, cpu)
-        self._record_process(ran, start, end)
-        if self.lookahead.computed(end - start, ran.size, ran.longest):
-            self._account.note_lookahead(now)
+        self._note_process(ran.items[: ran.size], start, end, ran.longest, cpu, now)
+        self._last_announced = -1
         self.running = None
         return self._computed(ran.open, ran.failures, now)
 
-    def _record_process(self, ran: Slice, start: float, end: float) -> None:
-        """Record what was computed: a span for each stretch of consecutive items, with its share of time."""
-        each = (end - start) / ran.size
-        for first, size in stretches(ran.items[: ran.size]) if self.recorder.on else ():
-            self.recorder.add(trace.PROCESS, start, start + size * each, first, size)
-            start += size * each
+    def _note_process(
+        self, items: tuple[int, ...], start: float, end: float, longest: float, cpu: float, now: float
+    ) -> None:
+        """Account for what was computed, and record it: a span for each stretch of consecutive items, with
+        its share of time."""
+        self.meter.computed(start, end, len(items), cpu)
+        each = (end - start) / len(items)
+        since = start
+        for first, size in stretches(items) if self.recorder.on else ():
+            self.recorder.add(trace.PROCESS, since, since + size * each, first, size)
+            since += size * each
+        if self.lookahead.computed(end - start, len(items), longest):
+            self._account.note_lookahead(now)
+
+    def _look(self, ran: Slice, now: float) -> list[Effect]:
+        """While the main thread computes: take out what has finished, and put more behind what waits."""
+        ended, new, times = ran.settle()
+        if ended:
+            lasted = [end - start for start, end in times]
+            useful, end = sum(lasted), times[-1][1]
+            self._note_process(ended, end - useful, end, max(lasted), min(useful, ran.burnt()), now)
+            self.meter.computing(ran.since)
+        effects = self._computed(new, ran.failures, now)
+        ran.low = self._low()
+        count = self._more(ran)
+        if self._last_announced in ended:
+            self._last_announced = -1
+        self._announced = self._announced and not ended
+        if count:
+            ran.extend(self._holdings.take(count))
+        else:
+            ran.asked()  # there is nothing to put in: it ends, and `turn` sees to what comes next
+        if ended and self._gives_back and not self._patience.is_stuck:
+            self._patience.began(ran.since, len(ran.unstarted), backlog=self._demand.is_plenty)
+        return effects
 
     def stored(self, item: int, now: float) -> list[Effect]:
         """`store` has returned for this item."""
@@ -374,6 +410,10 @@ class Pipeline:
     def tick(self, now: float) -> list[Effect]:
         """Time has come to `deadline`."""
         return self._after(now)
+
+    def few_left(self, now: float) -> list[Effect]:
+        """The main thread has few items left in its slice: put more behind them, while it computes."""
+        return (self._look(self.running, now) if self.running else []) + self._after(now)
 
     def take_messages(self, now: float) -> list[m.Message]:
         """Hand over what is to be sent now; performs the `Send` effect's half of the machine."""
@@ -426,7 +466,7 @@ class Pipeline:
         send_at = self._outbox.caller.free_at if must_ask else self._send_at()
         if send_at is not None and self.running and not (must_ask or self._outbox.is_urgent):
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
-            send_at += QUANTUM
+            send_at += self.lookahead.quantum
         patience = self._patience
         looks = patience.ends_at, patience.stuck_until, patience.kept_until
         due = (send_at, self._batch_due, self._stores.due, *looks)
@@ -462,10 +502,11 @@ class Pipeline:
         effects: list[Effect] = []
         if self.phase is Phase.GONE:
             return effects
-        if self.running:
+        ran = self.running
+        if ran:
             if self._patience.must_look(now):
                 effects += self._let_go(now)
-            self._patience.asks_again(self.running.since, now)
+            self._patience.asks_again(ran.since, now)
         overdue = self._patience.overdue(now)
         if overdue:
             effects += self._give_up(overdue, now)
@@ -512,14 +553,15 @@ class Pipeline:
         # Room is made by `take`. It comes next, so what it will take is asked for in the same call as the
         # report before it: a moment later that call would be in the way.
         next_up = 0 if self.running else self._batch_size or self._next_slice()
-        return self._demand.missing(self._holdings.size, next_up)
+        ahead = self.running.ahead if self.running else 0
+        return self._demand.missing(self._holdings.size + ahead, next_up)
 
     def _send_at(self) -> float | None:
         """When to call the queue with what there is to say; None: there is nothing, or no call is free."""
         if self._is_over():
             return self._outbox.caller.free_at
         idle = not self.running and not self._holdings.buffer
-        return self._outbox.due(idle=idle, bundle=self._demand.bundle)
+        return self._outbox.due(idle=idle, bundle=self._demand.bundle, quantum=self.lookahead.quantum)
 
     def _await_batch(self, now: float) -> None:
         """Arm the deadline for a batch that waits to become full."""
@@ -562,6 +604,23 @@ class Pipeline:
         most = slice_size(self.lookahead.mean_compute)
         return max(1, min(len(self._holdings.buffer), self._demand.plenty, most))
 
+    def _low(self) -> int:
+        """With how many waiting in a slice the main thread asks for a look: those hide it. -1: never. Where
+        there is no backlog, what is next is better decided when its turn has come."""
+        if self._batch_size or not self._demand.is_plenty:
+            return -1
+        return low_mark(self.lookahead.mean_compute)
+
+    def _more(self, ran: Slice) -> int:
+        """How many items to put behind those that wait in the slice."""
+        buffered = len(self._holdings.buffer)
+        if ran.low < 0 or not buffered or self.phase is not Phase.WORKING or self._patience.is_stuck:
+            return 0
+        if self._is_full() or self._holdings.has_suspects:
+            return 0
+        most = ran.low + refill_size(self.lookahead.mean_compute)
+        return max(0, min(buffered, max(1, min(most, self._demand.plenty)) - len(ran.waiting)))
+
     def _cut(self, now: float, most: int = MAX_SLICE) -> list[Effect]:
         """Put up to so many items that have not begun back into the buffer; end those that have finished."""
         if self.running is None:
@@ -599,7 +658,12 @@ class Pipeline:
     def _announce(self, now: float) -> None:
         """Say what runs: if the worker is lost, that is what it is charged for."""
         self._announced = True
-        for lease, some in self._holdings.by_lease(self.running.begun if self.running else ()):
+        begun = self.running.begun if self.running else ()
+        if self._last_announced in begun:  # it still runs, and others may have begun behind it
+            begun = begun[begun.index(self._last_announced) + 1 :]
+        if begun:
+            self._last_announced = begun[-1]
+        for lease, some in self._holdings.by_lease(begun):
             self._outbox.say((m.STARTED, lease, some), now)
 
     def _fail(self, item: int, kind: str, delay: float, now: float) -> None:

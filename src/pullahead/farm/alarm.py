@@ -7,6 +7,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import final
 
+from pullahead.core.exchange import AT_ONCE
+
 
 @final
 class Alarm:
@@ -26,7 +28,7 @@ class Alarm:
         self._changed = threading.Condition(threading.Lock())
         self._moment: float | None = None
         self._sleeps_until: float | None = None
-        self._stopped = False
+        self._stopped = self._woken = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._started = False
 
@@ -40,6 +42,11 @@ class Alarm:
                 self._started = True
                 self._thread.start()
             self._changed.notify()
+
+    def wake(self) -> None:
+        """Ring as soon as possible, whatever moment is set."""
+        self._woken = True
+        self.set(AT_ONCE)
 
     def stop(self) -> None:
         """Never ring again. Returns once the thread has ended, unless it is the one that calls."""
@@ -58,8 +65,9 @@ class Alarm:
         with self._changed:
             while not self._stopped:
                 moment, now = self._moment, monotonic()
-                if moment is not None and moment <= now:
+                if self._woken or (moment is not None and moment <= now):
                     self._moment = self._sleeps_until = None
+                    self._woken = False
                     return True
                 self._sleeps_until = moment
                 self._changed.wait(None if moment is None else min(moment - now, threading.TIMEOUT_MAX))

@@ -1,9 +1,8 @@
 """What a worker runs, noted before it begins, so that its death charges exactly that.
 
-A note is a sequence number, whether the items are one batch, the items of the call of `process`, those that
-are being stored, and those that are being loaded. Where items run one by one, the mark beside the note says
-which one runs now: the note's number and an index. So a slice of four hundred tiny items is noted once, and
-each costs 0.2 µs. Of the loads, those are noted whose function has begun, the latest ones if they are many.
+Where items run one by one, the mark says which one runs now, or ran last; that costs 0.2 µs. A note has the
+items of a batch, those that are being stored, and those that are being loaded. Of the loads, those are noted
+whose function has begun, the latest ones if they are many.
 
 Where items have a time limit, one timer says since when the call of `process` runs, and the other one since
 when the oldest load or store does, and for which item. A worker that is killed for that is charged for what
@@ -18,7 +17,6 @@ from typing import Any, Final, final
 
 from pullahead import actors
 
-_INDEX_BITS: Final = 32
 _PROCESS, _BESIDE = 0, 1  # timers
 #: Loads that are noted. Writing a note of so many costs 3 µs.
 _MOST_LOADS: Final = 256
@@ -39,7 +37,6 @@ class RunningNote:
         "_items",
         "_loading",
         "_lock",
-        "_number",
         "_pad",
         "_storing",
         "_time_limit",
@@ -53,7 +50,6 @@ class RunningNote:
         self._beside: dict[int, float] = {}  # loads and stores: since when, the oldest first
         self._lock = Lock()  # loads and stores begin and end on many threads
         self._batch = batch
-        self._number = 0
         self._items: tuple[int, ...] = ()
         self._storing: set[int] = set()
         self._loading: dict[int, None] = {}  # in the order in which they began
@@ -66,15 +62,17 @@ class RunningNote:
 
     def running(self, items: tuple[int, ...]) -> None:
         """These items are about to run; of several that run one by one, the first."""
-        with self._lock:
-            self._items = items
-            self._number += 1
-            self._write()
+        if self._batch:
+            with self._lock:
+                self._items = items
+                self._write()
+        elif items:
+            self.item(items[0])
 
-    def item(self, index: int) -> None:
+    def item(self, item: int) -> None:
         """Of the items that run one by one, this one is about to."""
         if self._pad is not None:
-            self._pad.mark(self._number << _INDEX_BITS | index)
+            self._pad.mark(item + 1)
 
     @property
     def times(self) -> bool:
@@ -136,7 +134,7 @@ class RunningNote:
     def _write(self) -> None:
         if self._pad is not None:
             loading = tuple(self._loading)[-_MOST_LOADS:]
-            note = self._number, self._batch, self._items, tuple(self._storing), loading
+            note = self._items, tuple(self._storing), loading
             self._pad.write(marshal.dumps(note))
 
 
@@ -151,11 +149,9 @@ def charged(note: Any, overdue: tuple[int, int] | None = None) -> tuple[int, ...
         return (overdue[1],)
     if note is None or not note[0]:
         return None
-    number, batch, items, storing, _ = marshal.loads(note[0])  # noqa: S302  it comes from ourselves
-    marked, index = note[1] >> _INDEX_BITS, note[1] & ((1 << _INDEX_BITS) - 1)
-    if not batch:
-        first = index if marked == number else 0
-        items = items[first : first + 1]
+    items, storing, _ = marshal.loads(note[0])  # noqa: S302  it comes from ourselves
+    if note[1]:
+        items = (note[1] - 1,)
     return items if overdue is not None else (*items, *storing)
 
 

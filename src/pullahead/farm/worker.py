@@ -96,6 +96,7 @@ class Worker:
         self._loaded: dict[int, Any] = {}
         self._results: dict[int, Any] = {}  # for `store` as they are, for the queue packed
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
+        self._few_left = False  # the main thread has said so
         self._sent: dict[int, Any] = {}  # payloads of a batch, as long as it may have to be cut in halves
         self._since: dict[int, float] = {}  # when a load or a store began
         self._unstored: dict[int, tuple[Any, Any]] = {}  # results and items, until they are stored
@@ -142,58 +143,66 @@ class Worker:
         """Process what was taken. Returns the next items, if they are there already."""
         taken = self._pipeline.running
         assert taken is not None
-        start, end, cpu = self._process_batch(taken) if self._work.batch_size else self._process_slice(taken)
+        if self._work.batch_size:
+            self._process_batch(taken)
+        else:
+            self._process_slice(taken)
         self._note.ended()
         with self._lock:
             if self._broken is not None:
                 raise Unreachable(f"the queue cannot be reached: {self._broken}")
-            items, effects = self._pipeline.turn(start, end, cpu, monotonic())
+            useful, end = taken.useful, taken.times[-1][1]
+            cpu = min(useful, taken.burnt())
+            items, effects = self._pipeline.turn(end - useful, end, cpu, monotonic())
             self._note.running(items)
             self._perform(effects)
         return items
 
-    def _process_slice(self, taken: Slice) -> tuple[float, float, float]:
+    def _process_slice(self, taken: Slice) -> None:
         """Process items one after another, until none is left in the slice.
 
         All that an item needs is done in its turn: until then it can go to another worker, and once the next
-        one begins, its result can be sent. Returns the seconds in `process` as if they had been one interval,
-        and those of them on a CPU, as their share of all that was done.
+        one begins, its result can be sent. When few are left, the machine is asked to look, and goes on
+        behind the next ones.
         """
         process, begin_next, mark = self._work.process, taken.waiting.popleft, self._note.item
-        times = self._note.times
-        began = end = monotonic()
-        cpu, seconds, index, item = thread_time(), 0.0, 0, taken.items[0]
+        times, timed = taken.times, self._note.times
+        item, end = taken.items[0], monotonic()
+        taken.begin(thread_time())
         while True:
-            since = end  # that is when the one before it ended
-            if times:
-                self._note.began(monotonic())
+            since, has_ended = end, False
+            if timed:
+                self._note.began(since)
             try:
                 loaded = self._input(item)
                 taken.since = since = monotonic()
-                if times:
+                if timed:
                     self._note.began(since)
-                try:
-                    result = process(loaded)
-                finally:
-                    end = monotonic()
-                    seconds += end - since
-                    taken.longest = max(taken.longest, end - since)
+                result = process(loaded)
+                end, has_ended = monotonic(), True
+                times.append((since, end))
                 self._keep(item, result)
             except DEADLY:
                 raise
             except BaseException as error:  # noqa: BLE001  the user's error is an outcome, not ours
+                if not has_ended:
+                    end = monotonic()
+                    times.append((since, end))
                 taken.failures[item] = self._failed(item, error, since)
             try:
                 item = begin_next()
             except IndexError:
                 break
-            index += 1
-            mark(index)
-        cpu = (thread_time() - cpu) * seconds / (monotonic() - began)
-        return end - seconds, end, cpu
+            mark(item)
+            if taken.is_low:
+                taken.asked()
+                taken.cpu = thread_time()
+                self._few_left = True
+                self._alarm.wake()
+        taken.cpu = thread_time()
 
-    def _process_batch(self, taken: Slice) -> tuple[float, float, float]:
-        """Process items in one call. Returns when, and the seconds on a CPU."""
+    def _process_batch(self, taken: Slice) -> None:
+        """Process items in one call."""
         ready: dict[int, Any] = {}
         start = monotonic()
         self._note.began(start, len(taken.items))
@@ -206,9 +215,11 @@ class Worker:
                 raise
             except BaseException as error:  # noqa: BLE001  its class cannot be imported here, say
                 taken.failures[item] = self._failed(item, error, start)
-        start, cpu = monotonic(), thread_time()
+        start = monotonic()
+        taken.begin(thread_time())
         results = self._work.process_batch(ready, self._anew, self._begin_batch)
-        end, cpu = monotonic(), thread_time() - cpu
+        taken.times.append((start, monotonic()))
+        taken.cpu = thread_time()
         for item in taken.items:
             self._sent.pop(item, None)
         for item, result in results.items():
@@ -221,7 +232,6 @@ class Worker:
                 raise
             except BaseException as error:  # noqa: BLE001  an unpicklable result is the item's failure
                 taken.failures[item] = self._failed(item, error, start)
-        return start, end, cpu
 
     def _begin_batch(self, items: tuple[int, ...]) -> None:
         """A batch, or a part of one that raised, is about to be processed."""
@@ -285,11 +295,15 @@ class Worker:
 
     def _ring(self) -> None:
         with self._lock:
-            self._perform(self._pipeline.tick(monotonic()))
+            few_left, self._few_left = self._few_left, False
+            happens = self._pipeline.few_left if few_left else self._pipeline.tick
+            self._perform(happens(monotonic()))
 
     def _send(self) -> None:
         messages = self._pipeline.take_messages(monotonic())
+        began = thread_time()
         self._post.send([self._with_payloads(message) for message in messages])
+        self._pipeline.lookahead.called(thread_time() - began)
 
     def _with_payloads(self, message: m.Message) -> m.Message:
         """Put the results beside the numbers of the items."""

@@ -1,0 +1,291 @@
+"""While the main thread computes, the machine takes out what has finished and puts more behind what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from threading import Thread
+
+import pytest
+
+from pullahead.core import messages as m
+from pullahead.core.lookahead import Lookahead
+from pullahead.core.messages import Message
+from pullahead.core.meter import Meter
+from pullahead.core.pipeline import Discard, Pipeline, Send
+from pullahead.core.slices import MAX_SLICE, Slice, low_mark, refill_size
+from pullahead.core.trace import PROCESS, Recorder, Span
+
+S = Send()
+PLENTY = 1 << 20  # items that are ready for each worker
+MS = 2.0**-10
+Make = Callable[..., Pipeline]
+
+
+# What two threads share
+
+
+def test_what_is_put_in_waits_behind_the_others() -> None:
+    taken = Slice((3, 4, 5), 0.0, whole=False)
+    assert taken.cut(1) == [5]
+    taken.extend((7, 8))
+    assert (taken.items, list(taken.waiting), taken.ahead) == ((3, 4, 7, 8), [4, 7, 8], 2)
+    taken.waiting.popleft()
+    taken.waiting.popleft()
+    assert (taken.begun, taken.unstarted, taken.ahead) == ((3, 4, 7), (8,), 1)
+    taken.extend((9,))
+    assert (taken.unstarted, taken.ahead) == ((8, 9), 2)
+
+
+def test_what_has_finished_is_settled_once_with_its_times() -> None:
+    taken = Slice((3, 4, 5, 6), 0.0, whole=False)
+    assert taken.settle() == ((), (), [])
+    taken.times += [(0.0, 1.0), (1.0, 3.0)]
+    taken.waiting.popleft()
+    taken.waiting.popleft()
+    assert (taken.useful, taken.longest) == (3.0, 2.0)
+    assert taken.settle() == ((3, 4), (3, 4), [(0.0, 1.0), (1.0, 3.0)])
+    assert (taken.items, taken.open, taken.begun, taken.settled) == ((5, 6), (5, 6), (5,), 2)
+    assert (taken.useful, taken.longest) == (0.0, 0.0)
+
+
+def test_what_was_reported_before_is_settled_and_is_not_new() -> None:
+    taken = Slice((3, 4, 5, 6), 0.0, whole=False)
+    taken.times += [(0.0, 1.0), (1.0, 2.0)]
+    taken.waiting.popleft()
+    assert taken.finished() == (3,)
+    taken.waiting.popleft()
+    assert taken.settle() == ((3, 4), (4,), [(0.0, 1.0), (1.0, 2.0)])
+    taken.waiting.popleft()
+    assert taken.finished() == (5,)
+    assert taken.open == (6,)
+
+
+def test_of_a_batch_nothing_is_settled() -> None:
+    assert Slice((3, 4), 0.0, whole=True).settle() == ((), (), [])
+
+
+def test_the_time_on_a_cpu_is_told_once() -> None:
+    taken = Slice((3, 4), 0.0, whole=False)
+    taken.begin(5.0)
+    taken.cpu = 7.0
+    assert [taken.burnt(), taken.burnt()] == [2.0, 0.0]
+
+
+def test_a_look_is_asked_for_once() -> None:
+    taken = Slice((3, 4, 5), 0.0, whole=False)
+    taken.low = 1
+    assert not taken.is_low
+    taken.waiting.popleft()
+    assert taken.is_low
+    taken.asked()
+    assert not taken.is_low
+
+
+def test_every_item_is_computed_once_and_in_order_whoever_is_faster() -> None:
+    """One thread begins items, the other one puts more in, takes out what has finished, and cuts."""
+    for _ in range(20):
+        taken = Slice((0, 1), 0.0, whole=False)
+        begun, settled, next_item = [0], list[int](), 2
+
+        def work_off(taken: Slice = taken, begun: list[int] = begun) -> None:
+            while begun[-1] < 999:
+                taken.times.append((begun[-1], begun[-1]))
+                while True:
+                    try:
+                        begun.append(taken.waiting.popleft())
+                        break
+                    except IndexError:
+                        continue
+
+        thread = Thread(target=work_off)
+        thread.start()
+        while next_item < 1000:
+            cut = taken.cut(1)[::-1]
+            taken.extend((*cut, next_item))
+            ended, new, times = taken.settle()
+            assert ended == new == tuple(int(start) for start, _ in times)
+            settled += ended
+            next_item += 1
+        thread.join()
+        settled += taken.settle()[0]
+        assert begun == list(range(1000))
+        assert settled == begun[:-1]
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "more"),
+    [
+        (0.0, -1, None),  # nothing is known
+        (1e-6, -1, None),  # a slice is over before anybody could look
+        (6e-6, 250, 256),
+        (0.1e-3, 15, 40),
+        (0.5e-3, 3, 8),
+        (1.5e-3, 0, 2),
+        (5e-3, 0, 1),
+        (60.0, 0, 1),
+    ],
+)
+def test_what_is_left_hides_a_look(mean: float, low: int, more: int | None) -> None:
+    assert low_mark(mean) == low
+    if more is not None:
+        assert refill_size(mean) == more
+        assert low + more <= MAX_SLICE
+
+
+# The worker's machine
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Builds pipelines for items of 4 ms with a backlog. Item 0 runs, and 1 to 5 are in the buffer."""
+    made: list[Pipeline] = []
+
+    def build(item: float = 4 * MS, held: int = 6, backlog: int = PLENTY) -> Pipeline:
+        pipeline = Pipeline(Lookahead(40), Meter(0, 0.0), Recorder(True), says_starts=False)
+        made.append(pipeline)
+        for _ in range(40):
+            pipeline.lookahead.fetched(MS)
+            pipeline.lookahead.computed(item, 1)
+        pipeline.began(0.0)
+        pipeline.take_messages(0.0)
+        pipeline._demand.asks.made(40, 0.0)
+        pipeline.answered([(m.GRANT, 1, 0, [None] * held, 0.0, "source", backlog)], 0.0)
+        said(pipeline, 0.0)
+        assert pipeline.take(0.0)[0] == 0
+        pipeline.tick(0.0)
+        said(pipeline, 0.0)
+        pipeline.recorder.take()
+        return pipeline
+
+    yield build
+    for pipeline in made:
+        pipeline.validate()
+
+
+def said(pipeline: Pipeline, now: float) -> list[Message]:
+    if not pipeline._outbox.caller.may_send:
+        pipeline.answered([], now)
+    return [one for one in pipeline.take_messages(now) if one[0] not in {m.TOTALS, m.TRACE, m.ASK}]
+
+
+def running(pipeline: Pipeline) -> Slice:
+    assert pipeline.running is not None
+    return pipeline.running
+
+
+def goes_on(pipeline: Pipeline, now: float) -> int:
+    """The main thread has computed what runs, and begins the next one. Return that."""
+    ran = running(pipeline)
+    ran.times.append((ran.since, now))
+    item = ran.waiting.popleft()
+    ran.since = now
+    return item
+
+
+def test_the_next_item_is_where_the_main_thread_looks(make: Make) -> None:
+    pipeline = make()
+    assert running(pipeline).waiting.copy() == running(pipeline).waiting.__class__()
+    pipeline.few_left(MS)
+    assert list(running(pipeline).waiting) == [1]
+    assert pipeline.held == 4
+    assert goes_on(pipeline, 4 * MS) == 1
+    assert running(pipeline).is_low, "it asks again"
+
+
+def test_what_has_finished_is_reported_while_the_next_one_is_computed(make: Make) -> None:
+    pipeline = make()
+    pipeline.few_left(MS)
+    goes_on(pipeline, 4 * MS)
+    pipeline.few_left(5 * MS)
+    assert said(pipeline, 5 * MS) == [(m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
+    totals = pipeline.meter.totals
+    assert (totals.items, totals.useful) == (1, 4 * MS)
+    assert pipeline.recorder._spans[0] == Span(PROCESS, 0.0, 4 * MS, 0, 1)
+    assert list(running(pipeline).waiting) == [2]
+    goes_on(pipeline, 8 * MS)
+    items, _ = pipeline.turn(4 * MS, 12 * MS, MS, 12 * MS)
+    assert items == (3,), "what was put in and has not begun has kept its place"
+    assert (totals.items, totals.useful) == (3, 12 * MS)
+
+
+def test_a_start_is_said_once(make: Make) -> None:
+    pipeline = make()
+    pipeline.few_left(MS)
+    assert said(pipeline, MS) == []
+    goes_on(pipeline, 4 * MS)
+    assert said(pipeline, 5 * MS) == []
+    pipeline.few_left(5 * MS)
+    assert said(pipeline, 5 * MS) == [(m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
+    pipeline.few_left(6 * MS)
+    assert said(pipeline, 6 * MS) == []
+
+
+def test_failures_are_reported_as_such(make: Make) -> None:
+    pipeline = make()
+    pipeline.few_left(MS)
+    running(pipeline).failures[0] = "error", 0.0
+    goes_on(pipeline, 4 * MS)
+    assert pipeline.few_left(5 * MS) == [S]
+    assert said(pipeline, 5 * MS) == [(m.FAILED, 1, 0, "error", 0.0), (m.STARTED, 1, (1,))]
+
+
+def test_what_was_put_in_counts_as_held(make: Make) -> None:
+    pipeline = make(held=40)
+    wanted = pipeline._wanted()
+    pipeline.few_left(MS)
+    assert running(pipeline).ahead == 1
+    assert pipeline._wanted() == wanted
+
+
+def test_what_was_put_in_can_be_recalled(make: Make) -> None:
+    pipeline = make()
+    pipeline.few_left(MS)
+    effects = pipeline.answered([(m.RECALL, 9)], MS)
+    assert effects[:5] == [Discard(item, loaded=False) for item in (1, 2, 3, 4, 5)]
+    assert said(pipeline, MS) == [(m.GAVE_BACK, 1, (1, 2, 3, 4, 5)), (m.RECALLED, 5)]
+    assert running(pipeline).open == (0,)
+
+
+def test_small_items_are_put_in_by_several_milliseconds(make: Make) -> None:
+    pipeline = make(item=MS / 2, held=40)
+    assert running(pipeline).items == (0, 1, 2, 3)
+    assert running(pipeline).is_low
+    pipeline.few_left(0.0)
+    assert len(running(pipeline).waiting) == 4 + 8
+    assert not running(pipeline).is_low
+
+
+def test_where_there_is_nothing_to_put_in_nobody_asks_again(make: Make) -> None:
+    pipeline = make(held=1)
+    pipeline.few_left(MS)
+    assert not running(pipeline).is_low
+    assert pipeline.turn(0.0, 4 * MS, MS, 4 * MS)[0] == ()
+
+
+def test_without_a_backlog_what_is_next_is_decided_in_its_turn(make: Make) -> None:
+    pipeline = make(backlog=1)
+    assert not running(pipeline).is_low
+    pipeline.few_left(MS)
+    assert list(running(pipeline).waiting) == []
+
+
+def test_who_is_stuck_or_stops_puts_nothing_in(make: Make) -> None:
+    pipeline = make()
+    pipeline.answered([(m.STOP,)], MS)
+    pipeline.few_left(2 * MS)
+    assert running(pipeline).open == (0,)
+    pipeline.processed(0.0, 4 * MS, MS, 4 * MS)
+
+
+def test_an_item_put_in_that_lasts_long_makes_nobody_wait_behind_it(make: Make) -> None:
+    pipeline = make()
+    pipeline.few_left(MS)
+    goes_on(pipeline, 4 * MS)
+    pipeline.few_left(5 * MS)
+    said(pipeline, 5 * MS)
+    patience = pipeline.lookahead.patience
+    assert pipeline._patience.ends_at == pytest.approx(4 * MS + patience + 2 * 4 * MS, rel=0.2)
+    pipeline.tick(4 * MS + 2 * patience + 16 * MS)
+    assert (m.GAVE_BACK, 1, (2, 3, 4, 5)) in said(pipeline, 4 * MS + 2 * patience + 16 * MS)
+    pipeline.few_left(1.0)
+    assert running(pipeline).open == (1,), "nothing is put behind it"
