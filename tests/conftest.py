@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pullahead import actors
 
@@ -21,6 +22,9 @@ if str(ROOT) not in sys.path:
     )  # actors import the classes of test modules by name: `tests.conformance.cast`
 
 from tests.engines import ray_runs  # noqa: E402  from the path above
+
+settings.register_profile("here", deadline=None)  # how long an example takes is the machine's doing
+settings.load_profile("here")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jobs do, and what they start
     signal.signal(signal.SIGINT, signal.default_int_handler)
