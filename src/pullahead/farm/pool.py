@@ -196,15 +196,16 @@ class Pool:
             return last.report
         if self._final is not None:
             return self._final
-        submitted = self._submissions
+        submitted, seen, now = self._submissions, self._crew.seen, monotonic()
         return Report(
-            workers=list(self._crew.totals.values()),
+            workers=list(seen.totals(self._started, now).values()),
             done=submitted.done if submitted else 0,
             failed=submitted.failed if submitted else 0,
             left=submitted.open if submitted else 0,
-            seconds=monotonic() - self._started,
+            seconds=now - self._started,
             started=self._started,
-            trace=dict(self._crew.trace) if self._options.trace else None,
+            clock=seen.clock,
+            trace=seen.trace(self._started) if self._options.trace else None,
             title=self._name,
             fixed_lookahead=self._options.fixed_lookahead,
             cores=usable_cores(),

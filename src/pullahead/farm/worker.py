@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Condition, RLock
 from time import monotonic, thread_time, time
@@ -25,6 +25,7 @@ from pullahead.core.slices import Slice
 from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
+from pullahead.farm.clock import Make, of_worker, own_clock
 from pullahead.farm.failure import kind_of
 from pullahead.farm.freight import Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
@@ -51,6 +52,8 @@ class WorkerOptions:
     item_timeout: float | None = None  # seconds that a step of an item may take
     join: Join = DirectLine  # what joins it to the queue
     recorded: bool = False  # whether there is a journal, which holds results as JSON where they are
+    clock: Make = of_worker  # what it reads times from
+    reference: str = field(default_factory=lambda: own_clock().name)  # the clock of who makes these options
     queue_name: str = ""  # of queues that take the place of this one, with their number behind it
 
 
@@ -69,10 +72,13 @@ class Worker:
     def __init__(
         self, number: int, queue: Any, spec: WorkSpec, options: WorkerOptions, before: int = 0
     ) -> None:
+        clock = options.clock(number)
+        self._now = clock.now  # but whoever watches over this process has the clock of its machine
         self._lock = RLock()
         self._changed = Condition(self._lock)
         name = options.queue_name if options.recorded else ""
-        self._post = Post(partial(options.join, number), queue, before, name, self._lock, self)
+        compared = None if clock.name == options.reference else clock.now
+        self._post = Post(partial(options.join, number), queue, before, name, self._lock, self, compared)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
         self._pack = pack_for_journal_now if options.recorded else ship_now
@@ -80,7 +86,7 @@ class Worker:
         self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
         self._pipeline = Pipeline(
             Lookahead(options.lookahead, batch=spec.batch_size or 1, eager=self._work.load is None),
-            Meter(number, monotonic(), os.getpid()),
+            Meter(number, self._now(), os.getpid(), clock.host, clock.name),
             Recorder(options.trace),
             batch_size=spec.batch_size,
             batch_wait=options.batch_wait,
@@ -95,7 +101,7 @@ class Worker:
         self._coming: dict[int, float] = {}  # items whose value is on its way, and since when
         self._loaded: dict[int, Any] = {}
         self._results: dict[int, Any] = {}  # for `store` as they are, for the queue packed
-        self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
+        self._alarm = Alarm(self._ring, "pullahead-worker-alarm", self._now)
         self._sent: dict[int, Any] = {}  # payloads of a batch, as long as it may have to be cut in halves
         self._since: dict[int, float] = {}  # when a load or a store began
         self._unstored: dict[int, tuple[Any, Any]] = {}  # results and items, until they are stored
@@ -105,7 +111,7 @@ class Worker:
         """Work until the queue says stop. Raises `Unreachable`, and what `close` of the work raises."""
         leave_to_the_driver()
         with self._lock:
-            self._perform(self._pipeline.began(monotonic()))
+            self._perform(self._pipeline.began(self._now()))
         try:
             items = self._take()
             while items:
@@ -126,7 +132,7 @@ class Worker:
             while True:
                 if self._broken is not None:
                     raise Unreachable(f"the queue cannot be reached: {self._broken}")
-                now = monotonic()
+                now = self._now()
                 items = self._pipeline.take(now)
                 if items:
                     self._note.running(items)
@@ -147,7 +153,7 @@ class Worker:
         with self._lock:
             if self._broken is not None:
                 raise Unreachable(f"the queue cannot be reached: {self._broken}")
-            items, effects = self._pipeline.turn(start, end, cpu, monotonic())
+            items, effects = self._pipeline.turn(start, end, cpu, self._now())
             self._note.running(items)
             self._perform(effects)
         return items
@@ -160,8 +166,8 @@ class Worker:
         and those of them on a CPU, as their share of all that was done.
         """
         process, begin_next, mark = self._work.process, taken.waiting.popleft, self._note.item
-        times = self._note.times
-        began = end = monotonic()
+        times, now = self._note.times, self._now
+        began = end = now()
         cpu, seconds, index, item = thread_time(), 0.0, 0, taken.items[0]
         while True:
             since = end  # that is when the one before it ended
@@ -169,13 +175,13 @@ class Worker:
                 self._note.began(monotonic())
             try:
                 loaded = self._input(item)
-                taken.since = since = monotonic()
+                taken.since = since = now()
                 if times:
-                    self._note.began(since)
+                    self._note.began(monotonic())
                 try:
                     result = process(loaded)
                 finally:
-                    end = monotonic()
+                    end = now()
                     seconds += end - since
                     taken.longest = max(taken.longest, end - since)
                 self._keep(item, result)
@@ -189,14 +195,14 @@ class Worker:
                 break
             index += 1
             mark(index)
-        cpu = (thread_time() - cpu) * seconds / (monotonic() - began)
+        cpu = (thread_time() - cpu) * seconds / (now() - began)
         return end - seconds, end, cpu
 
     def _process_batch(self, taken: Slice) -> tuple[float, float, float]:
         """Process items in one call. Returns when, and the seconds on a CPU."""
         ready: dict[int, Any] = {}
-        start = monotonic()
-        self._note.began(start, len(taken.items))
+        start = self._now()
+        self._note.began(monotonic(), len(taken.items))
         for item in taken.items:
             if item in self._payloads:
                 self._sent[item] = self._payloads[item]
@@ -206,9 +212,9 @@ class Worker:
                 raise
             except BaseException as error:  # noqa: BLE001  its class cannot be imported here, say
                 taken.failures[item] = self._failed(item, error, start)
-        start, cpu = monotonic(), thread_time()
+        start, cpu = self._now(), thread_time()
         results = self._work.process_batch(ready, self._anew, self._begin_batch)
-        end, cpu = monotonic(), thread_time() - cpu
+        end, cpu = self._now(), thread_time() - cpu
         for item in taken.items:
             self._sent.pop(item, None)
         for item, result in results.items():
@@ -263,7 +269,7 @@ class Worker:
         self._items.pop(item, None)
         self._sent.pop(item, None)
         ended = time()
-        self._results[item] = dumps_error(error), ended - (monotonic() - since), ended
+        self._results[item] = dumps_error(error), ended - (self._now() - since), ended
         return kind_of(error, self._retry_on)
 
     # Effects
@@ -285,10 +291,10 @@ class Worker:
 
     def _ring(self) -> None:
         with self._lock:
-            self._perform(self._pipeline.tick(monotonic()))
+            self._perform(self._pipeline.tick(self._now()))
 
     def _send(self) -> None:
-        messages = self._pipeline.take_messages(monotonic())
+        messages = self._pipeline.take_messages(self._now())
         self._post.send([self._with_payloads(message) for message in messages])
 
     def _with_payloads(self, message: m.Message) -> m.Message:
@@ -313,7 +319,7 @@ class Worker:
                 self._payloads.update(came)
                 self._pipeline.lookahead.weighed(max(map(size_of, payloads)))
                 coming |= {item: one for item, one in came.items() if type(one) is Freight}
-        self._perform(self._pipeline.answered(messages, monotonic(), coming.keys()))
+        self._perform(self._pipeline.answered(messages, self._now(), coming.keys()))
         for item, freight in coming.items():
             self._bring(item, freight)
 
@@ -321,7 +327,7 @@ class Worker:
         """Have a value brought here. If it is to be loaded, that waits for it, and otherwise the pipeline."""
         brought = freight.ref.future()
         if self._work.load is None and item in self._pipeline.loading and item not in self._coming:
-            self._coming[item] = monotonic()
+            self._coming[item] = self._now()
             brought.add_done_callback(partial(self._came, item, freight))
 
     def _came(self, item: int, freight: Freight, brought: Future[Any]) -> None:
@@ -333,11 +339,11 @@ class Worker:
             since = self._coming.pop(item)
             if error is None:
                 self._pipeline.lookahead.weighed(freight.size)
-                self._perform(self._pipeline.loaded(item, monotonic()))
+                self._perform(self._pipeline.loaded(item, self._now()))
             else:
                 self._payloads.pop(item, None)
                 kind, delay = self._failed(item, error, since)
-                self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
+                self._perform(self._pipeline.load_failed(item, kind, delay, self._now()))
 
     def alone(self) -> None:
         """See `Reader`."""
@@ -345,7 +351,7 @@ class Worker:
 
     def rejoined(self, reports: list[m.Message]) -> None:
         """See `Reader`."""
-        self._perform(self._pipeline.rejoined([self._unsaid(one) for one in reports], monotonic()))
+        self._perform(self._pipeline.rejoined([self._unsaid(one) for one in reports], self._now()))
 
     def broken(self, error: BaseException) -> None:
         """See `Reader`."""
@@ -380,8 +386,8 @@ class Worker:
         self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome))
 
     def _begin_beside(self, item: int) -> None:
-        self._since[item] = since = monotonic()
-        self._note.began_beside(item, since)
+        self._since[item] = self._now()
+        self._note.began_beside(item, monotonic())
 
     def _load_ended(self, item: int, outcome: Any) -> None:
         self._note.loaded(item)
@@ -393,10 +399,10 @@ class Worker:
         with self._lock:
             if isinstance(outcome, Raised):
                 kind, delay = self._failed(item, outcome.error, since)
-                self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
+                self._perform(self._pipeline.load_failed(item, kind, delay, self._now()))
             else:
                 self._loaded[item] = outcome
-                self._perform(self._pipeline.loaded(item, monotonic()))
+                self._perform(self._pipeline.loaded(item, self._now()))
 
     def _begin_store(self, item: int) -> None:
         store = self._work.store
@@ -428,10 +434,10 @@ class Worker:
             if error is None:
                 del self._unstored[item]
                 self._results[item] = packed
-                self._perform(self._pipeline.stored(item, monotonic()))
+                self._perform(self._pipeline.stored(item, self._now()))
             else:
                 kind, delay = self._failed(item, error, since)
-                self._perform(self._pipeline.store_failed(item, kind, delay, monotonic()))
+                self._perform(self._pipeline.store_failed(item, kind, delay, self._now()))
 
     def _discard(self, effect: pipe.Discard) -> None:
         """Forget an item that will not run here; let the work clean up after its load."""
