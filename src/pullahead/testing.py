@@ -70,8 +70,8 @@ def skewed_clocks(*seconds: float) -> Iterator[None]:
     """Put workers on machines with other clocks, for each `map`, `run` and `Pool` that begins inside.
 
     There are as many machines as numbers: the clock of "machine-0" is so many seconds ahead of this one, or
-    behind it. Worker 0 is on the first machine, worker 1 on the next one, and so on, round and round. A worker
-    that takes the place of one that died has the next number that nobody has had in its lane. What holds for
+    behind it. The first worker is on the first machine, the second one on the next, and so on, in turn. One
+    that takes the place of another one is as many machines further on as there are workers. What holds for
     farms, threads and blocks inside each other is as for `delay_line`.
 
         with pullahead.testing.skewed_clocks(3600.0, 86400.0):

@@ -41,7 +41,7 @@ Queue to worker::
     (RECORDED, reports)                    so many of its reports more (DONE, FAILED, UNSTORED) are on disk
     (WITHDRAW, lease)                      give back what is unstarted of it: its run was cancelled
     (CLOSED, waited, cause)                nothing more is on its way for now: do not wait for it
-    (CLOCK, asked, came, left)             answers CLOCK: it came and this left at these moments of the queue's
+    (CLOCK, asked, came, left)             answers CLOCK: when that came and this left, on the queue's clock
     (STOP,)                                give back, finish what runs, report, say bye
 
 Caller to queue::

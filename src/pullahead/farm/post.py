@@ -136,7 +136,8 @@ class Post:
         """Keep what the answers to questions tell."""
         for message in messages:
             if message[0] == m.CLOCK:
-                sample = self._questions.answered(*message[1:], came)
+                _, asked, there, left = message
+                sample = self._questions.answered(asked, there, left, came)
                 if sample is not None:
                     self._samples.append(sample)
         return [message for message in messages if message[0] != m.CLOCK]

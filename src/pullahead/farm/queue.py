@@ -450,7 +450,7 @@ _FROM_WORKER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.FAILED: Queue._failed,
     m.UNSTORED: Queue._unstored,
     m.GAVE_BACK: Queue._gave_back,
-    m.CLOCK: lambda queue, worker, asked: queue._clock_asked(asked),
+    m.CLOCK: lambda queue, _, asked: queue._clock_asked(asked),
     m.OFFSET: lambda queue, worker, sample: queue._told(worker, m.OFFSET, sample),
     m.TOTALS: lambda queue, worker, totals: queue._told(worker, m.TOTALS, totals),
     m.TRACE: lambda queue, worker, spans: queue._told(worker, m.TRACE, spans),

@@ -167,7 +167,8 @@ class Queues:
             return messages
         for message in messages:
             if message[0] == m.CLOCK:
-                self._questions.answered(*message[1:], came)
+                _, asked, there, left = message
+                self._questions.answered(asked, there, left, came)
         return [message for message in messages if message[0] != m.CLOCK]
 
     def _hear(self, messages: list[m.Message]) -> None:
