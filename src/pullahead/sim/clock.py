@@ -49,7 +49,7 @@ class Clock:
 
 @final
 class Ahead:
-    """A clock that began earlier: so many seconds are added to what it shows, and it ticks as the other one does.
+    """A clock that began earlier than another one, and ticks as that does.
 
     Args:
         clock: the other one.

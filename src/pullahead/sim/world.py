@@ -123,8 +123,9 @@ class World:
     def processed(
         self, worker: Worker, items: tuple[int, ...], ends: list[float]
     ) -> dict[int, tuple[str, float]]:
-        """A worker has computed these items; each ended at its moment, on its clock. Return the kind and delay of those
-        that failed. Those of a slice are told together, and at the latest before the machine looks at it."""
+        """A worker has computed these items; each ended at its moment, on the worker's clock. Return the kind
+        and delay of those that failed. Those of a slice are told together, and at the latest before the
+        machine looks at it."""
         return {}
 
     def idles(self, worker: Worker) -> None:
