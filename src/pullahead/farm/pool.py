@@ -65,7 +65,8 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             the journal, the rest is computed. Items are known by their position; where the input changes,
             give them a key.
         key: a function of an item that returns its name, a text or a number, for the journal.
-        trace: record what every worker did, for `report.timeline`.
+        trace: record what every worker did, for `report.timeline`. What workers on several machines did is
+            lined up; how well is the report's `clock_uncertainty`.
         progress: True shows a line on standard error if that is a terminal; a function is called with a
             `Report` now and then.
         worker_options: options of the worker actors, for example `{"num_gpus": 1}`.
