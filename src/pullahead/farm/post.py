@@ -153,6 +153,7 @@ class Post:
             self._is_alone = False
             self._line = self._join(queue)
             self._questions.forget()
+            self._samples = list(self._questions.comparison.samples)  # some may have died with the other one
             reports, self._unrecorded = self._unrecorded, deque()
             self._reader.rejoined(list(reports))
 

@@ -10,7 +10,6 @@ compares. It has done nothing until then: items come with that answer, or later.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple, final
@@ -36,7 +35,7 @@ class Seen:
         self._queue = queue
         self._totals: dict[int, WorkerTotals] = {}
         self._spans: dict[int, list[Span]] = {}
-        self._comparisons: defaultdict[int, Comparison] = defaultdict(Comparison)
+        self._comparisons: dict[int, Comparison] = {}
         self._lined_up: dict[int, _LinedUp] = {}  # as somebody has looked at it before
 
     # What is heard
@@ -52,7 +51,7 @@ class Seen:
 
     def compared(self, worker: int, sample: Sample) -> None:
         """This is how its clock compares with that of the queue."""
-        self._comparisons[worker].add(sample)
+        self._comparisons.setdefault(worker, Comparison()).add(sample)
 
     def forget_before(self, moment: float) -> None:
         """Nobody will look at what had ended by then."""
@@ -102,7 +101,7 @@ class Seen:
             return None
         if totals.clock == self.clock:
             return ()
-        way = [self._comparisons[worker]]
+        way = [self._comparisons.get(worker, Comparison())]
         if self._queue is not None:
             way.append(self._queue.inverted())
         return way if all(one.samples for one in way) else None
