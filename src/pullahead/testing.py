@@ -1,5 +1,6 @@
-"""For tests: a way between workers and queue that takes as long as it is told to.
+"""For tests on one machine: what else there is only on several.
 
+`delay_line`: a way between workers and queue that takes as long as it is told to.
 On one machine a message takes a tenth of a millisecond, so what a lookahead is good for does not show. Behind
 a `delay_line` the same farm, with the same processes, behaves as if its queue were far away.
 
@@ -11,6 +12,9 @@ for a message (some tenths of a millisecond, more when it is busy) comes on top.
 
 Refused: to wait at the queue's end. There one process would wait for all workers, and what it decides would
 be timed from when it was free instead of from when a message came.
+
+`skewed_clocks`: workers whose clocks began at another time, as those of other machines did. Whatever a worker
+does is timed by that clock, and nobody is told how far off it is.
 """
 
 from __future__ import annotations
@@ -26,11 +30,12 @@ from time import monotonic
 from typing import Any, final
 
 from pullahead.core.messages import Message
-from pullahead.farm import line
+from pullahead.farm import clock, line
 from pullahead.farm.alarm import Alarm
+from pullahead.farm.clock import Clock
 from pullahead.farm.line import Answered, DirectLine
 
-__all__ = ["delay_line"]
+__all__ = ["delay_line", "skewed_clocks"]
 
 
 @contextmanager
@@ -52,7 +57,7 @@ def delay_line(round_trip_seconds: float) -> Iterator[None]:
         TypeError: if it is not a number.
         ValueError: if it is negative, or not finite.
     """
-    one_way = 0.5 * _checked(round_trip_seconds)
+    one_way = 0.5 * _checked("round_trip_seconds", round_trip_seconds, least=0.0)
     before, line.join = line.join, partial(DelayedLine, one_way)
     try:
         yield
@@ -60,11 +65,45 @@ def delay_line(round_trip_seconds: float) -> Iterator[None]:
         line.join = before
 
 
-def _checked(seconds: float) -> float:
+@contextmanager
+def skewed_clocks(*seconds: float) -> Iterator[None]:
+    """Put workers on machines with other clocks, for each `map`, `run` and `Pool` that begins inside.
+
+    There are as many machines as numbers: the clock of "machine-0" is so many seconds ahead of this one, or
+    behind it. The first worker is on the first machine, the second one on the next, and so on, in turn. One
+    that takes the place of another one is as many machines further on as there are workers. What holds for
+    farms, threads and blocks inside each other is as for `delay_line`.
+
+        with pullahead.testing.skewed_clocks(3600.0, 86400.0):
+            results = pullahead.map(work, items, workers=2, trace=True)
+        print(sum(results), results.report)
+
+    Raises:
+        TypeError: if one of them is not a number, or if there is none.
+        ValueError: if one is not finite.
+    """
+    if not seconds:
+        raise TypeError("skewed_clocks: expected seconds for at least one machine, got none")
+    ahead = [_checked("skewed_clocks", one) for one in seconds]
+    before, clock.make = clock.make, partial(_skewed, ahead)
+    try:
+        yield
+    finally:
+        clock.make = before
+
+
+def _skewed(ahead: list[float], number: int) -> Clock:
+    machine = number % len(ahead)
+    more = ahead[machine]
+    return Clock(lambda: monotonic() + more, f"{clock.own_clock().name} + {machine}", f"machine-{machine}")
+
+
+def _checked(name: str, seconds: float, least: float = float("-inf")) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"round_trip_seconds: expected a number of seconds, got {seconds!r}")
-    if not isfinite(seconds) or seconds < 0:
-        raise ValueError(f"round_trip_seconds: expected a finite number from 0, got {seconds!r}")
+        raise TypeError(f"{name}: expected a number of seconds, got {seconds!r}")
+    if not isfinite(seconds) or seconds < least:
+        limit = "" if least == float("-inf") else f" from {least:g}"
+        raise ValueError(f"{name}: expected a finite number{limit}, got {seconds!r}")
     return float(seconds)
 
 

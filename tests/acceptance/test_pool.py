@@ -256,7 +256,7 @@ def test_a_partial_batch_does_not_wait_for_a_run_that_is_idle() -> None:
 def test_a_trace_holds_its_own_run_only() -> None:
     with pa.Pool(works.square, workers=1, trace=True) as pool:
         first, second = pool.run(range(40)), pool.run(range(3))
-        kept = pool._crew.trace
+        kept = pool._crew.seen.trace(0.0)
     for report, items in ((first, 40), (second, 3)):
         assert report.trace is not None
         processed = [span.size for span in report.trace[0] if span.kind == "process"]

@@ -6,9 +6,12 @@ import json
 import logging
 import os
 import sys
+import time
 from typing import Any
 
 import pullahead as pa
+from pullahead.core.trace import PROCESS
+from pullahead.testing import skewed_clocks
 
 
 def sometimes(item: int) -> Any:
@@ -18,6 +21,26 @@ def sometimes(item: int) -> Any:
     if item == 5:
         os._exit(3)
     return item
+
+
+def timed(item: int) -> tuple[int, float, float]:
+    """Say when it began and ended, by the one clock that all of this is on."""
+    began = time.monotonic()
+    time.sleep(0.01)
+    return item, began, time.monotonic()
+
+
+def clocks() -> dict[str, Any]:
+    """Say how far off a worker's times are, whose clock is compared with the queue's, as this one's is."""
+    with skewed_clocks(3600.0, 86400.0):
+        results = pa.map(timed, range(60), workers=1, trace=True)
+    truth = {item: (began, ended) for item, began, ended in results}
+    report = results.report
+    assert report.trace is not None
+    spans = [span for recorded in report.trace.values() for span in recorded if span.kind == PROCESS]
+    off = [max(one.start - truth[one.item][0], truth[one.item][1] - one.end) for one in spans]
+    stated = report.clock_uncertainty
+    return {"items": len(spans), "off": max(off), "stated": stated, "clocks": report.clocks}
 
 
 if __name__ == "__main__":
@@ -30,5 +53,6 @@ if __name__ == "__main__":
     except ValueError as error:
         refused = str(error)
     seen = {"done": done, "failures": failures, "put": pa.get(pa.put("x")), "journal": refused}
+    seen["clocks"] = clocks()
     print("SEEN", json.dumps(seen))
     pa.shutdown()

@@ -40,6 +40,7 @@ def test_workers_spread_over_the_nodes(seen: dict[str, Any]) -> None:
     counts = seen["placement"]["nodes"]
     assert len(counts) == 3
     assert sum(counts) == 150
+    assert seen["placement"]["clocks"] == 1, "they are all on this machine"
 
 
 def test_a_worker_that_finds_no_place_keeps_nobody_waiting(seen: dict[str, Any]) -> None:
@@ -87,6 +88,15 @@ def test_a_caller_outside_the_cluster(seen: dict[str, Any]) -> None:
     assert client["journal"].startswith(
         "journal: the queue writes it on its machine, and this caller is outside"
     )
+
+
+def test_the_clocks_of_workers_and_of_a_caller_outside_are_compared_over_the_queue(
+    seen: dict[str, Any],
+) -> None:
+    clocks = seen["client"]["clocks"]
+    assert (clocks["items"], clocks["clocks"]) == (60, 2)
+    assert 0.0 < clocks["stated"] < 0.5
+    assert clocks["off"] <= clocks["stated"]
 
 
 def test_a_dead_node_costs_no_item(seen: dict[str, Any]) -> None:

@@ -75,3 +75,16 @@ def test_a_moment_beyond_what_timers_can_wait_for_is_far_away_and_no_error() -> 
     alarm.set(monotonic())
     rings.get(timeout=PATIENCE)
     alarm.stop()
+
+
+def test_it_rings_by_the_clock_that_it_is_given() -> None:
+    rings: SimpleQueue[float] = SimpleQueue()
+
+    def clock() -> float:
+        return monotonic() + 1e6
+
+    alarm = Alarm(lambda: rings.put(clock()), "test", clock)
+    moment = clock() + 0.01
+    alarm.set(moment)
+    assert moment <= rings.get(timeout=PATIENCE) < moment + PATIENCE
+    alarm.stop()

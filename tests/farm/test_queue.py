@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
+
+import pytest
 
 from pullahead.core import messages as m
 from pullahead.core.retry import ERROR, RetryPolicy
@@ -36,3 +39,28 @@ def test_the_answers_to_one_peer_leave_in_the_order_of_its_calls() -> None:
     slow.set()
     queue._alarm.stop()
     assert sent == [[m.GRANT], "younger"]
+
+
+def test_what_its_clock_shows_is_said_with_the_answer_to_the_call_before() -> None:
+    queue = Queue(RetryPolicy())
+    first = queue.exchange(WORKER, [])
+    before = time.monotonic()
+    second = queue.exchange(WORKER, [(m.CLOCK, 7.5), (m.OFFSET, (1.0, 2.0, 3.0))])
+    ((kind, asked, came, left),) = opened(first.result(0))
+    assert (kind, asked) == (m.CLOCK, 7.5)
+    assert before <= came <= left <= time.monotonic()
+    assert not second.done(), "it costs no call more"
+    told = queue.exchange(m.CALLER, [])
+    queue.exchange(m.CALLER, [])
+    queue._alarm.stop()
+    assert opened(told.result(0)) == [(m.OFFSET, WORKER, (1.0, 2.0, 3.0))]
+
+
+@pytest.mark.parametrize("peer", [WORKER, m.CALLER])
+def test_whoever_asks_is_told(peer: int) -> None:
+    queue = Queue(RetryPolicy())
+    first = queue.exchange(peer, [(m.CLOCK, 1.0)])
+    queue.exchange(peer, [])
+    queue._alarm.stop()
+    ((kind, asked, *_),) = opened(first.result(0))
+    assert (kind, asked) == (m.CLOCK, 1.0)

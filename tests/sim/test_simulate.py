@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -183,3 +184,30 @@ def test_wrong_arguments_are_refused_in_one_line(
     with pytest.raises(error) as raised:
         simulate(**arguments)
     assert str(raised.value) == said
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("lookahead", [0, 1, "auto"])
+@pytest.mark.parametrize("arrivals", ["backlog", 500.0])
+def test_workers_whose_clocks_began_at_another_time_do_the_same(lookahead: Any, arrivals: Any) -> None:
+    trial = Scenario(
+        4, lognormal(6 * MS, 1.0), lognormal(3 * MS, 0.3), arrivals, items=400, lookahead=lookahead
+    ).trial()
+    skewed = replace(trial, ahead=array("d", [86_400.0, -3600.0, 0.0, 1e6]))
+    one, other = trial.run(trace=True), skewed.run(trace=True)
+    assert list(other.finished) == pytest.approx(list(one.finished), abs=1e-6)
+    here, there = one.observe(True), other.observe(True)
+    for totals, moved in zip(here.workers, there.workers, strict=True):
+        sums, moved_sums = asdict(totals), asdict(moved)
+        assert moved_sums.pop("stalls") == pytest.approx(sums.pop("stalls"), abs=1e-6)
+        for name, value in sums.items():
+            assert moved_sums[name] == (value if isinstance(value, str) else pytest.approx(value, abs=1e-6))
+    assert here.trace is not None
+    assert there.trace is not None
+    assert here.trace.keys() == there.trace.keys()
+    for worker, spans in here.trace.items():
+        for span, moved_span in zip(spans, there.trace[worker], strict=True):
+            assert (span.kind, span.item, span.size) == (moved_span.kind, moved_span.item, moved_span.size)
+            assert (moved_span.start, moved_span.end) == pytest.approx((span.start, span.end), abs=1e-6)

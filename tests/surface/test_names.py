@@ -26,7 +26,7 @@ def test_importing_brings_nothing_heavy() -> None:
 
 
 def test_what_is_there_for_tests_is_this_and_comes_only_when_it_is_asked_for() -> None:
-    assert pullahead.testing.__all__ == ["delay_line"]
+    assert pullahead.testing.__all__ == ["delay_line", "skewed_clocks"]
     code = "import pullahead, sys; print('pullahead.testing' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -189,12 +189,32 @@ def test_a_print_of_one_item() -> None:
 def test_a_print_has_at_most_ten_lines_whatever_went_wrong() -> None:
     causes = dict.fromkeys(trace.CAUSES[:-1], 1.0)
     worst = worker(
-        items=3, useful=2.0, cpu=0.1, stalls=causes, tail=1.0, started=102.0,
+        items=3, useful=2.0, cpu=0.1, stalls=causes, tail=1.0, started=102.0, clock="b", uncertainty=0.1,
         communication=3.0, hidden=1.0, exposed=2.0, reason="because",
     )  # fmt: skip
     report = a_report(worst, done=1, failed=2, left=3, retried=4, total=6, title="the worst")
     assert len(report.advice) > 3
-    assert len(str(report).splitlines()) == 9
+    assert len(str(report).splitlines()) == 10
+
+
+def test_a_print_says_how_well_several_clocks_are_lined_up() -> None:
+    one, other = worker(0, clock="a"), worker(1, clock="b", uncertainty=0.0004, host="node-b")
+    report = a_report(one, other, clock="a")
+    assert (report.clocks, report.clock_uncertainty) == (2, 0.0004)
+    assert str(report).splitlines()[1] == "  clocks     2 machines, lined up to ±400 µs"
+    facts = report.to_dict()
+    assert (facts["clocks"], facts["clock_uncertainty"]) == (2, 0.0004)
+    assert [(one["host"], one["uncertainty"]) for one in facts["workers"]] == [("", 0.0), ("node-b", 0.0004)]
+
+
+def test_a_print_of_one_machine_says_nothing_of_clocks() -> None:
+    report = a_report(worker(0, clock="a"), worker(1, clock="a"), clock="a")
+    assert (report.clocks, report.clock_uncertainty) == (1, 0.0)
+    assert "clocks" not in str(report)
+
+
+def test_the_callers_clock_is_one_of_them() -> None:
+    assert a_report(worker(0, clock="b", uncertainty=0.1), clock="a").clocks == 2
 
 
 # Advice: one test per rule, on both sides of its threshold where that is not obvious

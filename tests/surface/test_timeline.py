@@ -9,6 +9,7 @@ import math
 import re
 import struct
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pullahead.core.meter import WorkerTotals
 from pullahead.core.trace import Span
 from pullahead.observe import palette
 from pullahead.observe.lanes import lanes, stall, union
+from pullahead.observe.machines import labels, places
 from pullahead.observe.report import Report, timelines
 
 START = 1000.0
@@ -335,6 +337,84 @@ def test_no_two_colours_of_a_row_look_alike(table: dict[str, tuple[str, str]], e
 def test_everything_that_a_trace_can_hold_has_a_colour() -> None:
     assert set(palette.STRIPS) == trace.COMMUNICATION
     assert set(palette.STATES) == {trace.PROCESS, *map(stall, trace.CAUSES)}
+
+
+# Several machines
+
+
+HOSTS = ("ip-10-0-23-114.eu-west-1.compute.internal", "gpu-worker-abcde-xyz12.example", "head")
+
+
+def on_machines(report: Report, hosts: tuple[str, ...] = HOSTS) -> Report:
+    """Put the workers of a run on these machines, in turn, with a clock each."""
+    workers = [
+        replace(totals, host=(host := hosts[totals.worker % len(hosts)]), clock=host, uncertainty=0.0004)
+        for totals in report.workers
+    ]
+    return replace(report, workers=workers)
+
+
+def test_a_picture_of_several_machines_names_them_and_says_how_well_they_are_lined_up(tmp_path: Path) -> None:
+    on_machines(a_run(4, 2)).timeline(tmp_path / "run.svg")
+    said = texts(tmp_path / "run.svg")
+    assert any(text.endswith(" exposed · 4 machines, lined up to ±400 µs") for text in said)
+    assert [text for text in said if text.startswith("worker ")] == [f"worker {n}" for n in range(4)]
+    machines = ["ip-10-0-23-114", "gpu-w…bcde-xyz12", "head"]
+    assert [text for text in said if text in machines] == [*machines, machines[0]]
+
+
+def test_where_lanes_are_flat_a_machine_and_a_number_are_one_line(tmp_path: Path) -> None:
+    on_machines(a_run(64, 1)).timeline(tmp_path / "run.svg")
+    said = texts(tmp_path / "run.svg")
+    assert not any(text.startswith("worker ") for text in said)
+    assert {"head · 2", "head · 62", "ip-1…23-114 · 0"} <= set(said)
+
+
+def test_a_picture_of_one_machine_does_not_name_it(tmp_path: Path) -> None:
+    one = on_machines(a_run(2, 2), hosts=("node",))
+    replace(one, clock="node").timeline(tmp_path / "run.svg")
+    said = texts(tmp_path / "run.svg")
+    assert not any("node" in text or "machine" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "most", "said"),
+    [
+        (["a.x", "b.x"], 16, ["a", "b"]),
+        (["a.x", "a.y"], 16, ["a.x", "a.y"]),
+        (["10.0.0.1", "10.0.0.2"], 16, ["10.0.0.1", "10.0.0.2"]),
+        (["10.0.0.1", "192.168.0.2"], 16, ["10.0.0.1", "192.168.0.2"]),
+        (["a", "a"], 16, []),
+        (["a", ""], 16, []),
+        (["0123456789", "b"], 7, ["01…6789", "b"]),
+    ],
+)
+def test_names_of_machines_are_short_and_differ(hosts: list[str], most: int, said: list[str]) -> None:
+    workers = [WorkerTotals(worker=lane, host=host) for lane, host in enumerate(hosts)]
+    assert list(labels(workers, most).values()) == said
+
+
+def test_a_lane_that_was_on_two_machines_has_the_name_of_the_last_one() -> None:
+    workers = [
+        WorkerTotals(worker=0, pid=9, host="b", started=5.0),
+        WorkerTotals(worker=0, pid=8, host="a", started=1.0),
+        WorkerTotals(worker=1, pid=7, host="a", started=1.0),
+    ]
+    assert labels(workers, 16) == {0: "b", 1: "a"}
+    assert places(workers) == {0: {"a": 8, "b": 9}, 1: {"a": 7}}
+
+
+def test_a_trace_file_names_machines_and_says_how_well_they_are_lined_up(tmp_path: Path) -> None:
+    report = on_machines(a_run(2, 1, title="a run"), hosts=("a", "b"))
+    moved = WorkerTotals(worker=1, pid=999, host="c", started=START + 1, clock="c", uncertainty=0.002)
+    replace(report, workers=[*report.workers, moved], clock="a").timeline(tmp_path / "run.json")
+    found = {(one["name"], one["pid"]): one["args"] for one in events(tmp_path / "run.json")}
+    assert found["process_name", 1] == {"name": "a run: worker 0 (pid 500 on a)"}
+    assert found["process_name", 2] == {"name": "a run: worker 1 (pid 501 on b, then pid 999 on c)"}
+    assert found["process_labels", 1] == {"labels": "±400 µs"}
+    assert found["process_labels", 2] == {"labels": "±2 ms"}
+    data = json.loads((tmp_path / "run.json").read_text())
+    assert data["otherData"] == {"runs": [{"run": "a run", "clocks": 3, "clock_uncertainty_seconds": 0.002}]}
 
 
 # Perfetto

@@ -21,6 +21,8 @@ Worker to queue::
     (GAVE_BACK, lease, items)              unstarted, and free to run elsewhere
     (STILL, lease, held, running)          to a queue that took the place of one that died: what is here
     (BACK,)                                that is all
+    (CLOCK, asked)                         what does your clock show? Asked at this moment of its own one
+    (OFFSET, sample)                       what such an answer told, as in `pullahead.core.clocks`
     (TOTALS, totals)                       running sums of `pullahead.core.meter`, now and then
     (TRACE, spans)                         what was recorded since the last one
     (BYE,)                                 nothing is held, nothing runs, everything was reported
@@ -39,6 +41,7 @@ Queue to worker::
     (RECORDED, reports)                    so many of its reports more (DONE, FAILED, UNSTORED) are on disk
     (WITHDRAW, lease)                      give back what is unstarted of it: its run was cancelled
     (CLOSED, waited, cause)                nothing more is on its way for now: do not wait for it
+    (CLOCK, asked, came, left)             answers CLOCK: when that came and this left, on the queue's clock
     (STOP,)                                give back, finish what runs, report, say bye
 
 Caller to queue::
@@ -52,6 +55,7 @@ Caller to queue::
     (LOST, worker, payload, running, loading)   its process ended; the error that its running items end with,
                                            which those are, if that is known, and what it was loading
     (UNSENT, entry, tries)                 for the journal: an item has failed because it cannot be pickled
+    (CLOCK, asked)                         as a worker says it
     (DELIVERED, sink, places, size)        a sink was handed the ends of these; if `places` is None, it begins
                                            anew
     (STOP,)                                tell every worker to stop
@@ -63,7 +67,8 @@ Queue to caller::
     (ENDED, run)                           every item that was submitted has ended
     (SAVED, what)                          answers UNSENT and DELIVERED: it is on disk
     (UNRECORDED, error)                    the journal cannot be written any more
-    (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)
+    (CLOCK, asked, came, left)             as to a worker
+    (OFFSET, worker, sample), (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)
 """
 
 from __future__ import annotations
@@ -84,6 +89,8 @@ DONE: Final = "done"
 FAILED: Final = "failed"
 UNSTORED: Final = "unstored"
 GAVE_BACK: Final = "gave_back"
+CLOCK: Final = "clock"
+OFFSET: Final = "offset"
 TOTALS: Final = "totals"
 TRACE: Final = "trace"
 BYE: Final = "bye"

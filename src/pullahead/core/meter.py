@@ -35,7 +35,11 @@ class WorkerTotals:
     Attributes:
         worker: its number in the run, from 0.
         pid: its process id, 0 when it has none.
-        started, ended: when it began and was last heard of, on its own monotonic clock.
+        host: the name of the machine that it is on, "" when it is on none.
+        clock: the name of the clock that its times are of: that of its boot of its machine.
+        uncertainty: how far its times may be from what the clock of the report showed; 0.0 on one machine.
+        started, ended: when it began and was last heard of; on its own monotonic clock, and in a report on
+            that of the report.
         items: how many items it processed.
         useful: wall time inside `process`.
         cpu: CPU time of the main thread inside `process`; far below `useful` on a crowded machine or when
@@ -51,6 +55,9 @@ class WorkerTotals:
 
     worker: int = 0
     pid: int = 0
+    host: str = ""
+    clock: str = ""
+    uncertainty: float = 0.0
     started: float = 0.0
     ended: float = 0.0
     items: int = 0
@@ -104,8 +111,8 @@ class Meter:
 
     __slots__ = ("_computing_since", "_covered", "_forgotten", "_stalled", "_useful", "totals")
 
-    def __init__(self, worker: int, now: float, pid: int = 0) -> None:
-        self.totals = WorkerTotals(worker=worker, pid=pid, started=now, ended=now)
+    def __init__(self, worker: int, now: float, pid: int = 0, host: str = "", clock: str = "") -> None:
+        self.totals = WorkerTotals(worker, pid, host, clock, started=now, ended=now)
         self._useful = _History()
         self._stalled = _History()
         self._computing_since: float | None = None

@@ -21,10 +21,12 @@ class Alarm:
     Args:
         ring: called without any lock held; it sets the next moment itself.
         name: of the thread.
+        clock: what the moments are of.
     """
 
-    def __init__(self, ring: Callable[[], None], name: str) -> None:
+    def __init__(self, ring: Callable[[], None], name: str, clock: Callable[[], float] = monotonic) -> None:
         self._ring = ring
+        self._clock = clock
         self._changed = threading.Condition(threading.Lock())
         self._moment: float | None = None
         self._sleeps_until: float | None = None
@@ -33,7 +35,7 @@ class Alarm:
         self._started = False
 
     def set(self, moment: float | None) -> None:
-        """Ring at this moment of the monotonic clock, or not at all. Replaces the moment before."""
+        """Ring at this moment of the clock, or not at all. Replaces the moment before."""
         self._moment = moment
         if moment is None or (self._sleeps_until is not None and self._sleeps_until <= moment):
             return
@@ -64,7 +66,7 @@ class Alarm:
         """Sleep until the moment has come. Return False when stopped."""
         with self._changed:
             while not self._stopped:
-                moment, now = self._moment, monotonic()
+                moment, now = self._moment, self._clock()
                 if self._woken or (moment is not None and moment <= now):
                     self._moment = self._sleeps_until = None
                     self._woken = False

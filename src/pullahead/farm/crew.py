@@ -15,10 +15,9 @@ from typing import Any, Final, Protocol, final
 from pullahead import actors
 from pullahead.actors.failures import dumps_error
 from pullahead.core import messages as m
+from pullahead.core.clocks import Sample
 from pullahead.core.items import State
-from pullahead.core.meter import WorkerTotals
 from pullahead.core.retry import RetryPolicy
-from pullahead.core.trace import Span
 from pullahead.errors import JournalError, RunError
 from pullahead.farm.failure import Try
 from pullahead.farm.lanes import Lanes
@@ -27,6 +26,7 @@ from pullahead.farm.queue import Queue
 from pullahead.farm.queues import Queues
 from pullahead.farm.recorded import Recorded
 from pullahead.farm.recording import Known
+from pullahead.farm.seen import Seen
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
 from pullahead.journal import KEPT, Journal
@@ -97,8 +97,6 @@ class Crew:
                 "run it on a machine of the cluster"
             )
         self.size = workers
-        self.totals: dict[int, WorkerTotals] = {}
-        self.trace: dict[int, list[Span]] = {}
         self._retry, self._spec, self._options = retry, spec, options
         environment = thread_share(workers) | actor_options.get("runtime_env", {}).get("env_vars", {})
         runtime_env = actor_options.get("runtime_env", {}) | {"env_vars": environment}
@@ -118,6 +116,7 @@ class Crew:
         self._lanes = Lanes(workers, self._start_worker, options.item_timeout, grace, self._lock, self)
         places = "position" if key is None else "key"
         self._queues = Queues(self._start_queue, journal, spec.full_name, places, self._lock, self)
+        self.seen = Seen(options.reference, self._lanes.lane, self._queues.clock)
         self._unhook = actors.before_shutdown(self._abandon)
         try:
             if journal is not None:
@@ -154,9 +153,7 @@ class Crew:
                 raise self._error
             number, self._next_run = self._next_run, self._next_run + 1
             self._runs[number] = run
-            since = min(run.started for run in self._runs.values())
-            for lane, spans in self.trace.items():
-                self.trace[lane] = [span for span in spans if span.end >= since]
+            self.seen.forget_before(min(run.started for run in self._runs.values()))
             self._queues.say((m.OPEN, number))
             return number
 
@@ -294,12 +291,11 @@ class Crew:
     def _heard_of_crew(self, kind: str, about: Any, rest: list[Any]) -> None:
         with self._heard:
             if kind == m.TOTALS:
-                (totals,) = rest
-                totals.worker = self._lanes.lane(about)
-                self.totals[about] = totals
+                self.seen.told(about, *rest)
             elif kind == m.TRACE:
-                (spans,) = rest
-                self.trace.setdefault(self._lanes.lane(about), []).extend(spans)
+                self.seen.traced(about, *rest)
+            elif kind == m.OFFSET:
+                self.seen.compared(about, Sample(*rest[0]))
             elif kind == m.BYE:
                 self._lanes.goodbye(about)
                 self._heard.notify_all()

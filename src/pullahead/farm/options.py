@@ -8,7 +8,7 @@ from typing import Any, Self, final
 from uuid import uuid4
 
 from pullahead.core.retry import RetryPolicy
-from pullahead.farm import line
+from pullahead.farm import clock, line
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import WorkerOptions
@@ -124,6 +124,7 @@ class Options:
             item_timeout=None if self.item_timeout is None else float(self.item_timeout),
             gives_back=self.worker_count > 1,  # else there is nobody who would run it sooner
             join=line.join,
+            clock=clock.make,
             recorded=self.journal is not None,
             queue_name=f"pullahead-queue-{uuid4().hex}-",
         )

@@ -65,7 +65,8 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             the journal, the rest is computed. Items are known by their position; where the input changes,
             give them a key.
         key: a function of an item that returns its name, a text or a number, for the journal.
-        trace: record what every worker did, for `report.timeline`.
+        trace: record what every worker did, for `report.timeline`. What workers on several machines did is
+            lined up; how well is the report's `clock_uncertainty`.
         progress: True shows a line on standard error if that is a terminal; a function is called with a
             `Report` now and then.
         worker_options: options of the worker actors, for example `{"num_gpus": 1}`.
@@ -196,15 +197,16 @@ class Pool:
             return last.report
         if self._final is not None:
             return self._final
-        submitted = self._submissions
+        submitted, seen, now = self._submissions, self._crew.seen, monotonic()
         return Report(
-            workers=list(self._crew.totals.values()),
+            workers=list(seen.totals(self._started, now).values()),
             done=submitted.done if submitted else 0,
             failed=submitted.failed if submitted else 0,
             left=submitted.open if submitted else 0,
-            seconds=monotonic() - self._started,
+            seconds=now - self._started,
             started=self._started,
-            trace=dict(self._crew.trace) if self._options.trace else None,
+            clock=seen.clock,
+            trace=seen.trace(self._started) if self._options.trace else None,
             title=self._name,
             fixed_lookahead=self._options.fixed_lookahead,
             cores=usable_cores(),

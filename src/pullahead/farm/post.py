@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol, final
 
 from pullahead import actors
 from pullahead.core import messages as m
+from pullahead.core.clocks import Questions, Sample
 from pullahead.errors import ActorDiedError
 from pullahead.farm.envelope import Sealed, opened
 
@@ -57,10 +58,18 @@ class Post:
         name: of the queues that follow, with their number behind it; "" if none does.
         lock: held while something is decided.
         reader: who is told what comes.
+        now: the worker's clock, if the queue has another one: then they are compared.
     """
 
     def __init__(
-        self, join: Callable[[Any], Any], queue: Any, before: int, name: str, lock: RLock, reader: Reader
+        self,
+        join: Callable[[Any], Any],
+        queue: Any,
+        before: int,
+        name: str,
+        lock: RLock,
+        reader: Reader,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self.before = before
         self._join = join
@@ -70,12 +79,24 @@ class Post:
         self._reader = reader
         self._unrecorded: deque[m.Message] = deque()
         self._is_alone = self._is_closed = False
+        self._now = now
+        self._questions = Questions()
+        self._samples: list[Sample] = []  # that were not told yet
 
     def send(self, messages: list[m.Message]) -> None:
         """Call the queue."""
         if self._name:
             self._unrecorded.extend(message for message in messages if message[0] in m.REPORTS)
+        if self._now is not None:
+            messages = [*self._about_the_clock(self._now), *messages]
         self._line.send(messages, partial(self._answered, self.before))
+
+    def _about_the_clock(self, clock: Callable[[], float]) -> list[m.Message]:
+        """What is known of it is said ahead of all times, which mean nothing without."""
+        told: list[m.Message] = [(m.OFFSET, tuple(one)) for one in self._samples]
+        self._samples.clear()
+        now = clock()
+        return [(m.CLOCK, now), *told] if self._questions.ask(now) else told
 
     def mute(self) -> None:
         """Nobody wants to hear of answers any more."""
@@ -86,12 +107,14 @@ class Post:
         self._line.close()
 
     def _answered(self, before: int, call: Future[Sealed]) -> None:
+        came = None if self._now is None else self._now()  # before anything that may take its time
         error = call.exception()
         with self._lock:
             if self._is_closed or before != self.before:
                 return  # there is nobody left to compute what comes; or it comes from a queue that died
             if error is None:
-                self._reader.heard(self._without_receipts(opened(call.result())))
+                messages = self._without_receipts(opened(call.result()))
+                self._reader.heard(messages if came is None else self._without_clock(messages, came))
             elif not (self._name and isinstance(error, ActorDiedError)):
                 self._reader.broken(error)
             elif not self._is_alone:
@@ -109,6 +132,16 @@ class Post:
                     self._unrecorded.popleft()
         return [message for message in messages if message[0] != m.RECORDED]
 
+    def _without_clock(self, messages: list[m.Message], came: float) -> list[m.Message]:
+        """Keep what the answers to questions tell."""
+        for message in messages:
+            if message[0] == m.CLOCK:
+                _, asked, there, left = message
+                sample = self._questions.answered(asked, there, left, came)
+                if sample is not None:
+                    self._samples.append(sample)
+        return [message for message in messages if message[0] != m.CLOCK]
+
     def _rejoin(self, error: BaseException) -> None:
         before, queue = self._find(self.before + 1)
         self._line.close()
@@ -119,6 +152,8 @@ class Post:
             self.before = before
             self._is_alone = False
             self._line = self._join(queue)
+            self._questions.forget()
+            self._samples = list(self._questions.comparison.samples)  # some may have died with the other one
             reports, self._unrecorded = self._unrecorded, deque()
             self._reader.rejoined(list(reports))
 

@@ -83,6 +83,7 @@ class Queue:
         self._mail: dict[int, Mailbox[Answer]] = {m.CALLER: Mailbox()}
         self._gone: set[int] = set()  # workers that said goodbye or were lost
         self._arrivals = Arrivals(self._came)
+        self._asked_at: tuple[float, float] | None = None  # a peer's clock and ours, when it asked for ours
         self._leaving: set[int] = set()  # workers that said goodbye, and a result of theirs is on its way
         self._lost_results: set[int] = set()  # items whose result was lost on its way
         self._touched: set[int] = set()
@@ -137,6 +138,10 @@ class Queue:
             if reports:
                 self._recording.say(peer, (m.RECORDED, reports))
         box = self._mail.get(peer)
+        if self._asked_at is not None:
+            if box is not None:  # with the answer to the call before, which goes now
+                box.post((m.CLOCK, *self._asked_at, monotonic()))
+            self._asked_at = None
         answers = [(answer, [(m.STOP,)])] if box is None else box.park(answer)
         if answers and peer == m.CALLER:
             self._notices.told()
@@ -380,6 +385,10 @@ class Queue:
         self._tell((kind, worker, what))
         return []
 
+    def _clock_asked(self, asked: float) -> list[led.Effect]:
+        self._asked_at = asked, monotonic()
+        return []
+
     def _said_goodbye(self, worker: int) -> list[led.Effect]:
         if self._arrivals.awaited(worker):
             self._leaving.add(worker)
@@ -426,6 +435,7 @@ _FROM_CALLER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.LOST: Queue._lost,
     m.UNSENT: Queue._unsent,
     m.DELIVERED: Queue._delivered,
+    m.CLOCK: Queue._clock_asked,
     m.STOP: Queue._stop,
 }
 _FROM_WORKER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
@@ -440,6 +450,8 @@ _FROM_WORKER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.FAILED: Queue._failed,
     m.UNSTORED: Queue._unstored,
     m.GAVE_BACK: Queue._gave_back,
+    m.CLOCK: lambda queue, _, asked: queue._clock_asked(asked),
+    m.OFFSET: lambda queue, worker, sample: queue._told(worker, m.OFFSET, sample),
     m.TOTALS: lambda queue, worker, totals: queue._told(worker, m.TOTALS, totals),
     m.TRACE: lambda queue, worker, spans: queue._told(worker, m.TRACE, spans),
     m.BYE: Queue._said_goodbye,

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, final
 
 from pullahead import actors
 from pullahead.core import messages as m
+from pullahead.core.clocks import Comparison, Questions
 from pullahead.core.exchange import Caller
 from pullahead.errors import ActorDiedError, RunError
 from pullahead.farm.envelope import Sealed, opened
@@ -84,6 +85,8 @@ class Queues:
         self._is_stopping = self._is_closed = False
         self._caller = Caller()
         self._outbox: list[m.Message] = []
+        # A queue is on this machine, and has its clock, unless this process is outside of the cluster.
+        self._questions = Questions() if actors.is_outside() else None
         self._queue: Any = self._first()
         self._line = DirectLine(m.CALLER, self._queue)
 
@@ -92,6 +95,11 @@ class Queues:
         """What a new worker needs: the queue, which may be dead, and how many died before that one."""
         with self._lock:
             return self._queue, self._before - self._is_alone
+
+    @property
+    def clock(self) -> Comparison | None:
+        """This process's clock compared with that of the queue; None: it is the same one."""
+        return None if self._questions is None else self._questions.comparison
 
     def say(self, *messages: m.Message) -> None:
         """Tell the queue, now or as soon as it hears."""
@@ -133,12 +141,16 @@ class Queues:
 
     def _send(self) -> None:
         messages, self._outbox = self._outbox, []
-        self._caller.called(monotonic())
+        now = monotonic()
+        if self._questions is not None and self._questions.ask(now):
+            messages.insert(0, (m.CLOCK, now))
+        self._caller.called(now)
         self._line.send(messages, partial(self._answered, self._before))
 
     def _answered(self, before: int, call: Future[Sealed]) -> None:
         # The messages are handled without the lock, because users hear of some of them. They stay in order
         # because a line hands out one answer at a time, in the order of the calls.
+        came = monotonic()
         error = call.exception()  # of a call to a queue that was killed at the end, this is nobody's news
         if error is not None:
             self._ended(error, before)
@@ -147,7 +159,17 @@ class Queues:
             self._caller.answered()
             if not self._is_closed and (self._outbox or self._caller.must_send):
                 self._send()
-        self._hear(opened(call.result()))
+        self._hear(self._without_clock(opened(call.result()), came))
+
+    def _without_clock(self, messages: list[m.Message], came: float) -> list[m.Message]:
+        """Keep what the answers to questions tell."""
+        if self._questions is None:
+            return messages
+        for message in messages:
+            if message[0] == m.CLOCK:
+                _, asked, there, left = message
+                self._questions.answered(asked, there, left, came)
+        return [message for message in messages if message[0] != m.CLOCK]
 
     def _hear(self, messages: list[m.Message]) -> None:
         for message in messages:

@@ -63,7 +63,8 @@ class Results(Iterator[Any]):
         self._title = title
         self._total = total
         self._ended = ended
-        self._baseline = {name: replace(one) for name, one in crew.totals.copy().items()}
+        baseline = crew.seen.totals(run.started, run.started)
+        self._baseline = {name: replace(one) for name, one in baseline.items()}
         self._outcomes: deque[Outcome] = deque()
         self.place: Place | None = None  # of the last result, in the journal
         self._progress = watcher(options.progress, total)
@@ -76,9 +77,8 @@ class Results(Iterator[Any]):
         run, crew = self._run, self._crew
         end = run.finished or monotonic()
         before = self._baseline
-        totals = [
-            _within(run.started, end, one, before.get(name)) for name, one in crew.totals.copy().items()
-        ]
+        sums = crew.seen.totals(run.started, end)
+        totals = [_within(run.started, end, one, before.get(name)) for name, one in sums.items()]
         known = run.read if run.source_ended else self._total
         return Report(
             workers=totals,
@@ -91,6 +91,7 @@ class Results(Iterator[Any]):
             total=known,
             seconds=end - run.started,
             started=run.started,
+            clock=self._crew.seen.clock,
             trace=self._trace() if self._options.trace else None,
             title=self._title,
             fixed_lookahead=self._options.fixed_lookahead,
@@ -102,11 +103,7 @@ class Results(Iterator[Any]):
         """What was recorded since this run began, of which its pool forgets all when another one begins."""
         if self._kept_trace is not None:
             return self._kept_trace
-        since = self._run.started
-        return {
-            lane: [span for span in spans if span.end >= since]
-            for lane, spans in self._crew.trace.copy().items()
-        }
+        return self._crew.seen.trace(self._run.started)
 
     def __iter__(self) -> Self:
         return self

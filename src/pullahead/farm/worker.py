@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Condition, RLock
 from time import monotonic, thread_time, time
@@ -25,6 +25,7 @@ from pullahead.core.slices import Slice
 from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
+from pullahead.farm.clock import Make, of_worker, own_clock
 from pullahead.farm.failure import kind_of
 from pullahead.farm.freight import Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
@@ -51,6 +52,8 @@ class WorkerOptions:
     item_timeout: float | None = None  # seconds that a step of an item may take
     join: Join = DirectLine  # what joins it to the queue
     recorded: bool = False  # whether there is a journal, which holds results as JSON where they are
+    clock: Make = of_worker  # what it reads times from
+    reference: str = field(default_factory=lambda: own_clock().name)  # the clock of who makes these options
     queue_name: str = ""  # of queues that take the place of this one, with their number behind it
 
 
@@ -69,10 +72,13 @@ class Worker:
     def __init__(
         self, number: int, queue: Any, spec: WorkSpec, options: WorkerOptions, before: int = 0
     ) -> None:
+        clock = options.clock(number)
+        self._now = clock.now  # but whoever watches over this process has the clock of its machine
         self._lock = RLock()
         self._changed = Condition(self._lock)
         name = options.queue_name if options.recorded else ""
-        self._post = Post(partial(options.join, number), queue, before, name, self._lock, self)
+        compared = None if clock.name == options.reference else clock.now
+        self._post = Post(partial(options.join, number), queue, before, name, self._lock, self, compared)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
         self._pack = pack_for_journal_now if options.recorded else ship_now
@@ -80,7 +86,7 @@ class Worker:
         self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
         self._pipeline = Pipeline(
             Lookahead(options.lookahead, batch=spec.batch_size or 1, eager=self._work.load is None),
-            Meter(number, monotonic(), os.getpid()),
+            Meter(number, self._now(), os.getpid(), clock.host, clock.name),
             Recorder(options.trace),
             batch_size=spec.batch_size,
             batch_wait=options.batch_wait,
@@ -95,7 +101,7 @@ class Worker:
         self._coming: dict[int, float] = {}  # items whose value is on its way, and since when
         self._loaded: dict[int, Any] = {}
         self._results: dict[int, Any] = {}  # for `store` as they are, for the queue packed
-        self._alarm = Alarm(self._ring, "pullahead-worker-alarm")
+        self._alarm = Alarm(self._ring, "pullahead-worker-alarm", self._now)
         self._few_left = False  # the main thread has said so
         self._sent: dict[int, Any] = {}  # payloads of a batch, as long as it may have to be cut in halves
         self._since: dict[int, float] = {}  # when a load or a store began
@@ -106,7 +112,7 @@ class Worker:
         """Work until the queue says stop. Raises `Unreachable`, and what `close` of the work raises."""
         leave_to_the_driver()
         with self._lock:
-            self._perform(self._pipeline.began(monotonic()))
+            self._perform(self._pipeline.began(self._now()))
         try:
             items = self._take()
             while items:
@@ -127,7 +133,7 @@ class Worker:
             while True:
                 if self._broken is not None:
                     raise Unreachable(f"the queue cannot be reached: {self._broken}")
-                now = monotonic()
+                now = self._now()
                 items = self._pipeline.take(now)
                 if items:
                     self._note.running(items)
@@ -153,7 +159,7 @@ class Worker:
                 raise Unreachable(f"the queue cannot be reached: {self._broken}")
             useful, end = taken.useful, taken.times[-1][1]
             cpu = min(useful, taken.burnt())
-            items, effects = self._pipeline.turn(end - useful, end, cpu, monotonic())
+            items, effects = self._pipeline.turn(end - useful, end, cpu, self._now())
             self._note.running(items)
             self._perform(effects)
         return items
@@ -166,27 +172,27 @@ class Worker:
         behind the next ones.
         """
         process, begin_next, mark = self._work.process, taken.waiting.popleft, self._note.item
-        times, timed = taken.times, self._note.times
-        item, end = taken.items[0], monotonic()
+        times, timed, now = taken.times, self._note.times, self._now
+        item, end = taken.items[0], now()
         taken.begin(thread_time())
         while True:
             since, has_ended = end, False
             if timed:
-                self._note.began(since)
+                self._note.began(monotonic())
             try:
                 loaded = self._input(item)
-                taken.since = since = monotonic()
+                taken.since = since = now()
                 if timed:
-                    self._note.began(since)
+                    self._note.began(monotonic())
                 result = process(loaded)
-                end, has_ended = monotonic(), True
+                end, has_ended = now(), True
                 times.append((since, end))
                 self._keep(item, result)
             except DEADLY:
                 raise
             except BaseException as error:  # noqa: BLE001  the user's error is an outcome, not ours
                 if not has_ended:
-                    end = monotonic()
+                    end = now()
                     times.append((since, end))
                 taken.failures[item] = self._failed(item, error, since)
             try:
@@ -204,8 +210,8 @@ class Worker:
     def _process_batch(self, taken: Slice) -> None:
         """Process items in one call."""
         ready: dict[int, Any] = {}
-        start = monotonic()
-        self._note.began(start, len(taken.items))
+        start = self._now()
+        self._note.began(monotonic(), len(taken.items))
         for item in taken.items:
             if item in self._payloads:
                 self._sent[item] = self._payloads[item]
@@ -215,10 +221,10 @@ class Worker:
                 raise
             except BaseException as error:  # noqa: BLE001  its class cannot be imported here, say
                 taken.failures[item] = self._failed(item, error, start)
-        start = monotonic()
+        start = self._now()
         taken.begin(thread_time())
         results = self._work.process_batch(ready, self._anew, self._begin_batch)
-        taken.times.append((start, monotonic()))
+        taken.times.append((start, self._now()))
         taken.cpu = thread_time()
         for item in taken.items:
             self._sent.pop(item, None)
@@ -273,7 +279,7 @@ class Worker:
         self._items.pop(item, None)
         self._sent.pop(item, None)
         ended = time()
-        self._results[item] = dumps_error(error), ended - (monotonic() - since), ended
+        self._results[item] = dumps_error(error), ended - (self._now() - since), ended
         return kind_of(error, self._retry_on)
 
     # Effects
@@ -297,10 +303,10 @@ class Worker:
         with self._lock:
             few_left, self._few_left = self._few_left, False
             happens = self._pipeline.few_left if few_left else self._pipeline.tick
-            self._perform(happens(monotonic()))
+            self._perform(happens(self._now()))
 
     def _send(self) -> None:
-        messages = self._pipeline.take_messages(monotonic())
+        messages = self._pipeline.take_messages(self._now())
         began = thread_time()
         self._post.send([self._with_payloads(message) for message in messages])
         self._pipeline.lookahead.called(thread_time() - began)
@@ -327,7 +333,7 @@ class Worker:
                 self._payloads.update(came)
                 self._pipeline.lookahead.weighed(max(map(size_of, payloads)))
                 coming |= {item: one for item, one in came.items() if type(one) is Freight}
-        self._perform(self._pipeline.answered(messages, monotonic(), coming.keys()))
+        self._perform(self._pipeline.answered(messages, self._now(), coming.keys()))
         for item, freight in coming.items():
             self._bring(item, freight)
 
@@ -335,7 +341,7 @@ class Worker:
         """Have a value brought here. If it is to be loaded, that waits for it, and otherwise the pipeline."""
         brought = freight.ref.future()
         if self._work.load is None and item in self._pipeline.loading and item not in self._coming:
-            self._coming[item] = monotonic()
+            self._coming[item] = self._now()
             brought.add_done_callback(partial(self._came, item, freight))
 
     def _came(self, item: int, freight: Freight, brought: Future[Any]) -> None:
@@ -347,11 +353,11 @@ class Worker:
             since = self._coming.pop(item)
             if error is None:
                 self._pipeline.lookahead.weighed(freight.size)
-                self._perform(self._pipeline.loaded(item, monotonic()))
+                self._perform(self._pipeline.loaded(item, self._now()))
             else:
                 self._payloads.pop(item, None)
                 kind, delay = self._failed(item, error, since)
-                self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
+                self._perform(self._pipeline.load_failed(item, kind, delay, self._now()))
 
     def alone(self) -> None:
         """See `Reader`."""
@@ -359,7 +365,7 @@ class Worker:
 
     def rejoined(self, reports: list[m.Message]) -> None:
         """See `Reader`."""
-        self._perform(self._pipeline.rejoined([self._unsaid(one) for one in reports], monotonic()))
+        self._perform(self._pipeline.rejoined([self._unsaid(one) for one in reports], self._now()))
 
     def broken(self, error: BaseException) -> None:
         """See `Reader`."""
@@ -394,8 +400,8 @@ class Worker:
         self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome))
 
     def _begin_beside(self, item: int) -> None:
-        self._since[item] = since = monotonic()
-        self._note.began_beside(item, since)
+        self._since[item] = self._now()
+        self._note.began_beside(item, monotonic())
 
     def _load_ended(self, item: int, outcome: Any) -> None:
         self._note.loaded(item)
@@ -407,10 +413,10 @@ class Worker:
         with self._lock:
             if isinstance(outcome, Raised):
                 kind, delay = self._failed(item, outcome.error, since)
-                self._perform(self._pipeline.load_failed(item, kind, delay, monotonic()))
+                self._perform(self._pipeline.load_failed(item, kind, delay, self._now()))
             else:
                 self._loaded[item] = outcome
-                self._perform(self._pipeline.loaded(item, monotonic()))
+                self._perform(self._pipeline.loaded(item, self._now()))
 
     def _begin_store(self, item: int) -> None:
         store = self._work.store
@@ -442,10 +448,10 @@ class Worker:
             if error is None:
                 del self._unstored[item]
                 self._results[item] = packed
-                self._perform(self._pipeline.stored(item, monotonic()))
+                self._perform(self._pipeline.stored(item, self._now()))
             else:
                 kind, delay = self._failed(item, error, since)
-                self._perform(self._pipeline.store_failed(item, kind, delay, monotonic()))
+                self._perform(self._pipeline.store_failed(item, kind, delay, self._now()))
 
     def _discard(self, effect: pipe.Discard) -> None:
         """Forget an item that will not run here; let the work clean up after its load."""

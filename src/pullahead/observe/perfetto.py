@@ -5,7 +5,8 @@ events ("X") of one thread must nest, and loads overlap: each kind gets as many 
 side. Process and thread numbers are integers, because strings confuse Perfetto (ray.timeline's do), and
 begin at 1, because 0 is the kernel's idle process there.
 
-The format: "Trace Event Format", Google, 2016. Times are microseconds since the run began.
+The format: "Trace Event Format", Google, 2016. Times are microseconds since the run began; how well those of
+several machines are lined up is beside each process's name, and in the file's `otherData`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pullahead.core.trace import ASK, FETCH, LOAD, LOOKAHEAD, PROCESS, REPORT, STALL, STORE, Span
+from pullahead.observe import words
+from pullahead.observe.machines import places
 
 if TYPE_CHECKING:
     from pullahead.observe.report import Report
@@ -35,21 +38,41 @@ def write(path: Path, reports: Sequence[tuple[str, Report]]) -> None:
         for number, event in enumerate(events(reports)):
             file.write(",\n" if number else "")
             file.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
-        file.write("\n]}\n")
+        about = json.dumps({"runs": [_about(*run) for run in reports]}, ensure_ascii=False)
+        file.write(f'\n],\n"otherData": {about}}}\n')
+
+
+def _about(label: str, report: Report) -> dict[str, Any]:
+    return {
+        "run": label or report.title,
+        "clocks": report.clocks,
+        "clock_uncertainty_seconds": report.clock_uncertainty,
+    }
 
 
 def events(reports: Sequence[tuple[str, Report]]) -> Iterator[Event]:
     """Yield the events of several runs. Processes are numbered through all of them."""
     pid = 0
     for label, report in reports:
-        pids = {totals.worker: totals.pid for totals in report.workers}
+        where = places(report.workers)
+        uncertain: dict[int, float] = {}
+        for totals in report.workers:
+            uncertain[totals.worker] = max(totals.uncertainty, uncertain.get(totals.worker, 0.0))
         trace = report.trace or {}
         for worker in sorted(trace):
             pid += 1
-            name = f"worker {worker}" + (f" (pid {pids[worker]})" if pids.get(worker) else "")
+            name = f"worker {worker}" + _where(where.get(worker, {}))
             yield _metadata("process_name", pid, 0, name=f"{label}: {name}" if label else name)
+            if uncertain.get(worker):
+                yield _metadata("process_labels", pid, 0, labels=f"±{words.seconds(uncertain[worker])}")
             yield _metadata("process_sort_index", pid, 0, sort_index=pid)
             yield from _worker_events(pid, list(trace[worker]), report.started)
+
+
+def _where(found: dict[str, int]) -> str:
+    """Say the process of a lane and its machine; where it was on several, one after the other."""
+    said = [f"pid {pid} on {host}" if host else f"pid {pid}" for host, pid in found.items() if pid]
+    return f" ({', then '.join(said)})" if said else ""
 
 
 def _worker_events(pid: int, spans: list[Span], started: float) -> Iterator[Event]:

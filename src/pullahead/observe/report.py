@@ -58,7 +58,9 @@ class Report:
         retried: attempts that were made again.
         total: how many items there are, or None while the source has not ended.
         seconds: wall time since the run began.
-        started: when it began, on this machine's monotonic clock.
+        started: when it began, on the monotonic clock of its caller's machine. The times of workers on other
+            machines, whose clocks are other ones, are lined up with that, as far as they could be compared.
+        clock: the name of that clock.
         trace: what each worker recorded, by its number, or None if the run did not record.
         title: what the run is called in prints and pictures.
         fixed_lookahead: the lookahead that the caller fixed, None for "auto".
@@ -77,6 +79,7 @@ class Report:
     total: int | None = None
     seconds: float = 0.0
     started: float = 0.0
+    clock: str = ""
     trace: Mapping[int, Sequence[Span]] | None = field(default=None)
     title: str = ""
     fixed_lookahead: int | None = None
@@ -181,6 +184,16 @@ class Report:
         return sum(max(0.0, _handling(totals)) for totals in self.workers)
 
     @property
+    def clocks(self) -> int:
+        """On how many machines' clocks times were taken, the caller's included."""
+        return len({self.clock, *(totals.clock for totals in self.workers)})
+
+    @property
+    def clock_uncertainty(self) -> float:
+        """How far from its true place any time in this report may be, in seconds; 0.0 on one machine."""
+        return max((totals.uncertainty for totals in self.workers), default=0.0)
+
+    @property
     def lookahead(self) -> int:
         """How far the workers looked ahead at the end; where they differ, the largest."""
         return max((totals.lookahead for totals in self.workers), default=0)
@@ -231,7 +244,7 @@ class Report:
         return "\n".join([line for line in facts if line] + advice)
 
     def _shares(self) -> tuple[str, ...]:
-        return self._busy(), self._hidden(), self._waited(), self._ahead()
+        return self._busy(), self._hidden(), self._waited(), self._ahead(), self._lined_up()
 
     def __repr__(self) -> str:
         ended = self.done + self.failed
@@ -309,6 +322,17 @@ class Report:
         if not is_least or " ≤ " not in why:  # it is nothing measured yet, or a budget, that keeps it so low
             return ""
         return f"; more would not help: one {'batch' if self.batch_size > 1 else 'item'} hides a fetch"
+
+    def _lined_up(self) -> str:
+        said = self.headline_clocks()
+        return f"  clocks     {said}" if said else ""
+
+    def headline_clocks(self) -> str:
+        """Say how well the times of several machines are lined up; nothing where there is one."""
+        if self.clocks == 1:
+            return ""
+        machines = words.plural(self.clocks, "machine")
+        return f"{machines}, lined up to ±{words.seconds(self.clock_uncertainty)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the trace as what JSON can hold. NaN becomes None."""
@@ -391,5 +415,7 @@ _NUMBERS = (
     "tail_seconds",
     "startup_seconds",
     "handling_seconds",
+    "clocks",
+    "clock_uncertainty",
     "lookahead",
 )

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from pullahead.observe import words
 from pullahead.observe.lanes import Interval, Lane, lanes
+from pullahead.observe.machines import labels
 from pullahead.observe.palette import GREY, GROUND, INK, PALE, STATES, STRIPS, colour
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ _SCALE: Final = 2
 
 #: Pixels that make one column where several boxes share a pixel.
 _CROWD: Final = 4
+
+#: The name of a machine stands below that of its worker where a lane is so high, and else before its number.
+#: Beside a lane is room for so many letters of this size.
+_HOST_LETTERS: Final = 16
+_HOST_SIZE: Final = 7.0
+_TWO_LINES: Final = 22.0
 
 # The sheet, in points.
 _WIDTH: Final = 900.0
@@ -173,9 +180,10 @@ def _draw_head(figure: Figure, panel: _Panel, top: float, height: float) -> None
         words.plural(report.done + report.failed, "item"),
         words.seconds(report.seconds),
         report.headline_shares(),
+        report.headline_clocks(),
     )
     _text(figure, _LEFT, top - 11, height, title, fontsize=12, weight="bold")
-    _text(figure, _LEFT, top - 28, height, " · ".join(facts), fontsize=9, color=GREY)
+    _text(figure, _LEFT, top - 28, height, " · ".join(filter(None, facts)), fontsize=9, color=GREY)
     _text(figure, _WIDTH - _RIGHT + 8, top - 28, height, "busy", fontsize=8, color=GREY)
 
 
@@ -212,15 +220,30 @@ def _label_lanes(axes: Axes, panel: _Panel, middle_of_lane: float) -> None:
     """Name each lane, or each so-many-th where the lanes are flatter than letters."""
     size = min(9.0, max(5.5, panel.lane_height * 0.72))
     step = max(1, round(size * 1.25 / panel.lane_height + 0.49))
+    has_two_lines = panel.lane_height >= _TWO_LINES
+    longest = max((lane.worker for lane in panel.lanes), default=0)
+    room = _HOST_LETTERS - (0 if has_two_lines else len(f" · {longest}"))
+    machines = labels(panel.report.workers, room)
     for number, lane in enumerate(panel.lanes):
         if number % step:
             continue
-        busy = words.percent(panel.busy(lane))
-        for text, edge, align, ink in ((f"worker {lane.worker}", 0, "right", INK), (busy, 1, "left", GREY)):
-            place, offset = (edge, number + middle_of_lane), (16 * edge - 8, 0)
-            axes.annotate(text, place, offset, textcoords="offset points",
-                          xycoords=("axes fraction", "data"), ha=align, va="center", fontsize=size,
-                          color=ink)  # fmt: skip
+        host, name, middle = machines.get(lane.worker, ""), f"worker {lane.worker}", number + middle_of_lane
+        if host and has_two_lines:
+            _label(axes, name, (0, middle), (-8, 5), size, INK)
+            _label(axes, host, (0, middle), (-8, -6), _HOST_SIZE, GREY)
+        elif host:
+            _label(axes, f"{host} · {lane.worker}", (0, middle), (-8, 0), min(size, _HOST_SIZE), INK)
+        else:
+            _label(axes, name, (0, middle), (-8, 0), size, INK)
+        _label(axes, words.percent(panel.busy(lane)), (1, middle), (8, 0), size, GREY)
+
+
+def _label(
+    axes: Axes, text: str, place: tuple[float, float], offset: tuple[float, float], size: float, ink: str
+) -> None:
+    """Write beside a lane: to the left of its beginning, or to the right of its end."""
+    axes.annotate(text, place, offset, textcoords="offset points", xycoords=("axes fraction", "data"),
+                  ha="left" if place[0] else "right", va="center", fontsize=size, color=ink)  # fmt: skip
 
 
 def _rows(panel: _Panel) -> list[_Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
+from math import inf, nextafter
 from typing import Any, Final, final
 
 from pullahead.errors import ProtocolError
@@ -47,6 +48,33 @@ class Clock:
 
 
 @final
+class Ahead:
+    """A clock that began earlier than another one, and ticks as that does.
+
+    Args:
+        clock: the other one.
+        seconds: how far ahead of that it is; behind it, if negative.
+    """
+
+    __slots__ = ("_clock", "_seconds")
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock, self._seconds = clock, seconds
+
+    @property
+    def now(self) -> float:
+        """What it shows."""
+        return self._clock.now + self._seconds
+
+    def at(self, moment: float, call: Callable[[Any], None], about: Any = None) -> None:
+        """See `Clock`."""
+        there = moment - self._seconds
+        while there + self._seconds < moment:  # rounding must not make it early
+            there = nextafter(there, inf)
+        self._clock.at(there, call, about)
+
+
+@final
 class Timer:
     """One deadline that moves after every event.
 
@@ -60,7 +88,7 @@ class Timer:
 
     __slots__ = ("_armed", "_clock", "_due", "_rang", "_ring")
 
-    def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock | Ahead, ring: Callable[[], None]) -> None:
         self._clock, self._ring = clock, ring
         self._due: float | None = None
         self._armed: float | None = None  # when the earliest call in the heap happens

@@ -112,7 +112,7 @@ class Gauges(World):
     ) -> dict[int, tuple[str, float]]:
         for item, end in zip(items, ends, strict=True):
             self.useful += self.costs.compute(item)
-            self.finished[item] = end
+            self.finished[item] = end - worker.ahead
         return {}
 
     def heard(self, worker: int, message: m.Message) -> None:
@@ -120,4 +120,6 @@ class Gauges(World):
         if kind == m.TOTALS:
             self.totals[worker] = what
         else:
-            self.spans.setdefault(worker, []).extend(what)
+            ahead = self.workers[worker].ahead
+            moved = (span._replace(start=span.start - ahead, end=span.end - ahead) for span in what)
+            self.spans.setdefault(worker, []).extend(moved if ahead else what)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, final
 
 from pullahead.core.ledger import Ledger
 from pullahead.core.lookahead import Lookahead
-from pullahead.core.meter import Meter
+from pullahead.core.meter import Meter, WorkerTotals
 from pullahead.core.pipeline import Pipeline
 from pullahead.core.trace import Recorder
 from pullahead.observe.report import Report
@@ -38,6 +38,7 @@ class Trial:
         loads, stores: what `load` and `store` of each item take, or None where the work has none.
         batch_size: items per call of `process`; 0: one by one.
         starts: when each worker is there; None: all are from the beginning.
+        ahead: how far ahead the clock of each worker is; None: they all have that of the queue.
         title: for prints and pictures.
     """
 
@@ -51,6 +52,7 @@ class Trial:
     stores: array[float] | None = None
     batch_size: int = 0
     starts: array[float] | None = None
+    ahead: array[float] | None = None
     title: str = ""
 
     def run(self, *, trace: bool = False) -> Result:
@@ -58,7 +60,8 @@ class Trial:
         gauges = self._gauges()
         for number in range(self.workers):
             at = 0.0 if self.starts is None else self.starts[number]
-            gauges.start(self._pipeline(number, at, trace), at)
+            ahead = 0.0 if self.ahead is None else self.ahead[number]
+            gauges.start(self._pipeline(number, at + ahead, trace), at, ahead)
         gauges.open(_RUN)
         if self.arrivals is None:
             gauges.submit(_RUN, len(self.computes))
@@ -127,7 +130,7 @@ class Trial:
         if trace and not had_trace:
             return self.run(trace=True).observe(True)
         return Report(
-            workers=[gauges.totals[number] for number in sorted(gauges.totals)],
+            workers=[self._lined_up(gauges.totals[number], number) for number in sorted(gauges.totals)],
             done=len(self.computes),
             total=len(self.computes),
             seconds=seconds,
@@ -136,6 +139,12 @@ class Trial:
             fixed_lookahead=self.lookahead,
             batch_size=self.batch_size,
         )
+
+    def _lined_up(self, totals: WorkerTotals, number: int) -> WorkerTotals:
+        if self.ahead is None:
+            return totals
+        ahead = self.ahead[number]
+        return replace(totals, started=totals.started - ahead, ended=totals.ended - ahead)
 
 
 @final

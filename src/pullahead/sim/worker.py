@@ -14,7 +14,7 @@ from pullahead.core import messages as m
 from pullahead.core import pipeline as pipe
 from pullahead.core.pipeline import Phase, Pipeline
 from pullahead.core.slices import Slice
-from pullahead.sim.clock import Timer
+from pullahead.sim.clock import Ahead, Timer
 from pullahead.sim.wire import Wire
 
 if TYPE_CHECKING:
@@ -29,14 +29,17 @@ class Worker:
         world: where it stands, and what says how long things take and what fails.
         number: its name.
         pipeline: the machine.
+        ahead: how many seconds its clock shows more than that of the world.
     """
 
-    def __init__(self, world: World, number: int, pipeline: Pipeline) -> None:
+    def __init__(self, world: World, number: int, pipeline: Pipeline, ahead: float = 0.0) -> None:
         self.number, self.pipeline = number, pipeline
         self.alive = True
         self.ticks_at_once = True  # right after `take`, as the pipeline advises, or at the next event
         self.computing: tuple[int, ...] = ()  # what was taken, and what has begun of what was put behind it
-        self._world, self._clock, self._costs = world, world.clock, world.costs
+        self.ahead = ahead
+        self._world, self._costs = world, world.costs
+        self._clock = Ahead(world.clock, ahead) if ahead else world.clock
         self._since = 0.0  # when the first of that began
         self._items: tuple[int, ...] = ()  # that, and what was put behind it
         self._ends: list[float] = []  # when each of it ends
@@ -46,7 +49,7 @@ class Worker:
         costs = world.costs
         self.up = Wire(world.clock, costs.wire, lambda messages: world.queue.exchange(number, messages))
         self.down = Wire(world.clock, costs.wire, self._answered)
-        self._timer = Timer(world.clock, self._ring)
+        self._timer = Timer(self._clock, self._ring)
 
     def begin(self) -> None:
         """The process has started."""

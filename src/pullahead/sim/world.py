@@ -63,9 +63,9 @@ class World:
 
     # What a caller does
 
-    def start(self, pipeline: Pipeline, at: float = 0.0) -> Worker:
-        """Start one more worker, now or later."""
-        worker = Worker(self, len(self.workers), pipeline)
+    def start(self, pipeline: Pipeline, at: float = 0.0, ahead: float = 0.0) -> Worker:
+        """Start one more worker, now or later, whose clock is so far ahead."""
+        worker = Worker(self, len(self.workers), pipeline, ahead)
         self.workers.append(worker)
         if at > self.clock.now:
             self.clock.at(at, lambda _: worker.begin())
@@ -123,8 +123,9 @@ class World:
     def processed(
         self, worker: Worker, items: tuple[int, ...], ends: list[float]
     ) -> dict[int, tuple[str, float]]:
-        """A worker has computed these items; each ended at its moment. Return the kind and delay of those
-        that failed. Those of a slice are told together, and at the latest before the machine looks at it."""
+        """A worker has computed these items; each ended at its moment, on the worker's clock. Return the kind
+        and delay of those that failed. Those of a slice are told together, and at the latest before the
+        machine looks at it."""
         return {}
 
     def idles(self, worker: Worker) -> None:
