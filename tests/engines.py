@@ -15,6 +15,11 @@ from tests.differences import DIFFERENCES, Differences
 from pullahead import actors
 from pullahead.errors import ActorDiedError
 
+# Read when a Ray starts, also by what the tests start. By itself Ray lets its workers give way to whatever
+# else wants a core: where something does, tests would wait for them.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 #: For `params` of a fixture.
 ENGINES = ("local", pytest.param("ray", marks=pytest.mark.ray))
 
@@ -29,7 +34,6 @@ def start_ray() -> None:
     """Start the Ray of this session, if it does not run yet. It ends with the process."""
     if ray_runs():
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
     import ray
 
     ray.init(

@@ -16,7 +16,8 @@ from pullahead import actors
 from pullahead.core import messages as m
 from pullahead.core.exchange import Caller
 from pullahead.core.trace import CAUSE_SOURCE
-from pullahead.farm.envelope import Sealed, opened, sealed
+from pullahead.farm.envelope import Sealed, opened
+from pullahead.farm.line import DirectLine
 from pullahead.farm.payload import pack, unpack
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
@@ -56,6 +57,7 @@ class Farm:
             for number in range(workers)
         ]
         self._ends = [worker.run.remote() for worker in self._workers]
+        self._line = DirectLine(m.CALLER, self._queue)
 
     def round(self, items: Sequence[Item]) -> list[Done]:
         """Submit items and wait until all have ended."""
@@ -88,7 +90,7 @@ class Farm:
         if self._caller.may_send and (self._outbox or self._caller.must_send):
             messages, self._outbox = self._outbox, []
             self._caller.called(monotonic())
-            self._queue.exchange.remote(m.CALLER, sealed(messages)).future().add_done_callback(self._answered)
+            self._line.send(messages, self._answered)
 
     def _answered(self, call: Future[Sealed]) -> None:
         if call.exception() is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from statistics import median
 
@@ -31,7 +32,7 @@ def show(
 def _scenes(scenes: Sequence[tuple[Scene, Measured]]) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
-        title="milliseconds, median / 90th percentile / greatest",
+        title=f"milliseconds, median / 95th percentile / greatest; load {os.getloadavg()[0]:.1f}",
         caption="answer: from the recall to its answer, at the queue\n"
         "item: from the end of a hungry worker's last item to the begin of its next one\n"
         "meanwhile: how often that was before the holder's item ended",
@@ -85,5 +86,5 @@ def _spread(seconds: Sequence[float]) -> str:
     if not seconds:
         return "–"
     ordered = sorted(seconds)
-    high = ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]
+    high = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
     return f"{1e3 * median(ordered):.2f} / {1e3 * high:.2f} / {1e3 * ordered[-1]:.1f}"

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,19 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the scenes saw, in a process of their own: there is one Ray to a process."""
+def silence() -> Iterator[tuple[str, Future[tuple[str, int, float]]]]:
+    """An address where somebody listens and says nothing, and what joining it comes to: in half a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as aside:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        yield address, aside.submit(join, address)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory, silence: object) -> dict[str, Any]:
+    """What the scenes saw, in a process of their own: there is one Ray to a process.
+
+    The joining of `silence` has begun by then: it only waits.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "tests.cluster.scenes", str(tmp_path_factory.mktemp("cluster"))],
         capture_output=True,
@@ -127,10 +140,9 @@ def test_nobody_listens(scheme: str) -> None:
     assert (code, said.count("\n")) == (1, 1)
 
 
-def test_somebody_listens_and_says_nothing() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"127.0.0.1:{server.getsockname()[1]}"
-        said, code, seconds = join(address)
+def test_somebody_listens_and_says_nothing(silence: tuple[str, Future[tuple[str, int, float]]]) -> None:
+    address, joined = silence
+    said, code, seconds = joined.result()
     assert f"cannot join Ray at '{address}': " in said
     assert code == 1
     assert seconds < 40

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,11 +20,12 @@ import pytest
 from click.testing import CliRunner
 
 from pullahead.cli.bench import bench, cases, peers
-from pullahead.cli.bench.case import Absent, Case, Contender, Target
+from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Target
+from pullahead.cli.bench.cases.on_ray import data
 from pullahead.cli.bench.measure import compete
 from pullahead.cli.bench.peers import Rate, tuned
 from pullahead.cli.bench.show import number, times
-from pullahead.cli.bench.works import noop
+from pullahead.cli.bench.works import Times, loop, loops_in, noop, share_on_cpu, sleep_for, times_of
 
 COMMAND = [sys.executable, "-W", "error", "-m", "pullahead", "bench"]
 
@@ -146,7 +148,7 @@ def test_wrong_usage_is_refused_before_anything_is_measured(arguments: list[str]
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     ("name", "unit", "ours"),
-    [("sleep-1ms-2", "items/s", "pullahead.Pool.map"), ("payloads-10MB", "ms", "pullahead.Pool.map")],
+    [("work-1ms-2", "items/s", "pullahead.Pool.map"), ("payloads-10MB", "ms", "pullahead.Pool.map")],
 )
 def test_a_quick_run_on_ray(name: str, unit: str, ours: str, tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
@@ -159,16 +161,22 @@ def test_a_quick_run_on_ray(name: str, unit: str, ours: str, tmp_path: Path) -> 
     others = ["seed, blocking", "seed, overlapping", "seed, pullahead.overlap", "ray.util.ActorPool"]
     assert [one for one in figures if not one.startswith("Ray Data")] == [ours, *others]
     assert all(rounds[0] > 0 for rounds in figures.values())
+    assert all(0 < one["on_cpu"]["median"] < 1.05 for one in case["contenders"])
 
 
 # How it measures
 
 
-def scripted(figures: dict[str, list[float]], log: list[str], **options: Any) -> Case:
+Figures = Sequence[float | Measured]
+
+
+def scripted(figures: Mapping[str, Figures], log: list[str], **options: Any) -> Case:
     """A case whose contenders do what they are told; the first figure of each is the warm-up's."""
 
-    def measure(name: str, left: list[float]) -> Callable[[], float]:
-        def once() -> float:
+    def measure(name: str, figures: Figures) -> Callable[[], float | Measured]:
+        left = list(figures)
+
+        def once() -> float | Measured:
             log.append(name)
             return left.pop(0)
 
@@ -194,6 +202,26 @@ def test_contenders_take_turns_and_ratios_are_taken_within_a_round() -> None:
     assert theirs.ratio.rounds == (2.0, 4.0, 3.0)
     assert (theirs.ratio.median, theirs.ratio.least, theirs.ratio.greatest) == (3.0, 2.0, 4.0)
     assert outcome.absent == [Absent("nobody", "not here")]
+
+
+def test_what_was_on_a_cpu_has_a_column_where_somebody_looked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    timed = [Measured(2.0, 0.5), Measured(2.0, 0.75), Measured(4.0, 0.25), Measured(3.0, 0.5)]
+    case = scripted({"ours": timed, "theirs": [1.0] * 4}, [])
+    monkeypatch.setattr(cases, "load", lambda name, engine: case)
+    file = tmp_path / "bench.json"
+    ended = CliRunner().invoke(bench, ["--case", "trace", "--json", str(file)])
+    ours, theirs = json.loads(file.read_text())["cases"][0]["contenders"]
+    assert ours["rounds"] == [2.0, 4.0, 3.0]
+    assert ours["on_cpu"] == {"median": 0.5, "least": 0.25, "greatest": 0.75, "rounds": [0.75, 0.25, 0.5]}
+    assert theirs["on_cpu"] is None
+    assert re.search(r"\n  +÷ this +s +least – greatest +CPU +\n", ended.output)
+    assert re.search(r"\n  ours +3\.00 +2\.00 – 4\.00 +50% +\n", ended.output)
+    assert re.search(r"\n  theirs +3\.00× +1\.00 +1\.00 – 1\.00 +\n", ended.output)
+    unseen = scripted({"ours": [1.0] * 4}, [])
+    monkeypatch.setattr(cases, "load", lambda name, engine: unseen)
+    assert "CPU" not in CliRunner().invoke(bench, ["--case", "trace"]).output.partition("scripted")[2]
 
 
 @pytest.mark.parametrize(
@@ -247,6 +275,30 @@ def test_a_rate_finds_how_many_items_keep_a_pool_busy_and_counts_the_results() -
     assert sizes[-1] == sizes[-2]  # the measured round repeats the one that was long enough
     with pytest.raises(RuntimeError, match="expected 10 results, got 9"):
         Rate(lambda items: items[1:], 10)()
+
+
+def test_a_rate_of_timed_items_knows_the_share_on_a_cpu() -> None:
+    times = [Times(1.0, 1.5, 0.5), Times(2.0, 3.0, 0.25)]
+    assert share_on_cpu(times) == 0.5
+    assert Rate(lambda items: times, 2, timed=True)().on_cpu == 0.5
+    assert Rate(lambda items: times, 2)().on_cpu is None
+
+
+def test_an_item_is_timed_on_the_clock_and_on_the_cpu() -> None:
+    slept = times_of(partial(sleep_for, 0.05), 1)
+    assert slept.ended - slept.began >= 0.05
+    assert slept.cpu < 0.04
+
+
+def test_fixed_work_takes_an_idle_core_as_long_as_it_should() -> None:
+    work = partial(loop, loops_in(0.002))
+    assert 0.001 < min(times_of(work, 1).cpu for _ in range(50)) < 0.004  # a core may change its pace
+
+
+def test_ray_data_is_timed_from_when_all_its_actors_have_begun() -> None:
+    began = {1: [0.0, 1.0, 2.0, 3.0], 2: [1.5, 2.5, 3.5]}
+    rows = [data.Row(pid, Times(at, at + 1.0, 1.0)) for pid, moments in began.items() for at in moments]
+    assert data.rate(rows, 5.5) == 5 / 4.0
 
 
 def test_chunks_are_tuned_as_the_standard_library_does_it() -> None:

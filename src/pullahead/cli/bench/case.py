@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 #: How many processes every pool has. The same everywhere, so that runs on different machines can be compared.
 WORKERS: Final = 2
+
+
+class Measured(NamedTuple):
+    """What one round gave.
+
+    Attributes:
+        figure: in the unit of the case.
+        on_cpu: for which share of the items' time the thread that computed them was on a CPU; None: nobody
+            looked.
+    """
+
+    figure: float
+    on_cpu: float | None = None
 
 
 @final
@@ -18,13 +31,13 @@ class Contender:
 
     Args:
         name: as people call it.
-        measure: does one round and returns its figure, in the unit of the case.
+        measure: does one round and returns its figure, in the unit of the case, or all that it has measured.
         peer: whether somebody else does here what Pullahead does, so that a ratio makes sense.
         against: the contender of ours that does the same; the first one if "".
     """
 
     name: str
-    measure: Callable[[], float]
+    measure: Callable[[], float | Measured]
     peer: bool = True
     against: str = ""
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import final
 
-from pullahead.cli.bench.case import Absent, Case, Contender, Target
+from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Target
 
 Watch = Callable[[str], None]
 
@@ -46,11 +46,15 @@ class Spread:
 @final
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one contender did, and our figure divided by it, round by round."""
+    """What one contender did, and our figure divided by it, round by round.
+
+    `on_cpu`: the share of its items' time in which they were computed on a CPU, where that was measured.
+    """
 
     name: str
     figures: Spread
     ratio: Spread | None
+    on_cpu: Spread | None = None
 
 
 @final
@@ -109,32 +113,36 @@ def compete(case: Case, quick: bool, watch: Watch) -> Outcome:
         for one in contenders:
             watch(f"warming {one.name}")
             _measure(one)
-        figures: dict[str, list[float]] = {one.name: [] for one in contenders}
+        rounds_of: dict[str, list[Measured]] = {one.name: [] for one in contenders}
         rounds = case.rounds[quick]
         for number in range(rounds):
             for one in contenders:
                 watch(f"round {number + 1} of {rounds}: {one.name}")
-                figures[one.name].append(_measure(one))
+                rounds_of[one.name].append(_measure(one))
         watch("ending")
-    return Outcome(case, _lines(contenders, figures), absent)
+    return Outcome(case, _lines(contenders, rounds_of), absent)
 
 
-def _measure(one: Contender) -> float:
+def _measure(one: Contender) -> Measured:
     gc.collect()  # of what the one before left behind
     try:
-        return one.measure()
+        found = one.measure()
+        return found if isinstance(found, Measured) else Measured(found)
     except Exception as error:
         error.add_note(f"while measuring {one.name}")
         raise
 
 
-def _lines(contenders: list[Contender], figures: dict[str, list[float]]) -> list[Line]:
+def _lines(contenders: list[Contender], rounds_of: dict[str, list[Measured]]) -> list[Line]:
     first = contenders[0].name
+    figures = {name: [one.figure for one in rounds] for name, rounds in rounds_of.items()}
     lines = []
     for one in contenders:
         own, ours = figures[one.name], figures[one.against or first]
         ratio = None
         if one.peer and own is not ours:
             ratio = Spread(tuple(our / their for our, their in zip(ours, own, strict=True)))
-        lines.append(Line(one.name, Spread(tuple(own)), ratio))
+        shares = [each.on_cpu for each in rounds_of[one.name] if each.on_cpu is not None]
+        on_cpu = Spread(tuple(shares)) if shares else None
+        lines.append(Line(one.name, Spread(tuple(own)), ratio, on_cpu))
     return lines

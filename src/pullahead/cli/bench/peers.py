@@ -17,10 +17,10 @@ from time import perf_counter
 from typing import Any, Final, final
 
 from pullahead.cli.bench import works
-from pullahead.cli.bench.case import WORKERS, Absent
+from pullahead.cli.bench.case import WORKERS, Absent, Measured
 
 Work = Callable[[int], int]
-Run = Callable[[range], Iterable[int]]
+Run = Callable[[range], Iterable[Any]]
 
 #: So that each of the workers is surely up.
 _NAPS: Final = 4 * WORKERS
@@ -110,18 +110,23 @@ class Rate:
     Args:
         run: from items to results.
         count: items in a round; None finds how many keep it busy for about `seconds`.
+        timed: whether the results are `works.Times`, which tell how much of their time was on a CPU.
     """
 
-    def __init__(self, run: Run, count: int | None = None, seconds: float = 0.0) -> None:
+    def __init__(
+        self, run: Run, count: int | None = None, seconds: float = 0.0, *, timed: bool = False
+    ) -> None:
         self._run = run
         self._count = count
         self._seconds = seconds
+        self._timed = timed
+        self._on_cpu: float | None = None  # of the last time
 
-    def __call__(self) -> float:
+    def __call__(self) -> Measured:
         """Do one round."""
         if self._count is None:
             self._count = self._find_count()
-        return self._count / self._time(self._count)
+        return Measured(self._count / self._time(self._count), self._on_cpu)
 
     def _find_count(self) -> int:
         count = 200
@@ -131,8 +136,10 @@ class Rate:
 
     def _time(self, count: int) -> float:
         start = perf_counter()
-        came = sum(1 for _ in self._run(range(count)))
+        came = list(self._run(range(count)))
         seconds = perf_counter() - start
-        if came != count:
-            raise RuntimeError(f"expected {count} results, got {came}")
+        if len(came) != count:
+            raise RuntimeError(f"expected {count} results, got {len(came)}")
+        if self._timed:
+            self._on_cpu = works.share_on_cpu(came)
         return seconds

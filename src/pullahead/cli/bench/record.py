@@ -43,6 +43,7 @@ def _line(outcome: Outcome, line: Line) -> dict[str, Any]:
         "ratio": None if line.ratio is None else _spread(line.ratio),
         **_spread(line.figures),
         "share": outcome.share(line),
+        "on_cpu": None if line.on_cpu is None else _spread(line.on_cpu),
     }
 
 

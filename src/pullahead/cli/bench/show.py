@@ -61,8 +61,11 @@ class Screen:
             table.add_column("of the\nlimit", justify="right", no_wrap=True)
         table.add_column(case.unit, justify="right", no_wrap=True)
         table.add_column("least – greatest", justify="right", no_wrap=True)
+        looked = any(line.on_cpu for line in outcome.lines)
+        if looked:
+            table.add_column("on a\nCPU", justify="right", no_wrap=True)
         for line in outcome.lines:
-            table.add_row(*_cells(outcome, line, compared))
+            table.add_row(*_cells(outcome, line, compared, looked))
         for one in outcome.absent:
             table.add_row(Text(f"{one.name}: {one.why}"), style="dim")
         self._title(f"{case.name}: {case.title}; {better} is better")
@@ -90,14 +93,17 @@ class Screen:
         self._out.print(Text(words))
 
 
-def _cells(outcome: Outcome, line: Line, compared: bool) -> list[str]:
+def _cells(outcome: Outcome, line: Line, compared: bool, looked: bool) -> list[str]:
     cells = [line.name]
     if compared:
         cells.append("" if line.ratio is None else times(line.ratio.median))
     share = outcome.share(line)
     if share is not None:
         cells.append(f"{share:.1%}")
-    return [*cells, number(line.figures.median), _range(line.figures)]
+    cells += [number(line.figures.median), _range(line.figures)]
+    if looked:
+        cells.append("" if line.on_cpu is None else f"{line.on_cpu.median:.0%}")
+    return cells
 
 
 def _notes(outcome: Outcome) -> list[str]:

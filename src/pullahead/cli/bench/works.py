@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from multiprocessing.connection import Connection
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 #: Seconds that `spin` takes.
 SPIN: Final = 0.0005
+#: Loops in one try of what a core can do, and tries.
+_TRIAL: Final = 20_000
+_TRIES: Final = 50
 
 
 def noop(item: T) -> T:
@@ -39,11 +42,47 @@ def sleep_for(seconds: float, item: T) -> T:
     return item
 
 
-def times_of(work: Callable[[T], object], item: T) -> tuple[float, float]:
-    """Work on an item; return when that began and ended."""
-    began = time.perf_counter()
+def loop(times: int, item: T) -> T:
+    """Compute so many times: how long that takes is up to the core, and to whoever shares it."""
+    found = 0
+    for number in range(times):
+        found += number
+    return item
+
+
+def loops_in(seconds: float) -> int:
+    """Return how many times an idle core computes `loop` in so many seconds: the best of several tries."""
+    tries = []
+    for _ in range(_TRIES):
+        began = time.thread_time()
+        loop(_TRIAL, None)
+        tries.append(time.thread_time() - began)
+    return max(1, round(seconds * _TRIAL / min(tries)))
+
+
+class Times(NamedTuple):
+    """When an item began and ended, on the clock of this machine, and the seconds of that on a CPU."""
+
+    began: float
+    ended: float
+    cpu: float
+
+
+def times_of(work: Callable[[T], object], item: T) -> Times:
+    """Work on an item; return when that was."""
+    began, cpu = time.perf_counter(), time.thread_time()
     work(item)
-    return began, time.perf_counter()
+    cpu = time.thread_time() - cpu
+    return Times(began, time.perf_counter(), cpu)
+
+
+def share_on_cpu(times: Iterable[Times]) -> float:
+    """Return for which share of their time items were on a CPU."""
+    cpu = seconds = 0.0
+    for one in times:
+        cpu += one.cpu
+        seconds += one.ended - one.began
+    return cpu / seconds
 
 
 def nap(item: T) -> T:

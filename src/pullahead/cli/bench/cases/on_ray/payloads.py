@@ -15,8 +15,8 @@ from statistics import fmean
 from typing import Any, Final
 
 from pullahead.cli.bench import works
-from pullahead.cli.bench.case import Absent, Case, Contender, Target
-from pullahead.cli.bench.cases.on_ray import seed
+from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Target
+from pullahead.cli.bench.cases.on_ray import niceness, seed
 
 OURS: Final = "pullahead.Pool.map"
 MB: Final = 1_000_000
@@ -32,6 +32,7 @@ def prepare(size: int, seconds: float, stack: ExitStack, quick: bool) -> list[Co
     import pullahead
 
     ray: Any = import_module("ray")  # half of it has no types
+    niceness.level()
     node = {"num_cpus": 4, "object_store_memory": _STORE}
     head = node | {"include_dashboard": False}
     cluster = import_module("ray.cluster_utils").Cluster(initialize_head=True, head_node_args=head)
@@ -48,7 +49,7 @@ def prepare(size: int, seconds: float, stack: ExitStack, quick: bool) -> list[Co
     stock = ray.remote(num_cpus=0, scheduling_strategy=here)(seed.Stock).remote()
     actor = ray.remote(**far)(seed.Worker).remote(stock, work)
     pool = stack.enter_context(pullahead.Pool(partial(works.times_of, work), workers=1, worker_options=far))
-    runs: dict[str, Callable[[], list[seed.Times]]] = {
+    runs: dict[str, Callable[[], list[works.Times]]] = {
         OURS: lambda: list(pool.map(item for _ in range(count))),
         "seed, blocking": partial(_seeds, stock, actor, "blocking", count, item),
         "seed, overlapping": partial(_seeds, stock, actor, "overlapping", count, item),
@@ -58,22 +59,23 @@ def prepare(size: int, seconds: float, stack: ExitStack, quick: bool) -> list[Co
     return [Contender(name, partial(exposed, run, count)) for name, run in runs.items()]
 
 
-def exposed(run: Callable[[], list[seed.Times]], count: int) -> float:
+def exposed(run: Callable[[], list[works.Times]], count: int) -> Measured:
     """Return the mean time between two items, in milliseconds."""
     times = sorted(run())
     if len(times) != count:
         raise RuntimeError(f"expected {count} results, got {len(times)}")
-    return 1000 * fmean(begin - end for (_, end), (begin, _) in pairwise(times))
+    between = 1000 * fmean(after.began - before.ended for before, after in pairwise(times))
+    return Measured(between, works.share_on_cpu(times))
 
 
-def _seeds(stock: Any, actor: Any, way: str, count: int, item: Any) -> list[seed.Times]:
+def _seeds(stock: Any, actor: Any, way: str, count: int, item: Any) -> list[works.Times]:
     ray: Any = import_module("ray")
     ray.get(stock.fill.remote(count, item))
-    done: list[seed.Times] = ray.get(getattr(actor, way).remote())
+    done: list[works.Times] = ray.get(getattr(actor, way).remote())
     return done
 
 
-def _actor_pool(actor: Any, count: int, item: Any) -> list[seed.Times]:
+def _actor_pool(actor: Any, count: int, item: Any) -> list[works.Times]:
     pool: Any = import_module("ray.util").ActorPool([actor])
     return list(pool.map(lambda actor, one: actor.process.remote(one), (item for _ in range(count))))
 
@@ -91,4 +93,5 @@ def _case(size: int, ms: float, limit: float | None) -> Case:
     )
 
 
-CASES: Final = {case.name: case for case in (_case(10 * MB, 100.0, None), _case(48 * MB, 300.0, 5.0))}
+_ALL: Final = (_case(10 * MB, 100.0, None), _case(48 * MB, 300.0, 5.0), _case(50 * MB, 300.0, None))
+CASES: Final = {case.name: case for case in _ALL}

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, final
 
-from pullahead.cli.bench.works import times_of
-
-Times = tuple[float, float]
-"""When an item began and ended, on the clock of the process that computed it."""
+from pullahead.cli.bench.works import Times, times_of
 
 
 @final
