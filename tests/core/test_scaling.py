@@ -231,6 +231,7 @@ def test_who_waits_for_a_place_goes_first() -> None:
     patience = PATIENCE + scaling._detour
     assert scaling.deadline == pytest.approx(13.0 + patience)
     (shrink,) = scaling.tick(13.0 + patience)
+    assert isinstance(shrink, Shrink)
     assert shrink.waiting == (7, 6, 5, 4, 3)
     assert shrink.idle == ()
     assert shrink.why.startswith("there was nothing to do for ")

@@ -54,6 +54,7 @@ Caller to queue::
     (UNSENT, entry, tries)                 for the journal: an item has failed because it cannot be pickled
     (DELIVERED, sink, places, size)        a sink was handed the ends of these; if `places` is None, it begins
                                            anew
+    (DRAIN, worker)                        tell this one to stop
     (STOP,)                                tell every worker to stop
 
 Queue to caller::
@@ -63,6 +64,8 @@ Queue to caller::
     (ENDED, run)                           every item that was submitted has ended
     (SAVED, what)                          answers UNSENT and DELIVERED: it is on disk
     (UNRECORDED, error)                    the journal cannot be written any more
+    (JOINED, worker)                       its first call came; said only where workers come and go, as is
+    (STANDING, unstarted, pace, lasted, idle, is_over)   see `pullahead.core.scaling.Facts`; `idle` is by worker
     (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)
 """
 
@@ -112,9 +115,12 @@ CANCEL: Final = "cancel"
 LOST: Final = "lost"
 UNSENT: Final = "unsent"
 DELIVERED: Final = "delivered"
+DRAIN: Final = "drain"
 
 OUTCOMES: Final = "outcomes"
 STARVED: Final = "starved"
 ENDED: Final = "ended"
 SAVED: Final = "saved"
 UNRECORDED: Final = "unrecorded"
+JOINED: Final = "joined"
+STANDING: Final = "standing"

@@ -18,7 +18,7 @@ Rules:
 6. A worker that had nothing to do for five seconds, and for as long as it takes to have another one in its
    place, is drained; those in the highest places first. (Who keeps what is idle for as long as bringing it
    back takes never pays more than twice what it must: the ski rental. Five seconds are what a source pauses
-   for a page of a listing, a batch of rows, another attempt. More than a minute is more than a node is worth.)
+   for a page of a listing, a batch of rows, another attempt. A minute is what nodes are paid by.)
 7. Once that long nothing was ready, those that still wait for a place wait no more, and they go first: it
    costs nothing, and an autoscaler would bring a node for nobody.
 8. Once nothing more is to come, what is idle goes at once.
@@ -271,7 +271,7 @@ class Scaling:
     # Who is not needed
 
     def _idle(self) -> dict[int, float]:
-        """Return the places whose worker has nothing to do, and for how long; never longer than it is there."""
+        """Return the places whose worker has nothing to do, and for how long: at most as long as it is there."""
         found = {}
         for place, seconds in self._facts.idle.items():
             one = self._places.get(place)
