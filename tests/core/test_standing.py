@@ -1,9 +1,9 @@
-"""What the caller hears of how things stand, where workers come and go: at the ledger, and when it is told."""
+"""What the caller hears of how things stand, where workers come and go: at the ledger, and when it does."""
 
 from __future__ import annotations
 
 from pullahead.core import messages as m
-from pullahead.core.ledger import Grant, Ledger, NothingLeft, Recall, Starved
+from pullahead.core.ledger import Grant, Ledger, NothingLeft, Recall, RunEnded, Starved
 from pullahead.core.retry import Again
 from pullahead.core.standing import EVERY, Bulletins, Standing
 
@@ -97,6 +97,15 @@ def test_who_was_told_to_stop_is_not_idle() -> None:
         grant(0, 1, 0, 3.0),
         grant(1, 2, 1, 4.0),
     ]
+
+
+def test_who_is_not_needed_hears_why_it_has_waited() -> None:
+    ledger = three()
+    assert ledger.spared(2, 7.0) == [NothingLeft(2, 7.0, SOURCE)]
+    assert ledger.closed(1, 8.0) == [RunEnded(1), NothingLeft(1, 7.0, SOURCE), NothingLeft(0, 6.0, SOURCE)]
+    assert ledger.spared(1, 9.0) == [], "it knows that nothing is left"
+    assert ledger.standing.idle == ((0, 0.0),)
+    ledger.validate()
 
 
 def test_a_worker_that_comes_late_takes_from_the_others() -> None:

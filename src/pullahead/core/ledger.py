@@ -276,6 +276,12 @@ class Ledger:
         self._service.stopping(worker)
         return []
 
+    def spared(self, worker: int, now: float) -> list[Effect]:
+        """As `stopping`, of one that is not needed: it hears why it has waited, which was not for the end."""
+        waited = self._service.waited(worker, now)
+        self._service.stopping(worker)
+        return [] if waited is None else [NothingLeft(worker, waited, self._cause)]
+
     def said_goodbye(self, worker: int) -> list[Effect]:
         """A worker left in order: it must hold nothing."""
         self._items.left(worker)

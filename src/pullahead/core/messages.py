@@ -65,7 +65,7 @@ Queue to caller::
     (SAVED, what)                          answers UNSENT and DELIVERED: it is on disk
     (UNRECORDED, error)                    the journal cannot be written any more
     (JOINED, worker)                       its first call came; said only where workers come and go, as is
-    (STANDING, unstarted, pace, lasted, idle, is_over)   see `pullahead.core.scaling.Facts`; `idle` is by worker
+    (STANDING, unstarted, pace, lasted, idle, is_over)   see `core.scaling.Facts`; `idle` is by worker
     (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)
 """
 

@@ -271,7 +271,7 @@ class Scaling:
     # Who is not needed
 
     def _idle(self) -> dict[int, float]:
-        """Return the places whose worker has nothing to do, and for how long: at most as long as it is there."""
+        """Return the places whose worker has nothing to do, and for how long: since it came at most."""
         found = {}
         for place, seconds in self._facts.idle.items():
             one = self._places.get(place)

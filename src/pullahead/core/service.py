@@ -346,6 +346,11 @@ class Service:
         workers = self.workers.values()
         return tuple((one.number, one.free_since) for one in workers if not (one.held or one.stopping))
 
+    def waited(self, number: int, now: float) -> float | None:
+        """Return how long a worker has waited; None: it waits for nothing, or knows that nothing is left."""
+        worker = self.workers[number]
+        return now - worker.asked if worker.credits and not worker.told else None
+
     # How it is done
 
     def _settle(self, worker: Worker) -> None:

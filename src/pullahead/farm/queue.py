@@ -302,7 +302,8 @@ class Queue:
     def _drain(self, worker: int) -> list[led.Effect]:
         self._drained.add(worker)  # it may come later, from a queue that died
         if worker in self._mail:
-            self._stop_worker(worker)
+            self._perform(self._ledger.spared(worker, monotonic()))
+            self._post(worker, (m.STOP,))
         return []
 
     def _stop(self) -> list[led.Effect]:

@@ -26,6 +26,7 @@ from pullahead.farm.run import DONE, Outcome, Run
 from pullahead.journal.identity import Place
 from pullahead.observe.progress import watcher
 from pullahead.observe.report import Report
+from pullahead.observe.staffing import Staffing
 
 #: Seconds between two looks at a run for its progress.
 _PROGRESS_EVERY: Final = 0.2
@@ -75,9 +76,11 @@ class Results(Iterator[Any]):
         """What happened so far."""
         run, crew = self._run, self._crew
         end = run.finished or monotonic()
-        before = self._baseline
+        before, gone = self._baseline, crew.gone
         totals = [
-            _within(run.started, end, one, before.get(name)) for name, one in crew.totals.copy().items()
+            _within(run.started, min(end, gone.get(name, end)), one, before.get(name))
+            for name, one in crew.totals.copy().items()
+            if gone.get(name, end) >= run.started
         ]
         known = run.read if run.source_ended else self._total
         return Report(
@@ -96,16 +99,25 @@ class Results(Iterator[Any]):
             fixed_lookahead=self._options.fixed_lookahead,
             cores=usable_cores(),
             batch_size=self._options.batch_size or 0,
+            staffing=self._staffing(end),
         )
+
+    def _staffing(self, end: float) -> Staffing | None:
+        elastic = self._crew.elastic
+        return None if elastic is None else elastic.staffing(self._run.started, end)
 
     def _trace(self) -> dict[int, list[Span]]:
         """What was recorded since this run began, of which its pool forgets all when another one begins."""
         if self._kept_trace is not None:
             return self._kept_trace
         since = self._run.started
-        return {
+        found = {
             lane: [span for span in spans if span.end >= since]
             for lane, spans in self._crew.trace.copy().items()
+        }
+        staffing = self._staffing(self._run.finished or monotonic())
+        return {
+            lane: spans for lane, spans in found.items() if spans or not staffing or lane in staffing.stays
         }
 
     def __iter__(self) -> Self:
