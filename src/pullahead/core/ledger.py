@@ -179,6 +179,7 @@ class Ledger:
 
     def back(self, worker: int, now: float) -> list[Effect]:
         """That is all that a worker has."""
+        self._service.came_back(worker, now)
         self._returning.discard(worker)
         return self._all_back(now) if not self._returning else []
 

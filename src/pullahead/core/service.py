@@ -267,6 +267,12 @@ class Service:
         worker.running += running
         self._weigh(worker)
 
+    def came_back(self, number: int, now: float) -> None:
+        """That is all that it has. What it computes is taken to begin now: since when is not known."""
+        worker = self.workers[number]
+        worker.reported = now
+        self._weigh(worker)
+
     def started(self, number: int, count: int) -> None:
         """So many items of a worker run."""
         worker = self.workers[number]
