@@ -26,6 +26,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import pullahead as pa
 from pullahead import actors
+from pullahead.core import scaling
 
 ONE_EACH = {"num_cpus": 1}
 
@@ -191,6 +192,52 @@ def client(port: int) -> dict[str, Any]:
     return json.loads(lines[0]) if lines else {"error": done.stderr[-2000:]}
 
 
+def comes_and_goes(cluster: Cluster, every: dict[str, Any]) -> dict[str, Any]:
+    """Nodes that hold one worker each are filled, one that comes later as well, and all are free again.
+
+    That is what an autoscaler does: it brings a node because somebody waits for one.
+    """
+    scaling.PATIENCE = 1.0  # of this process: the farm's nodes are not paid for
+    with pa.Pool(node, workers=(1, 6), worker_options=ONE_EACH) as pool:
+        results = pool.map(range(1_000_000), ordered=False)
+        lanes, seen = pool._crew._lanes, see_nodes(results, 3)
+        while lanes.count < 6:
+            seen.add(next(results))
+        came = cluster.add_node(**every)
+        seen |= see_nodes(results, 4)
+        results.close()
+        report = results.report
+        left = until(lambda: lanes.count == 1, 20)
+        free = until(lambda: ray.available_resources().get("CPU") == 3.0, 20)
+        again = len(set(pool.map(range(50))))
+    cluster.remove_node(came)
+    return {
+        "nodes": len(seen),
+        "most": report.lanes,
+        "left": left,
+        "free": free,
+        "again": again,
+        "all free": until(lambda: ray.available_resources().get("CPU") == 3.0, 20),
+    }
+
+
+def see_nodes(results: Any, count: int) -> set[str]:
+    """Take results until they come from so many nodes."""
+    seen: set[str] = set()
+    deadline = time.monotonic() + 40
+    while len(seen) < count and time.monotonic() < deadline:
+        seen.add(next(results))
+    return seen
+
+
+def until(condition: Any, seconds: float) -> bool:
+    """Poll a condition: Ray says some things a moment later."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(condition())
+
+
 def node_death(cluster: Cluster, victim: Any, folder: Path) -> dict[str, Any]:
     """A node is killed: all items have one result, and what was only held there is charged nothing."""
     folder.mkdir()
@@ -239,6 +286,7 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     ):
         yield scene.__name__, scene()
     yield "client", client(port)
+    yield "comes_and_goes", comes_and_goes(cluster, every)
     yield "node_death", node_death(cluster, victim, folder / "notes")
     pa.shutdown()
     cluster.shutdown()  # type: ignore[no-untyped-call]

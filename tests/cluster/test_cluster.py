@@ -89,6 +89,17 @@ def test_a_caller_outside_the_cluster(seen: dict[str, Any]) -> None:
     )
 
 
+def test_workers_come_with_the_nodes_that_there_are_and_leave_them_free(seen: dict[str, Any]) -> None:
+    assert seen["comes_and_goes"] == {
+        "nodes": 4,
+        "most": 4,
+        "left": True,
+        "free": True,
+        "again": 1,
+        "all free": True,
+    }
+
+
 def test_a_dead_node_costs_no_item(seen: dict[str, Any]) -> None:
     death = seen["node_death"]
     assert (death["exact"], death["failures"]) == (True, 0)
