@@ -19,6 +19,7 @@ from typing import Any
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import numpy as np
+import pytest
 import ray
 from ray._private.internal_api import memory_summary
 from ray.cluster_utils import Cluster
@@ -197,8 +198,9 @@ def comes_and_goes(cluster: Cluster, every: dict[str, Any]) -> dict[str, Any]:
 
     That is what an autoscaler does: it brings a node because somebody waits for one.
     """
-    scaling.PATIENCE = 1.0  # of this process: the farm's nodes are not paid for
-    with pa.Pool(node, workers=(1, 6), worker_options=ONE_EACH) as pool:
+    work = pa.Pool(node, workers=(1, 6), worker_options=ONE_EACH)
+    with pytest.MonkeyPatch.context() as patch, work as pool:
+        patch.setattr(scaling, "PATIENCE", 1.0)  # these nodes are not paid for
         results = pool.map(range(1_000_000), ordered=False)
         lanes, seen = pool._crew._lanes, see_nodes(results, 3)
         while lanes.count < 6:
@@ -208,7 +210,7 @@ def comes_and_goes(cluster: Cluster, every: dict[str, Any]) -> dict[str, Any]:
         results.close()
         report = results.report
         left = until(lambda: lanes.count == 1, 20)
-        free = until(lambda: ray.available_resources().get("CPU") == 3.0, 20)
+        free = until(lambda: free_cores() == 3.0, 20)
         again = len(set(pool.map(range(50))))
     cluster.remove_node(came)
     return {
@@ -217,8 +219,13 @@ def comes_and_goes(cluster: Cluster, every: dict[str, Any]) -> dict[str, Any]:
         "left": left,
         "free": free,
         "again": again,
-        "all free": until(lambda: ray.available_resources().get("CPU") == 3.0, 20),
+        "all free": until(lambda: free_cores() == 3.0, 20),
     }
+
+
+def free_cores() -> float:
+    """Return how many cores of the cluster nobody has."""
+    return float(ray.available_resources().get("CPU", 0.0))  # type: ignore[no-untyped-call]
 
 
 def see_nodes(results: Any, count: int) -> set[str]:

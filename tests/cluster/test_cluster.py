@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ENVIRON = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "RAY_USAGE_STATS_ENABLED": "0"}
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(210)]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         [sys.executable, "-m", "tests.cluster.scenes", str(tmp_path_factory.mktemp("cluster"))],
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=200,
         cwd=ROOT,
         env=ENVIRON,
         check=False,
