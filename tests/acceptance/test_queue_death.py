@@ -1,4 +1,4 @@
-"""The queue actor is killed in the middle of a run, on either engine: what is lost is said, never silently."""
+"""The queue actor is killed in the middle of a run, on either engine: what is lost is said."""
 
 from __future__ import annotations
 

@@ -130,6 +130,13 @@ def test_a_picture_says_when_they_came_and_went(tmp_path: Path) -> None:
     assert "90 %" in said
 
 
+def test_a_replay_has_all_of_them_though_they_were_not_there_together() -> None:
+    staffing = Staffing({0: ((0.0, 5.0),), 1: ((5.0, 10.0),)})
+    replayed = replace(traced(), staffing=staffing).replay()
+    assert staffing.most == 1
+    assert (replayed.items, replayed.workers) == (2, 2)
+
+
 def test_a_trace_file_has_the_reasons(tmp_path: Path) -> None:
     events = json.loads(traced().timeline(tmp_path / "run.json").read_text())["traceEvents"]
     marks = [event for event in events if event.get("cat") == "scaling"]

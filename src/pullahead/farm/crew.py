@@ -339,9 +339,10 @@ class Crew:
             elif kind == m.SAVED:
                 self._unsaved -= 1
                 self._heard.notify_all()
-            elif self.elastic is not None:
-                tell = self.elastic.joined if kind == m.JOINED else self.elastic.heard
-                tell(about, *rest)
+            elif kind == m.JOINED and self.elastic is not None:
+                self.elastic.joined(about)
+            elif kind == m.STANDING and self.elastic is not None:
+                self.elastic.heard(about, *rest)
 
     def _heard_of_run(self, kind: str, number: int, rest: list[Any]) -> None:
         with self._heard:
