@@ -68,6 +68,18 @@ def test_little_work_is_left_to_those_who_are_there() -> None:
     assert "on 1 worker:" in str(results.report)
 
 
+def test_a_slow_loop_brings_nobody() -> None:
+    results = pa.map(functools.partial(works.nap, 0.002), range(100), workers=(1, 2))
+    taken = []
+    for item in results:
+        time.sleep(0.02)  # as a slow loop does
+        taken.append(item)
+        if len(taken) == 80:
+            assert results._run.is_held_back
+    assert taken == list(range(100))
+    assert courses(results.report) == []
+
+
 @pytest.mark.usefixtures("impatient")
 def test_who_is_idle_goes_and_comes_back_when_there_is_something_to_do() -> None:
     with pa.Pool(SLOW, workers=(1, 3)) as pool:

@@ -143,7 +143,9 @@ def test_what_the_source_still_has_counts_only_while_something_is_ready() -> Non
     assert sizes(scaling.tick(11.5)) == [Grow(1, (1,), "")]
 
 
-@pytest.mark.parametrize("why_not", [{"idle": {0: 0.1}}, {"is_failing": True}, {"is_over": True}])
+@pytest.mark.parametrize(
+    "why_not", [{"idle": {0: 0.1}}, {"is_failing": True}, {"is_over": True}, {"is_held_back": True}]
+)
 def test_when_nobody_is_added(why_not: dict[str, object]) -> None:
     scaling = begun(1, 8)
     assert scaling.heard(BUSY._replace(**why_not), 10.0) == []  # type: ignore[arg-type]

@@ -32,6 +32,8 @@ class Places(RuleBasedStateMachine):
         for effect in effects:
             assert effect.before == len(self.coming) + len(self.there)
             if isinstance(effect, Grow):
+                heard = self.wanting or Facts()
+                assert True not in {heard.is_held_back, heard.is_over, heard.is_failing}
                 assert self.shrunk_at + LASTING <= self.now + EPSILON, "not a moment after somebody went"
                 assert self.grew_at + LASTING <= self.now + EPSILON, "not a moment after the last ones"
                 assert self.is_known, "somebody had told what starting takes"
@@ -56,6 +58,7 @@ class Places(RuleBasedStateMachine):
         pace=st.sampled_from([0.0, 0.001, 0.1, 3.0]),
         lasted=st.sampled_from([0.0, 0.1, 1.0, 10.0]),
         is_over=st.booleans(),
+        is_held_back=st.booleans(),
         is_failing=st.booleans(),
     ), data=st.data())  # fmt: skip
     def hear(self, facts: Facts, data: st.DataObject) -> None:

@@ -11,8 +11,9 @@ Rules:
    ended, one takes as long as they have been waited for.
 3. Where nobody knows how much is to come, as much again as was done is expected, since the queue last had
    nothing ready (Lindy's rule): a source that has kept all workers busy for a minute is good for another one.
-4. Nobody is started for an item that is not there, while somebody is idle, while workers die and none
-   finishes anything, or before the first one has said how long starting takes.
+4. Nobody is started for an item that is not there, while somebody is idle, while it is whoever takes the
+   results that keeps more items from coming, while workers die and none finishes anything, or before the
+   first one has said how long starting takes.
 5. More are started once they have been wanted for half a second, and at most as many as there are, so that an
    estimate that is wrong costs half of the workers at most. Then the next ones, half a second later.
 6. A worker that had nothing to do for five seconds, and for as long as it takes to have another one in its
@@ -69,6 +70,7 @@ class Facts(NamedTuple):
         lasted: for how long something has been ready that nobody could take; 0.0: nothing is.
         idle: the places whose worker has nothing, and for how long.
         is_over: whether nothing more is to come, and everything has begun.
+        is_held_back: whether whoever takes the results is slower than the workers.
         is_failing: whether workers have died, and none has finished anything since.
     """
 
@@ -78,6 +80,7 @@ class Facts(NamedTuple):
     lasted: float = 0.0
     idle: Mapping[int, float] = {}
     is_over: bool = False
+    is_held_back: bool = False
     is_failing: bool = False
 
 
@@ -255,8 +258,10 @@ class Scaling:
 
     @property
     def _may_grow(self) -> bool:
-        is_full = self.live >= self._most or self._setup is None
-        return not (is_full or self._facts.is_failing or self._facts.is_over or self._idle())
+        facts = self._facts
+        if self.live >= self._most or self._setup is None:
+            return False
+        return not (facts.is_failing or facts.is_held_back or facts.is_over or self._idle())
 
     def _crossings(self) -> list[float]:
         """Return when one worker more may be wanted if nothing is heard until then."""

@@ -50,6 +50,10 @@ class RunPort(Protocol):
     def unread(self) -> int:
         """How many items its source is known to still have."""
 
+    @property
+    def is_held_back(self) -> bool:
+        """Whether whoever takes its results is slower than the workers."""
+
     def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         """These items have ended."""
 
@@ -133,7 +137,7 @@ class Crew:
             if journal is not None:
                 self._queues.recorded = Recorded(os.fspath(journal.path), key)
             if least is not None:
-                about = self._lanes, self._queues.say, self._unread, self._lock
+                about = self._lanes, self._queues.say, self._to_come, self._lock
                 self.elastic = Elastic(least, spec.batch_size or 1, *about)
                 self.elastic.is_last = journal is not None
             self._lanes.begin()
@@ -216,8 +220,9 @@ class Crew:
             if self._error is not None:
                 raise self._error
 
-    def _unread(self) -> int:
-        return sum(run.unread for run in self._runs.values())
+    def _to_come(self) -> tuple[int, bool]:
+        runs = self._runs.values()
+        return sum(run.unread for run in runs), bool(runs) and all(run.is_held_back for run in runs)
 
     def close_run(self, run: int) -> None:
         """No more items will come for this run."""

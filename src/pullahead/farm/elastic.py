@@ -30,7 +30,8 @@ class Elastic:
         unit: how many items one call of `process` takes.
         lanes: where they are.
         say: tells the queue something.
-        unread: how many items the sources are known to still have.
+        to_come: says how many items the sources are known to still have, and whether it is whoever takes the
+            results that they wait for.
         lock: held while something is decided.
     """
 
@@ -40,13 +41,13 @@ class Elastic:
         unit: int,
         lanes: Lanes,
         say: Callable[[m.Message], object],
-        unread: Callable[[], int],
+        to_come: Callable[[], tuple[int, bool]],
         lock: RLock,
     ) -> None:
         self.is_last = False  # no other run follows the one that is under way
         self._lanes = lanes
         self._say = say
-        self._unread = unread
+        self._to_come = to_come
         self._lock = lock
         self._scaling = Scaling(least, lanes.size, monotonic(), unit)
         self._stays: dict[int, list[tuple[float, float | None]]] = {}  # by lane: from when to when
@@ -66,8 +67,9 @@ class Elastic:
         """The queue has said how things stand."""
         lanes = self._lanes
         here = {lanes.lane(number): seconds for number, seconds in idle if lanes.has(number)}
+        unread, is_held_back = self._to_come()
         over = is_over and self.is_last
-        facts = Facts(unstarted, self._unread(), pace, lasted, here, over, lanes.are_failing)
+        facts = Facts(unstarted, unread, pace, lasted, here, over, is_held_back, lanes.are_failing)
         self._decided(self._scaling.heard(facts, monotonic()))
 
     def stop(self) -> None:

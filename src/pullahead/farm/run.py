@@ -75,6 +75,7 @@ class Run:
         self._source = source
         self._ordered = ordered
         self._total = total
+        self._cause = trace.CAUSE_SOURCE  # what kept the latest items from coming earlier
         limit = ORDERED_LIMIT if ordered else LIMIT
         self._window = Window(crew.size, unit, limit, store=actors.store_size())
         self._items: dict[int, tuple[Any, Any]] = {}  # token and item, until the outcome is taken
@@ -164,6 +165,11 @@ class Run:
         if self._total is None or self._cancelled or (recorded is not None and recorded.has_more):
             return 0
         return max(0, self._total - self.read)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether its consumer, or the order of the results, kept the latest items from coming earlier."""
+        return self._cause in {trace.CAUSE_CONSUMER, trace.CAUSE_ORDER}
 
     def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         """Outcomes arrived."""
@@ -263,6 +269,7 @@ class Run:
         if not taken:
             return not self._source.closed
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
+        self._cause = cause
         found, error = parcels(taken, self._crew.recorded)
         for parcel in found:
             if parcel.state is None:
