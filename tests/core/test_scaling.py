@@ -121,7 +121,8 @@ def test_what_is_not_known_is_expected_to_last_as_long_again() -> None:
     assert scaling.deadline == 5.0
     assert scaling.heard(trickle._replace(lasted=4.1), 5.0) == []
     assert sizes(scaling.tick(5.5)) == [Grow(1, (1,), "")]
-    arrive(scaling, 6.5, 1)
+    scaling.placed(1, 5.5)
+    assert scaling.joined(1, 6.5) == []
     assert scaling.heard(trickle._replace(lasted=5.6), 6.5) == []
     assert scaling.deadline == pytest.approx(6.75), "5.5 s, and two for 0.25 s: twice 3 s"
 
@@ -280,6 +281,13 @@ def test_places_without_a_worker_lose_none() -> None:
         scaling.left(1, 1.0)
     with pytest.raises(ProtocolError, match="replaced in place 1, where there is none"):
         scaling.replaced(1, 1.0)
+
+
+def test_while_nobody_is_there_nothing_is_expected_of_time() -> None:
+    scaling = begun(1, 2)
+    scaling.replaced(0, 10.0)
+    assert scaling.heard(Facts(unstarted=13, lasted=10.0), 10.0) == []
+    assert scaling.deadline is None
 
 
 def test_a_second_first_word_is_none() -> None:

@@ -265,11 +265,11 @@ class Scaling:
 
     def _crossings(self) -> list[float]:
         """Return when one worker more may be wanted if nothing is heard until then."""
+        if not (self._facts.lasted and self._there):
+            return []
         needed = (self.live + 1) * self._price
-        crossings = []
-        if self._facts.lasted and self._there:
-            crossings.append(self._at + (needed - self._done) / self._there)
-        if self._facts.lasted and not self._facts.pace and self._known_items:
+        crossings = [self._at + (needed - self._done) / self._there]
+        if not self._facts.pace and self._known_items:
             crossings.append(self._at - self._pace() + needed / self._known_items)
         return crossings
 
