@@ -12,8 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from heapq import heappop, heappush
-from itertools import accumulate
-from operator import sub
+from itertools import accumulate, pairwise
 from threading import RLock
 from time import monotonic
 from typing import Any, Final, final
@@ -127,9 +126,15 @@ class Peer:
         self._schedule.at(self._ends[-1], partial(self._computed, self._ends))
 
     def _catch_up(self) -> None:
-        """Begin what the main thread would have begun by now: the machine is about to look at it."""
+        """Begin what the main thread would have begun by now: the machine is about to look at it.
+
+        This one never says that few are left, so what the machine has put behind them waits for its turn.
+        """
         ran, now = self._pipeline.running, monotonic()
-        while ran and ran.waiting and (since := self._ends[ran.size - len(ran.waiting) - 1]) <= now:
+        while ran and len(ran.waiting) > ran.ahead:
+            since = self._ends[ran.size - len(ran.waiting) - 1]
+            if since > now:
+                break
             ran.since = since
             ran.waiting.popleft()
 
@@ -137,8 +142,9 @@ class Peer:
         ran = self._pipeline.running
         if ends is not self._ends or ran is None:
             return  # the slice was cut meanwhile, and has ended earlier
-        ran.waiting.clear()
-        ran.longest = max(map(sub, ends, [self._since, *ends]))
+        for _ in range(len(ran.waiting) - ran.ahead):
+            ran.waiting.popleft()
+        ran.times += pairwise([self._since, *ends])
         now = monotonic()
         items, effects = self._pipeline.turn(self._since, now, 0.0, now)
         if items:

@@ -676,7 +676,37 @@ def test_worker_options_reach_the_actor() -> None:
     ("options", "error", "message"),
     [
         ({"workers": 0}, ValueError, "workers: expected a number from 1, got 0"),
-        ({"workers": 1.5}, TypeError, "workers: expected a whole number or None, got 1.5"),
+        ({"workers": 1.5}, TypeError, r"workers: expected a whole number, \(least, most\) or None, got 1.5"),
+        (
+            {"workers": (0, 8)},
+            ValueError,
+            r"workers: expected \(least, most\) with 1 <= least <= most, got \(0, 8\)",
+        ),
+        (
+            {"workers": (3, 2)},
+            ValueError,
+            r"workers: expected \(least, most\) with 1 <= least <= most, got \(3, 2\)",
+        ),
+        (
+            {"workers": (1, 2, 3)},
+            TypeError,
+            r"workers: expected two whole numbers \(least, most\), got \(1, 2, 3\)",
+        ),
+        (
+            {"workers": (1, "2")},
+            TypeError,
+            r"workers: expected two whole numbers \(least, most\), got \(1, '2'\)",
+        ),
+        (
+            {"workers": (True, 2)},
+            TypeError,
+            r"workers: expected two whole numbers \(least, most\), got \(True, 2\)",
+        ),
+        (
+            {"workers": [1, 2]},
+            TypeError,
+            r"workers: expected a whole number, \(least, most\) or None, got \[1, 2\]",
+        ),
         ({"lookahead": -1}, ValueError, "lookahead: expected a number from 0, got -1"),
         ({"lookahead": "many"}, TypeError, "lookahead: expected a whole number or 'auto', got 'many'"),
         ({"batch_size": 0}, ValueError, "batch_size: expected a number from 1, got 0"),

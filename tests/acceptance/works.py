@@ -561,6 +561,11 @@ def note_and_nap(folder: str, seconds: float, x: int) -> int:
     return nap(seconds, x)
 
 
+def nap_with_pid(seconds: float, x: int) -> tuple[int, int]:
+    time.sleep(seconds)
+    return x, os.getpid()
+
+
 def nap_and_pid(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()

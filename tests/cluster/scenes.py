@@ -20,6 +20,7 @@ from typing import Any
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import numpy as np
+import pytest
 import ray
 from ray._private.internal_api import memory_summary
 from ray.cluster_utils import Cluster
@@ -27,6 +28,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import pullahead as pa
 from pullahead import actors
+from pullahead.core import scaling
 
 ONE_EACH = {"num_cpus": 1}
 
@@ -193,6 +195,58 @@ def client(port: int) -> dict[str, Any]:
     return json.loads(lines[0]) if lines else {"error": done.stderr[-2000:]}
 
 
+def comes_and_goes(cluster: Cluster, every: dict[str, Any]) -> dict[str, Any]:
+    """Nodes that hold one worker each are filled, one that comes later as well, and all are free again.
+
+    That is what an autoscaler does: it brings a node because somebody waits for one.
+    """
+    work = pa.Pool(node, workers=(1, 6), worker_options=ONE_EACH)
+    with pytest.MonkeyPatch.context() as patch, work as pool:
+        patch.setattr(scaling, "PATIENCE", 1.0)  # these nodes are not paid for
+        results = pool.map(range(1_000_000), ordered=False)
+        lanes, seen = pool._crew._lanes, see_nodes(results, 3)
+        while lanes.count < 6:
+            seen.add(next(results))
+        came = cluster.add_node(**every)
+        seen |= see_nodes(results, 4)
+        results.close()
+        report = results.report
+        left = until(lambda: lanes.count == 1, 20)
+        free = until(lambda: free_cores() == 3.0, 20)
+        again = len(set(pool.map(range(50))))
+    cluster.remove_node(came)
+    return {
+        "nodes": len(seen),
+        "most": report.lanes,
+        "left": left,
+        "free": free,
+        "again": again,
+        "all free": until(lambda: free_cores() == 3.0, 20),
+    }
+
+
+def free_cores() -> float:
+    """Return how many cores of the cluster nobody has."""
+    return float(ray.available_resources().get("CPU", 0.0))  # type: ignore[no-untyped-call]
+
+
+def see_nodes(results: Any, count: int) -> set[str]:
+    """Take results until they come from so many nodes."""
+    seen: set[str] = set()
+    deadline = time.monotonic() + 40
+    while len(seen) < count and time.monotonic() < deadline:
+        seen.add(next(results))
+    return seen
+
+
+def until(condition: Any, seconds: float) -> bool:
+    """Poll a condition: Ray says some things a moment later."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return bool(condition())
+
+
 def node_death(cluster: Cluster, victim: Any, folder: Path) -> dict[str, Any]:
     """A node is killed: all items have one result, and what was only held there is charged nothing."""
     folder.mkdir()
@@ -238,6 +292,7 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "client", outside.result()
     for scene in (large_values, refs_of_ray):
         yield scene.__name__, scene()
+    yield "comes_and_goes", comes_and_goes(cluster, every)
     yield "node_death", node_death(cluster, victim, folder / "notes")
     pa.shutdown()
     cluster.shutdown()  # type: ignore[no-untyped-call]

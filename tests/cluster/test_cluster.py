@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ENVIRON = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "RAY_USAGE_STATS_ENABLED": "0"}
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(210)]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, silence: object) -> dict[str,
         [sys.executable, "-m", "tests.cluster.scenes", str(tmp_path_factory.mktemp("cluster"))],
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=200,
         cwd=ROOT,
         env=ENVIRON,
         check=False,
@@ -110,6 +110,17 @@ def test_the_clocks_of_workers_and_of_a_caller_outside_are_compared_over_the_que
     assert (clocks["items"], clocks["clocks"]) == (60, 2)
     assert 0.0 < clocks["stated"] < 0.5
     assert clocks["off"] <= clocks["stated"]
+
+
+def test_workers_come_with_the_nodes_that_there_are_and_leave_them_free(seen: dict[str, Any]) -> None:
+    assert seen["comes_and_goes"] == {
+        "nodes": 4,
+        "most": 4,
+        "left": True,
+        "free": True,
+        "again": 1,
+        "all free": True,
+    }
 
 
 def test_a_dead_node_costs_no_item(seen: dict[str, Any]) -> None:

@@ -69,3 +69,22 @@ def test_workers_that_were_killed_for_their_items_do_not_count() -> None:
     one = Replacements(1)
     assert [one.died(0, (item,), killed=True) for item in range(20)] == [0.0] * 20
     assert one.deaths == 0
+
+
+def test_lanes_without_a_worker_do_not_count() -> None:
+    one = Replacements(1)
+    one.opened(3)
+    answers = [one.died(lane, ()) for _ in range(4) for lane in (0, 3)]
+    assert answers.count(None) == 0
+    one.closed(3)
+    assert one.died(0, ()) is None
+
+
+def test_a_lane_that_was_opened_again_begins_anew() -> None:
+    one = Replacements(2)
+    assert [one.died(1, ()) for _ in range(3)] == [0.0, 0.1, 0.2]
+    one.opened(1)
+    assert one.died(1, ()) == 0.4, "it was open"
+    one.closed(1)
+    one.opened(1)
+    assert one.died(1, ()) == 0.0

@@ -228,6 +228,15 @@ def test_options_reach_the_run(folder: Path) -> None:
     assert (code, [line["result"] for line in lines]) == (0, [3] * 6)
 
 
+def test_workers_may_come_and_go(folder: Path) -> None:
+    numbers = [str(i) for i in range(60)]
+    code, lines, said = run("work:slow", *numbers, "-w", "1-2", "--report")
+    assert code == 0
+    assert [line["item"] for line in lines] == numbers
+    assert "on 1 to 2 workers (" in said
+    assert "1 → 2" in said
+
+
 def test_a_timeline_is_drawn_and_a_report_printed(folder: Path) -> None:
     code, _, said = run("work:double", "a", "b", "--timeline", "run.json", "--report")
     assert code == 0

@@ -21,6 +21,15 @@ def auto_or_number(least: int) -> Callable[[str], int | str]:
     return convert
 
 
+def number_or_range(value: str) -> int | tuple[int, int]:
+    """Read how many workers: "8", or "2-8" for from 2 to 8."""
+    parts = value.split("-")
+    numbers = [int(part) for part in parts if part.isdecimal()]
+    if len(numbers) != len(parts) or len(parts) > 2 or not 1 <= numbers[0] <= numbers[-1]:
+        raise click.BadParameter(f"expected a number from 1, or LEAST-MOST as in 2-8, got {value!r}")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
 FROM_0: Final = click.IntRange(min=0)
 FROM_1: Final = click.IntRange(min=1)
 SECONDS: Final = click.FloatRange(min=0)
@@ -37,7 +46,13 @@ ENGINES: Final = click.Choice(["local", "ray"])
 @click.option("--to", metavar="FILE", help="Results: a new file, instead of standard output.")
 @click.option("--append", is_flag=True, help="Add to the --to file if it exists.")
 @click.option("--overwrite", is_flag=True, help="Replace the --to file if it exists.")
-@click.option("-w", "--workers", type=FROM_1, metavar="N", help="Processes; one per core if not given.")
+@click.option(
+    "-w",
+    "--workers",
+    type=number_or_range,
+    metavar="N|N-M",
+    help="Processes; one per core if not given. From N to M come and go as there is work.",
+)
 @click.option(
     "--lookahead",
     type=auto_or_number(0),

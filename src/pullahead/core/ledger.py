@@ -38,6 +38,7 @@ from pullahead.core.items import TABLE, Event, Items, State, after
 from pullahead.core.retry import Again, Bury
 from pullahead.core.runs import Runs
 from pullahead.core.service import Service, Worker
+from pullahead.core.standing import Standing
 from pullahead.core.trace import CAUSE_SOURCE
 
 #: What a shell needs, from here and from the files behind it.
@@ -93,17 +94,27 @@ class Ledger:
         recall: whether items that a worker holds may go to another one before it is lost.
         workers: how many there will be, if that is known.
         first_lease: greater than any number of a lease of the queues before.
+        spares: whether workers come and go: then the last ones become idle when there is little work.
     """
 
-    def __init__(self, unit: int = 1, *, recall: bool = True, workers: int = 0, first_lease: int = 1) -> None:
+    def __init__(
+        self,
+        unit: int = 1,
+        *,
+        recall: bool = True,
+        workers: int = 0,
+        first_lease: int = 1,
+        spares: bool = False,
+    ) -> None:
         self._items = Items(first_lease)
         self._runs = Runs()
-        self._service = Service(unit, recall, workers)
+        self._service = Service(unit, recall, workers, spares)
         self._unit = unit
         self._returning: set[int] = set()  # workers that were with the queue before
         self._returned_at: float | None = None  # when they are waited for no longer
         self._to_cancel: list[int] = []  # runs, once they are there
         self._cause = CAUSE_SOURCE  # what the queue would be waiting for if it were empty now
+        self._ready_since: float | None = None  # since when there is something that nobody could take
 
     # What the caller does
 
@@ -168,6 +179,7 @@ class Ledger:
 
     def back(self, worker: int, now: float) -> list[Effect]:
         """That is all that a worker has."""
+        self._service.came_back(worker, now)
         self._returning.discard(worker)
         return self._all_back(now) if not self._returning else []
 
@@ -220,7 +232,7 @@ class Ledger:
         if not accepted:
             return (), []
         self._service.reported(worker, len(items), now)
-        run = self._take_out(worker, lease, accepted, Event.FINISHED)
+        run = self._take_out(worker, lease, accepted, Event.FINISHED, now)
         return accepted, self._end(run, accepted, State.DONE) + self._taper(now)
 
     def failed(
@@ -229,7 +241,7 @@ class Ledger:
         """An item failed, and this is what the retry policy says. Return whether the report counts."""
         if not self._items.current(worker, lease, (item,)):
             return False, []
-        run = self._take_out(worker, lease, (item,), _event_of(decision))
+        run = self._take_out(worker, lease, (item,), _event_of(decision), now)
         return True, self._retry_or_bury(run, item, decision, now) + self._taper(now)
 
     def unstored(
@@ -257,13 +269,19 @@ class Ledger:
         returned = self._items.current(worker, lease, items)
         if not returned:
             return []
-        run = self._take_out(worker, lease, returned, Event.RETURNED)
+        run = self._take_out(worker, lease, returned, Event.RETURNED, now)
         return self._return(run, returned) + self._serve(now)
 
     def stopping(self, worker: int) -> list[Effect]:
         """A worker was told to stop: it gets nothing from now on, so that it holds nothing at its goodbye."""
         self._service.stopping(worker)
         return []
+
+    def spared(self, worker: int, now: float) -> list[Effect]:
+        """As `stopping`, of one that is not needed: it hears why it has waited, which was not for the end."""
+        waited = self._service.waited(worker, now)
+        self._service.stopping(worker)
+        return [] if waited is None else [NothingLeft(worker, waited, self._cause)]
 
     def said_goodbye(self, worker: int) -> list[Effect]:
         """A worker left in order: it must hold nothing."""
@@ -335,6 +353,14 @@ class Ledger:
         return self._runs.at_end
 
     @property
+    def standing(self) -> Standing:
+        """How things are, for whoever decides how many workers there should be. It looks at every worker."""
+        service, ready = self._service, self._items.ready.count
+        unstarted = ready + service.spare
+        is_over = self._runs.at_end and not (unstarted or self._items.delayed)
+        return Standing(unstarted, service.usual_pace, self._ready_since, service.idle, is_over)
+
+    @property
     def waiting(self) -> dict[int, int]:
         """The workers that wait, and for how many items each. It looks at every worker: for tests."""
         return {number: one.credits for number, one in self._service.workers.items() if one.credits}
@@ -395,10 +421,10 @@ class Ledger:
 
     # Lives
 
-    def _take_out(self, worker: int, lease: int, items: tuple[int, ...], event: Event) -> int:
+    def _take_out(self, worker: int, lease: int, items: tuple[int, ...], event: Event, now: float) -> int:
         """Items leave their lease and their worker. Return their run."""
         run, ran = self._items.take_out(lease, items, event)
-        self._service.let_go(worker, len(items), ran)
+        self._service.let_go(worker, len(items), ran, now)
         return run
 
     def _return(self, run: int, items: tuple[int, ...]) -> list[Effect]:
@@ -444,7 +470,9 @@ class Ledger:
         if self._items.ready.count:
             self._grant(effects, now)
             if self._items.ready.count:
+                self._ready_since = now if self._ready_since is None else self._ready_since
                 return effects
+        self._ready_since = None
         for worker, size in self._service.recall(now):
             effects.append(Recall(worker, size))
         if self._service.someone_waits:

@@ -81,7 +81,7 @@ _IN_A_ROW: Final = 4  # long calls: where one in twenty is, that is no chance an
 _REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
 
 
-def _say(seconds: float) -> str:
+def say(seconds: float) -> str:
     """Write a duration the way a person would."""
     if seconds >= 99.95:  # from here, three digits would be written with an exponent
         return f"{seconds:.0f} s"
@@ -323,7 +323,7 @@ class Lookahead:
         if fetch is None:
             return False
         if self._quiet >= _QUIET:
-            apart = f"{_QUIET} in a row were waited for longer than a fetch, {_say(fetch)}"
+            apart = f"{_QUIET} in a row were waited for longer than a fetch, {say(fetch)}"
             return self._move(self._unit, f"items come too far apart: {apart}")
         wanted, limit = self._wanted(computes, list(self._counts), fetch)
         was_wrong = self.reason.endswith("yet") and 2 * wanted <= self.depth  # by more than chance
@@ -351,7 +351,7 @@ class Lookahead:
         if wanted <= self.depth:
             return False
         usual = percentile(sorted(computes), 0.5) * self._unit
-        return self._move(wanted, f"a stall: lately fetch {_say(fetch)}, work {_say(usual)}{limit}")
+        return self._move(wanted, f"a stall: lately fetch {say(fetch)}, work {say(usual)}{limit}")
 
     def _wanted(self, computes: list[float], counts: list[int], fetch: float) -> tuple[int, str]:
         """Return the depth that covers a fetch, in whole batches, and what has limited it."""
@@ -388,7 +388,7 @@ class Lookahead:
         usual, work = (p5, f"p5 {what}") if is_short else (p50, f"p50 {what}")
         reserve = " and a tenth" if fetch <= usual < needed else ""
         relation = ">" if needed > usual else "≤"
-        return f"p95 fetch{loads} {_say(fetch)}{reserve} {relation} {work} {_say(usual)}"
+        return f"p95 fetch{loads} {say(fetch)}{reserve} {relation} {work} {say(usual)}"
 
     def _move(self, depth: int, because: str) -> bool:
         if depth == self.depth:

@@ -58,6 +58,7 @@ Caller to queue::
     (CLOCK, asked)                         as a worker says it
     (DELIVERED, sink, places, size)        a sink was handed the ends of these; if `places` is None, it begins
                                            anew
+    (DRAIN, worker)                        tell this one to stop
     (STOP,)                                tell every worker to stop
 
 Queue to caller::
@@ -68,6 +69,8 @@ Queue to caller::
     (SAVED, what)                          answers UNSENT and DELIVERED: it is on disk
     (UNRECORDED, error)                    the journal cannot be written any more
     (CLOCK, asked, came, left)             as to a worker
+    (JOINED, worker)                       its first call came; said only where workers come and go, as is
+    (STANDING, unstarted, pace, lasted, idle, is_over)   see `core.scaling.Facts`; `idle` is by worker
     (OFFSET, worker, sample), (TOTALS, worker, totals), (TRACE, worker, spans), (BYE, worker)
 """
 
@@ -119,9 +122,12 @@ CANCEL: Final = "cancel"
 LOST: Final = "lost"
 UNSENT: Final = "unsent"
 DELIVERED: Final = "delivered"
+DRAIN: Final = "drain"
 
 OUTCOMES: Final = "outcomes"
 STARVED: Final = "starved"
 ENDED: Final = "ended"
 SAVED: Final = "saved"
 UNRECORDED: Final = "unrecorded"
+JOINED: Final = "joined"
+STANDING: Final = "standing"

@@ -8,7 +8,7 @@ Rules:
 2. Each further death in a row waits: 0.1 s, 0.2 s, and so on, doubling, at most 5 s. In a row means that no
    worker has finished an item in between, on any lane. (An item that ends because its worker died is not
    finished.)
-3. Five deaths in a row on every lane are enough: nothing is replaced any more.
+3. Five deaths in a row on every lane that has a worker are enough: nothing is replaced any more.
 4. A death that charges only items which have cost a worker its life before does not count: it is their doing,
    and their attempts come to an end. Nor does it count if a worker was killed for what its item did.
 """
@@ -30,6 +30,9 @@ _MOST_DOUBLINGS: Final = 10
 class Replacements:
     """Counts deaths by lane. See the module.
 
+    Args:
+        lanes: how many have a worker at first, from 0.
+
     Attributes:
         deaths: how many there were in a row, on all lanes together.
     """
@@ -37,15 +40,23 @@ class Replacements:
     __slots__ = ("_in_a_row", "_suspects", "deaths")
 
     def __init__(self, lanes: int) -> None:
-        self._in_a_row = [0] * lanes
+        self._in_a_row = dict.fromkeys(range(lanes), 0)
         self._suspects: set[int] = set()  # items that were charged for a death, and have not ended
         self.deaths = 0
+
+    def opened(self, lane: int) -> None:
+        """A lane has a worker."""
+        self._in_a_row.setdefault(lane, 0)
+
+    def closed(self, lane: int) -> None:
+        """A lane has no worker any more, and needs none."""
+        self._in_a_row.pop(lane, None)
 
     def finished(self) -> None:
         """A worker has finished an item, well or not."""
         if self.deaths:
             self.deaths = 0
-            self._in_a_row = [0] * len(self._in_a_row)
+            self._in_a_row = dict.fromkeys(self._in_a_row, 0)
 
     def ended(self, items: Iterable[int]) -> None:
         """These items have ended, in whatever way."""
@@ -64,9 +75,9 @@ class Replacements:
         self._suspects.update(charged)
         if killed or not is_new:
             return 0.0
-        before = self._in_a_row[lane]
+        before = self._in_a_row.get(lane, 0)
         self._in_a_row[lane] = before + 1
         self.deaths += 1
-        if min(self._in_a_row) >= MOST:
+        if min(self._in_a_row.values()) >= MOST:
             return None
         return min(_CAP, _BASE * 2.0 ** min(before - 1, _MOST_DOUBLINGS)) if before else 0.0

@@ -14,8 +14,11 @@ Rules:
 5. Who waits while nothing more is to come, and nothing is on its way back, is told so, once until its next
    grant.
 6. A worker that was told to stop gets nothing more.
+7. Where workers come and go, those that are hungry are served by their numbers, not by how long they wait: so
+   the last ones become idle when there is too little work for all, and can be spared; see `scaling`.
 
-It knows how many items a worker holds, not which; see `items`. No event looks at every worker.
+It knows how many items a worker holds, not which; see `items`. No event looks at every worker. (What is
+told about them all, where they come and go, is told four times a second at most.)
 """
 
 from __future__ import annotations
@@ -76,6 +79,7 @@ class Worker:
     told: bool = False  # that nothing is left
     stopping: bool = False  # it was told to
     fresh: bool = True  # it has not finished anything yet
+    free_since: float = 0.0  # if it holds nothing; 0.0: since it joined
 
     @property
     def asked(self) -> float:
@@ -91,6 +95,7 @@ class Service:
         unit: how many items one call of `process` takes: shares and recalls are whole batches.
         recall: whether items that a worker holds may go to another one before it is lost.
         workers: how many there will be.
+        spares: whether the last ones should become idle when there is too little work for all.
     """
 
     __slots__ = (
@@ -100,6 +105,7 @@ class Service:
         "_largest",
         "_recall",
         "_recalls",
+        "_spares",
         "_to_come",
         "_unit",
         "_untold",
@@ -107,12 +113,13 @@ class Service:
         "workers",
     )
 
-    def __init__(self, unit: int, recall: bool, workers: int) -> None:
+    def __init__(self, unit: int, recall: bool, workers: int, spares: bool = False) -> None:
         self.workers: dict[int, Worker] = {}
         self.recalled = 0  # recalls so far
         self._unit = unit
         self._recall = recall
         self._to_come = workers
+        self._spares = spares
         self._largest = 0  # bytes of an item
         self._askers = Ranking()  # workers with credits
         self._hungry = 0  # how many of them are hungry
@@ -180,7 +187,8 @@ class Service:
     def queue_up(self, worker: Worker) -> None:
         """Enter a worker among those who wait: the hungry, who holds the fewest, who waits the longest."""
         if worker.credits:
-            self._askers.put(worker.number, (not worker.hungry, worker.held, worker.asked))
+            place = worker.number if self._spares and worker.hungry else worker.asked
+            self._askers.put(worker.number, (not worker.hungry, worker.held, place))
             if not worker.told:
                 self._untold[worker.number] = None
 
@@ -259,6 +267,12 @@ class Service:
         worker.running += running
         self._weigh(worker)
 
+    def came_back(self, number: int, now: float) -> None:
+        """That is all that it has. What it computes is taken to begin now: since when is not known."""
+        worker = self.workers[number]
+        worker.reported = now
+        self._weigh(worker)
+
     def started(self, number: int, count: int) -> None:
         """So many items of a worker run."""
         worker = self.workers[number]
@@ -273,11 +287,12 @@ class Service:
         self._recalls.finished(number)
         worker.pace.reported(seconds, count)
 
-    def let_go(self, number: int, count: int, ran: int) -> None:
+    def let_go(self, number: int, count: int, ran: int, now: float) -> None:
         """A worker has so many items less, of which so many ran."""
         worker = self.workers[number]
         worker.held -= count
         worker.running -= ran
+        worker.free_since = now
         self.queue_up(worker)
         self._weigh(worker)
 
@@ -317,6 +332,30 @@ class Service:
             worker.asks = deque([(now, worker.credits)])
         self._untold.clear()
         return dismissed
+
+    # What is told where workers come and go; it looks at every one
+
+    @property
+    def spare(self) -> int:
+        """How many items could be recalled."""
+        return self._recalls.total if self._recall else 0
+
+    @property
+    def usual_pace(self) -> float:
+        """Seconds per item of a worker, by the mean of those of which it is known; 0.0: of none."""
+        known = [usual for usual in (worker.pace.usual for worker in self.workers.values()) if usual]
+        return sum(known) / len(known) if known else 0.0
+
+    @property
+    def idle(self) -> tuple[tuple[int, float], ...]:
+        """The workers that hold nothing, and since when."""
+        workers = self.workers.values()
+        return tuple((one.number, one.free_since) for one in workers if not (one.held or one.stopping))
+
+    def waited(self, number: int, now: float) -> float | None:
+        """Return how long a worker has waited; None: it waits for nothing, or knows that nothing is left."""
+        worker = self.workers[number]
+        return now - worker.asked if worker.credits and not worker.told else None
 
     # How it is done
 

@@ -44,7 +44,7 @@ class Window:
     """Counts what is in the system and says how much more may come.
 
     Args:
-        workers: how many there are.
+        workers: how many there are; where they come and go, how many there may be: they come for what waits.
         unit: how many items one call of `process` takes.
         limit: the most items, if the workers can be busy with them.
         bytes_limit: the most bytes, likewise; None: `BYTES` for each worker.

@@ -19,6 +19,7 @@ from pullahead.core.clocks import Sample
 from pullahead.core.items import State
 from pullahead.core.retry import RetryPolicy
 from pullahead.errors import JournalError, RunError
+from pullahead.farm.elastic import Elastic
 from pullahead.farm.failure import Try
 from pullahead.farm.lanes import Lanes
 from pullahead.farm.machine import thread_share
@@ -44,6 +45,14 @@ class RunPort(Protocol):
     """What the crew tells a run. Called on the engine's thread: must not wait."""
 
     started: float  # what was recorded before that is none of its business
+
+    @property
+    def unread(self) -> int:
+        """How many items its source is known to still have."""
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether whoever takes its results is slower than the workers."""
 
     def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         """These items have ended."""
@@ -74,6 +83,7 @@ class Crew:
         grace: seconds that what runs may still take once its run was cancelled, or its worker told to stop.
         journal: where the one run of this crew is recorded.
         key: what names its items in there; None: their positions do.
+        least: how many workers there are at first, and at least, if they come and go; None: always all.
 
     Raises:
         JournalError: it cannot be used, or is of another work.
@@ -90,6 +100,7 @@ class Crew:
         grace: float,
         journal: Journal | None = None,
         key: Callable[[Any], Any] | None = None,
+        least: int | None = None,
     ) -> None:
         if journal is not None and actors.is_outside():
             raise ValueError(
@@ -113,7 +124,10 @@ class Crew:
         self._was_cancelled = False  # an orderly end waits as long as it takes
         self._stopping = False
         self._error: BaseException | None = None
-        self._lanes = Lanes(workers, self._start_worker, options.item_timeout, grace, self._lock, self)
+        starts = self._start_worker, options.item_timeout, grace
+        self._lanes = Lanes(workers, *starts, self._lock, self, least)
+        self._least = least
+        self.elastic: Elastic | None = None  # if workers come and go
         places = "position" if key is None else "key"
         self._queues = Queues(self._start_queue, journal, spec.full_name, places, self._lock, self)
         self.seen = Seen(options.reference, self._lanes.lane, self._queues.clock)
@@ -121,10 +135,19 @@ class Crew:
         try:
             if journal is not None:
                 self._queues.recorded = Recorded(os.fspath(journal.path), key)
+            if least is not None:
+                about = self._lanes, self._queues.say, self._to_come, self._lock
+                self.elastic = Elastic(least, spec.batch_size or 1, *about)
+                self.elastic.is_last = journal is not None
             self._lanes.begin()
         except BaseException:  # a work that cannot be pickled, say: leave nothing behind
             self.kill()
             raise
+
+    @property
+    def gone(self) -> dict[int, float]:
+        """When workers that are not there any more ended, by their numbers."""
+        return self._lanes.gone.copy()
 
     @property
     def recorded(self) -> Recorded | None:
@@ -136,7 +159,10 @@ class Crew:
         unit = self._spec.batch_size or 1
         # Here, because the caller talks to it, and has to read the journal that it writes.
         queue = actors.remote(Queue).options(here=True, num_cpus=0, **named)
-        return queue.remote(self._retry, unit, self.size, before=before, deaf=True)
+        if self._least is None:
+            return queue.remote(self._retry, unit, self.size, before=before, deaf=True)
+        there = max(self._least, self._lanes.count)
+        return queue.remote(self._retry, unit, there, before=before, deaf=True, lanes=self.size)
 
     def _start_worker(self, number: int) -> tuple[Any, Future[None]]:
         queue, before = self._queues.given
@@ -191,6 +217,10 @@ class Crew:
             if self._error is not None:
                 raise self._error
 
+    def _to_come(self) -> tuple[int, bool]:
+        runs = self._runs.values()
+        return sum(run.unread for run in runs), bool(runs) and all(run.is_held_back for run in runs)
+
     def close_run(self, run: int) -> None:
         """No more items will come for this run."""
         self._queues.say((m.CLOSE, run))
@@ -221,6 +251,7 @@ class Crew:
             self._heard.wait_for(lambda: self._error or self._stopping or not self._runs, _SOURCE_PATIENCE)
             is_first, self._stopping = not self._stopping and self._error is None, True
             is_waited_for = self._error is None
+            self._staff_stays()
             self._lanes.stop()
             if is_first:
                 self._queues.stop()
@@ -250,10 +281,16 @@ class Crew:
         self._unhook()
         if self.recorded is not None:
             self.recorded.close()
+        if self.elastic is not None:
+            self.elastic.close()
         self._lanes.close()
         self._queues.kill()
         for run in runs:  # nobody will hear of its end any more
             run.broke(RunError("the pool was closed before this run had ended"))
+
+    def _staff_stays(self) -> None:
+        if self.elastic is not None:
+            self.elastic.stop()
 
     def _abandon(self) -> None:
         """The engine is about to end: what dies from now on is no accident."""
@@ -269,6 +306,7 @@ class Crew:
             self._error = error
             self._stopping = True
             self._queues.close()
+            self._staff_stays()
             self._lanes.stop()
             self._heard.notify_all()
             runs = list(self._runs.values())
@@ -302,6 +340,10 @@ class Crew:
             elif kind == m.SAVED:
                 self._unsaved -= 1
                 self._heard.notify_all()
+            elif kind == m.JOINED and self.elastic is not None:
+                self.elastic.joined(about)
+            elif kind == m.STANDING and self.elastic is not None:
+                self.elastic.heard(about, *rest)
 
     def _heard_of_run(self, kind: str, number: int, rest: list[Any]) -> None:
         with self._heard:
@@ -328,7 +370,7 @@ class Crew:
 
     def returning(self) -> tuple[int, ...]:
         """See `QueuePort`."""
-        return self._lanes.numbers
+        return self._lanes.returning()
 
     def queueless(self) -> None:
         """See `QueuePort`."""

@@ -1,6 +1,8 @@
 """The workers of a crew: started, replaced when they die, killed when they had their grace.
 
 A lane is a place for a worker. Who replaces another one has its number and as many more as there are lanes.
+Where workers come and go, some lanes are empty. A worker that was drained leaves its lane once it has said
+goodbye and its actor has ended, or when it dies: nobody takes its place.
 """
 
 from __future__ import annotations
@@ -9,14 +11,14 @@ import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from threading import RLock
 from time import monotonic
 from typing import Any, Final, Protocol, final
 
 from pullahead import actors
 from pullahead.core.replacements import Replacements
-from pullahead.errors import ActorDiedError, ItemTimeoutError
+from pullahead.errors import ActorDiedError, ItemTimeoutError, PullaheadError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.note import charged, suspects
 from pullahead.farm.post import Unreachable
@@ -45,6 +47,19 @@ class LanesPort(Protocol):
         """The constructor of the work raised this."""
 
 
+class Watch(Protocol):
+    """What is told to whoever decides which lanes have a worker. With the lock held."""
+
+    def placed(self, lane: int) -> None:
+        """The process of a worker is there."""
+
+    def replaced(self, lane: int) -> None:
+        """A worker died, and another one will come."""
+
+    def left(self, lane: int) -> None:
+        """A worker that was drained has ended."""
+
+
 @final
 class Lanes:
     """See the module.
@@ -56,6 +71,7 @@ class Lanes:
         grace: seconds that what runs may still take once that is said.
         lock: held while something is decided.
         port: who has the workers.
+        first: how many have a worker at first; None: all.
     """
 
     def __init__(
@@ -66,8 +82,12 @@ class Lanes:
         grace: float,
         lock: RLock,
         port: LanesPort,
+        first: int | None = None,
     ) -> None:
         self.size = size
+        self.watch: Watch | None = None  # who decides which lanes have a worker, if they come and go
+        self.gone: dict[int, float] = {}  # when workers that are not there any more ended
+        self._first = size if first is None else first
         self._start = start
         self._item_timeout = item_timeout
         self._grace = grace
@@ -76,19 +96,21 @@ class Lanes:
         self._workers: dict[int, Any] = {}
         self._ends: dict[int, Future[None]] = {}
         self._replaced = [0] * size  # how often, by lane
-        self._replacements = Replacements(size)
+        self._replacements = Replacements(self._first)
         self._due: list[tuple[float, int]] = []  # a heap: when a lane gets its next worker
         self._grace_ends: dict[int, float] = {}  # by what they were begun for
         self._cut_off: set[int] = set()  # workers that were killed because it had ended
         self._said_goodbye: set[int] = set()
         self._placed: set[int] = set()  # workers whose process is there
+        self._leaving: set[int] = set()  # workers that were drained and have not ended
+        self._unheard: set[int] = set()  # those of them whose goodbye may have been for a queue that died
         self._look_for_places: float | None = None  # when to say that none is
         self._is_stopping = self._is_closed = False
         self._alarm = Alarm(self._ring, "pullahead-crew-alarm")
 
     def begin(self) -> None:
-        """Start a worker in every lane. Raises what starting one raises."""
-        for lane in range(self.size):
+        """Start the first workers. Raises what starting one raises."""
+        for lane in range(self._first):
             self._fill(lane)
         if not self._placed:
             self._look_for_places = monotonic() + _PLACE_PATIENCE
@@ -99,9 +121,18 @@ class Lanes:
         return number % self.size
 
     @property
-    def numbers(self) -> tuple[int, ...]:
-        """Of the workers that are there. With the lock held."""
-        return tuple(self._workers)
+    def count(self) -> int:
+        """How many workers are there. With the lock held."""
+        return len(self._workers)
+
+    def has(self, number: int) -> bool:
+        """Say whether a worker is there, and stays. With the lock held."""
+        return number in self._workers and number not in self._leaving
+
+    @property
+    def are_failing(self) -> bool:
+        """Whether workers have died, and none has finished an item since."""
+        return self._replacements.deaths > 0
 
     @property
     def have_said_goodbye(self) -> bool:
@@ -117,8 +148,64 @@ class Lanes:
             self._replacements.finished()
 
     def goodbye(self, number: int) -> None:
-        """A worker has ended as it should, or is about to."""
+        """A worker has ended as it should, or is about to. With the lock held."""
         self._said_goodbye.add(number)
+        self._let_go(number)
+
+    def returning(self) -> tuple[int, ...]:
+        """The queue died. Return the workers that may come to the next one. With the lock held."""
+        self._unheard |= self._leaving
+        self._alarm.set(monotonic())  # those of them that have ended will leave, once there is a queue
+        ended = [number for number in self._leaving if self._ends[number].done()]
+        return tuple(number for number in self._workers if number not in ended)
+
+    # Lanes that are filled and emptied, with the lock held
+
+    def fill_soon(self, lane: int) -> None:
+        """Start a worker in an empty lane, on another thread."""
+        heappush(self._due, (monotonic(), lane))
+        self._alarm.set(self._due[0][0])
+
+    def drain(self, lane: int) -> int:
+        """The worker of a lane is told to stop, and will not be replaced. Return its number."""
+        (number,) = (one for one in self._workers if self.lane(one) == lane)
+        self._leaving.add(number)
+        return number
+
+    def drop(self, lane: int) -> None:
+        """The worker of a lane waits for a place: it waits no more."""
+        self._due = [entry for entry in self._due if entry[1] != lane]
+        heapify(self._due)
+        self._replacements.closed(lane)
+        for number in [one for one in self._workers if self.lane(one) == lane]:
+            del self._ends[number]
+            actors.kill(self._workers.pop(number))
+            # It may have begun in this moment.
+            self._port.lost(number, PullaheadError("this worker was not needed any more"), (), ())
+
+    def _let_go(self, number: int) -> None:
+        """A worker that was drained leaves its lane, if it has ended, and the queue has all that it said."""
+        if number not in self._leaving or number not in self._ends or not self._ends[number].done():
+            return
+        if number in self._said_goodbye:
+            self._leave(number)
+        elif number in self._unheard:
+            self._leave(number)
+            self._port.lost(number, PullaheadError("this worker had said goodbye to another queue"), (), ())
+
+    def _leave(self, number: int) -> None:
+        actors.kill(self._workers.pop(number))  # on Ray it is still there, and has its place
+        del self._ends[number]
+        self._freed(number)
+
+    def _freed(self, number: int) -> None:
+        """A worker that was drained is not there any more."""
+        self.gone[number] = monotonic()
+        self._leaving.remove(number)
+        self._unheard.discard(number)
+        self._replacements.closed(self.lane(number))
+        if self.watch is not None:
+            self.watch.left(self.lane(number))
 
     # What is told to them
 
@@ -175,15 +262,25 @@ class Lanes:
         end.add_done_callback(partial(self._has_ended, number))
 
     def _has_place(self, number: int, placed: Future[None]) -> None:
-        if placed.exception() is None:
+        if placed.exception() is not None:
+            return
+        with self._lock:
             self._placed.add(number)
+            if self.watch is not None and number in self._workers:
+                self._replacements.opened(self.lane(number))
+                self.watch.placed(self.lane(number))
 
     def _has_ended(self, number: int, end: Future[None]) -> None:
         error = end.exception()
         if number in self._said_goodbye:
             if error is not None and not isinstance(error, ActorDiedError):
                 warnings.warn(f"`close` of the work raised {error!r} in worker {number}", stacklevel=2)
-        elif error is not None and not self._is_closed and number in self._ends:
+            with self._lock:
+                self._let_go(number)
+        elif error is None:
+            with self._lock:
+                self._let_go(number)
+        elif not self._is_closed and number in self._ends:
             if isinstance(error, ActorDiedError | Unreachable):
                 self._replace(number, error)
             else:
@@ -202,16 +299,28 @@ class Lanes:
                 items, loading = charged(error.note, error.overdue), suspects(error.note, error.overdue)
                 is_overdue = error.overdue is not None
             killed = is_overdue or number in self._cut_off
-            delay = self._replacements.died(self.lane(number), items or (), killed=killed)
+            delay: float | None = 0.0
+            if number not in self._leaving:
+                delay = self._replacements.died(self.lane(number), items or (), killed=killed)
             if delay is not None:
                 self._port.lost(number, self._blamed(error), items, loading)
-                heappush(self._due, (monotonic() + delay, self.lane(number)))
+                self._follow(number, delay)
         actors.kill(handle)  # its process is there if only its queue is not
         if delay is not None:
             self._ring()
             return
         died = f"{self._replacements.deaths} workers died one after the other, and none finished an item"
         self._port.gave_up(died, error)
+
+    def _follow(self, number: int, delay: float) -> None:
+        """A worker died: another one comes, but not where it was drained."""
+        if number in self._leaving:
+            self._freed(number)
+            return
+        self.gone[number] = monotonic()
+        heappush(self._due, (monotonic() + delay, self.lane(number)))
+        if self.watch is not None:
+            self.watch.replaced(self.lane(number))
 
     def _blamed(self, error: ActorDiedError | Unreachable) -> Exception:
         """Return what ends the attempts that a death is charged to."""
@@ -232,6 +341,8 @@ class Lanes:
                     self._fill(lane)
                 except Exception as error:  # noqa: BLE001  no more files, say: nobody else would hear of it
                     failed = error
+            for number in list(self._unheard):
+                self._let_go(number)
             is_over = [key for key, ends in self._grace_ends.items() if ends <= now]
             for key in is_over:
                 del self._grace_ends[key]

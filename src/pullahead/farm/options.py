@@ -24,7 +24,7 @@ class Options:
         TypeError, ValueError: an option that makes no sense; the message says what was expected.
     """
 
-    workers: int | None = None
+    workers: int | tuple[int, int] | None = None
     lookahead: int | str = "auto"
     batch_size: int | None = None
     batch_wait: float = 0.0
@@ -48,7 +48,7 @@ class Options:
         for name in ("ordered", "pairs", "trace"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name}: expected True or False, got {getattr(self, name)!r}")
-        _expect_count("workers", self.workers, 1, "None")
+        _expect_workers(self.workers)
         _expect_count("lookahead", self.lookahead, 0, "'auto'")
         _expect_count("batch_size", self.batch_size, 1, "None")
         _expect_count("load_concurrency", self.load_concurrency, 1, "'auto'")
@@ -84,8 +84,14 @@ class Options:
 
     @property
     def worker_count(self) -> int:
-        """How many workers: one per usable core unless the user said otherwise."""
-        return self.workers or usable_cores()
+        """How many workers there may be: one per usable core unless the user said otherwise."""
+        most = self.workers[1] if isinstance(self.workers, tuple) else self.workers
+        return most or usable_cores()
+
+    @property
+    def least_workers(self) -> int | None:
+        """How many workers there are at least, if they come and go."""
+        return self.workers[0] if isinstance(self.workers, tuple) else None
 
     @property
     def fixed_lookahead(self) -> int | None:
@@ -136,6 +142,20 @@ class Options:
 
 def _number(value: int | str) -> int | None:
     return None if isinstance(value, str) else value
+
+
+def _expect_workers(value: Any) -> None:
+    """A number or two, not from 0: what an item costs, and starting a worker, a worker has to say."""
+    if not isinstance(value, tuple):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise TypeError(f"workers: expected a whole number, (least, most) or None, got {value!r}")
+        _expect_count("workers", value, 1, "None")
+        return
+    if len(value) != 2 or any(isinstance(one, bool) or not isinstance(one, int) for one in value):
+        raise TypeError(f"workers: expected two whole numbers (least, most), got {value!r}")
+    least, most = value
+    if not 1 <= least <= most:
+        raise ValueError(f"workers: expected (least, most) with 1 <= least <= most, got {value!r}")
 
 
 def _expect_errors(name: str, value: Any) -> None:

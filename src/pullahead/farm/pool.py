@@ -36,7 +36,10 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             worker and has `process(loaded)` and, if it wants, `load(item)`, `store(result, item)`,
             `discard(loaded)` and `close()`.
         items: any iterable; not a `str`, `bytes` or mapping.
-        workers: processes; None is one per core that this process may use.
+        workers: processes; None is one per core that this process may use. With (least, most) they come and
+            go: at first there are the least, more are started while what is to be done keeps all of them busy
+            for longer than starting one takes, and whoever is idle for some seconds is ended, so that its
+            cores, or its node of a cluster, are free.
         ordered: results in the order of the items. At most some thousand can wait for a slow one.
         pairs: iterate over (item, result) instead of results.
         lookahead: how many items a worker holds beyond the one that it computes. "auto" finds it; a number
@@ -82,7 +85,7 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         JournalError: the journal cannot be used, or is of another work.
     """
     source, total = as_source(items), total_hint(items)
-    pool = Pool(work, **options)
+    pool = _once(work, options)
     return pool._begin(source, total, pool._options, owner=True)
 
 
@@ -100,7 +103,7 @@ def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
         sink: a function of (result, item), or None.
     """
     _check_run_options(options)
-    with of_a_run() as interrupts, Pool(work, **options) as pool:
+    with of_a_run() as interrupts, _once(work, options) as pool:
         results = pool._run(source, sink, {}, interrupts)
     if interrupts.seen:
         raise _with_report(KeyboardInterrupt(), results)
@@ -130,6 +133,7 @@ class Pool:
             float(self._options.grace),
             Journal.of(self._options.journal),
             self._options.key,
+            self._options.least_workers,
         )
         self._begun = False  # a map or a run
         self._lock = Lock()
@@ -211,6 +215,7 @@ class Pool:
             fixed_lookahead=self._options.fixed_lookahead,
             cores=usable_cores(),
             batch_size=self._options.batch_size or 0,
+            staffing=self._crew.elastic.staffing(self._started, monotonic()) if self._crew.elastic else None,
         )
 
     def close(self) -> None:
@@ -247,7 +252,7 @@ class Pool:
         self._begun = True
         if self._crew.recorded is not None:  # a failure that is raised ends the run, and not only its item
             self._crew.recorded.tries_failed = options.on_error == "raise"
-        run = Run(self._crew, source, ordered=options.ordered, unit=options.unit)
+        run = Run(self._crew, source, ordered=options.ordered, unit=options.unit, total=total)
         results = Results(run, options, self._crew, self._name, total, _End(self, owner=owner))
         self._last = ref(results)  # a loop that is left drops its results, and that must end them
         return results
@@ -281,6 +286,14 @@ class _End:
 
     def report_is_final(self, report: Report) -> None:
         self._pool._final = report
+
+
+def _once(work: Any, options: dict[str, Any]) -> Pool:
+    """Make a pool for one run: who is idle at its end is not needed any more."""
+    pool = Pool(work, **options)
+    if pool._crew.elastic is not None:
+        pool._crew.elastic.is_last = True
+    return pool
 
 
 def _check_run_options(options: dict[str, Any]) -> None:

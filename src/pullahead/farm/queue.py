@@ -24,6 +24,7 @@ from pullahead.core.ledger import Ledger, State
 from pullahead.core.lookahead import QUANTUM
 from pullahead.core.notices import Notices
 from pullahead.core.retry import ERROR, Again, Bury, RetryPolicy
+from pullahead.core.standing import Bulletins
 from pullahead.errors import JournalError, ProtocolError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.arrivals import Arrivals, Report
@@ -56,6 +57,7 @@ class Queue:
         seed: of the jitter of backoffs.
         before: how many queues died in whose place this one is.
         deaf: whether a SIGTERM to this process is the caller's to answer.
+        lanes: how many workers there may be, if they come and go.
     """
 
     def __init__(
@@ -67,14 +69,20 @@ class Queue:
         seed: int = 0,
         before: int = 0,
         deaf: bool = False,
+        lanes: int | None = None,
     ) -> None:
         if deaf:
             leave_to_the_driver()
         first_lease = 1 + before * _LEASES
-        self._ledger = Ledger(unit, recall=recall, workers=workers, first_lease=first_lease)
+        spares = lanes is not None
+        self._ledger = Ledger(unit, recall=recall, workers=workers, first_lease=first_lease, spares=spares)
         # Calls of workers that came back before the caller has said what there is.
         self._early: list[tuple[int, list[m.Message], Answer]] | None = [] if before else None
-        self._lanes = workers or 1  # a worker that replaces another one has its number and so many more
+        self._lanes = (
+            lanes or workers or 1
+        )  # a worker that replaces another one has its number and so many more
+        self._bulletins = Bulletins() if spares else None  # where the caller decides how many there are
+        self._drained: set[int] = set()  # workers that were told to stop, or will be
         self._recording: Recording | None = None
         self._retry = retry
         self._jitter = random.Random(seed).random
@@ -147,6 +155,8 @@ class Queue:
             self._notices.told()
         if peer != m.CALLER:
             self._touched.add(peer)
+        if self._bulletins is not None:
+            self._bulletins.happened()
         self._send(answers + self._flush(monotonic()))
 
     def _tick(self) -> None:
@@ -165,10 +175,13 @@ class Queue:
         """Answer every parked call that there is something to say to, and arm the timer."""
         if self._recording is not None:
             self._say_what_is_recorded(self._recording)
+        look = self._look_around(self._bulletins, now) if self._bulletins is not None else None
         boxes = [self._mail[peer] for peer in self._touched if peer in self._mail]
         answers = [answer for box in boxes for answer in box.flush()]
         self._touched.clear()
         deadline, due = self._ledger.deadline, self._notices.due(self._ledger.open_items)
+        if look is not None:
+            deadline = look if deadline is None else min(deadline, look)
         if due is not None and due <= now:
             told = self._mail[m.CALLER].flush()
             if told:
@@ -179,6 +192,14 @@ class Queue:
             deadline = due + QUANTUM if deadline is None else min(deadline, due + QUANTUM)
         self._alarm.set(deadline)
         return answers
+
+    def _look_around(self, bulletins: Bulletins, now: float) -> float | None:
+        """Tell the caller how things stand, if it is time for that. Returns when the next time is."""
+        if bulletins.due is not None and bulletins.due <= now:
+            news = bulletins.take(self._ledger.standing, now)
+            if news is not None:
+                self._tell(news)
+        return bulletins.due
 
     def _post(self, worker: int, message: m.Message) -> None:
         if worker in self._mail:
@@ -220,7 +241,9 @@ class Queue:
         if peer not in self._mail and peer not in self._gone:
             self._mail[peer] = Mailbox()
             self._ledger.joined(peer)
-            if self._stopping:
+            if self._bulletins is not None:
+                self._tell((m.JOINED, peer))
+            if self._stopping or peer in self._drained:
                 self._stop_worker(peer)
 
     # Messages in
@@ -279,6 +302,13 @@ class Queue:
         assert self._recording is not None
         self._recording.delivered(Delivered(sink, places, size))
         self._recording.say(m.CALLER, (m.SAVED, m.DELIVERED))
+        return []
+
+    def _drain(self, worker: int) -> list[led.Effect]:
+        self._drained.add(worker)  # it may come later, from a queue that died
+        if worker in self._mail:
+            self._perform(self._ledger.spared(worker, monotonic()))
+            self._post(worker, (m.STOP,))
         return []
 
     def _stop(self) -> list[led.Effect]:
@@ -401,6 +431,8 @@ class Queue:
     # Effects out
 
     def _perform(self, effects: list[led.Effect]) -> None:
+        if effects and self._bulletins is not None:
+            self._bulletins.happened()
         for effect in effects:
             if isinstance(effect, led.ForWorker):
                 granted = effect.items if isinstance(effect, led.Grant) else ()
@@ -436,6 +468,7 @@ _FROM_CALLER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.UNSENT: Queue._unsent,
     m.DELIVERED: Queue._delivered,
     m.CLOCK: Queue._clock_asked,
+    m.DRAIN: Queue._drain,
     m.STOP: Queue._stop,
 }
 _FROM_WORKER: Final[dict[str, Callable[..., list[led.Effect]]]] = {

@@ -26,6 +26,7 @@ from pullahead.farm.run import DONE, Outcome, Run
 from pullahead.journal.identity import Place
 from pullahead.observe.progress import watcher
 from pullahead.observe.report import Report
+from pullahead.observe.staffing import Staffing
 
 #: Seconds between two looks at a run for its progress.
 _PROGRESS_EVERY: Final = 0.2
@@ -76,9 +77,13 @@ class Results(Iterator[Any]):
         """What happened so far."""
         run, crew = self._run, self._crew
         end = run.finished or monotonic()
-        before = self._baseline
+        before, gone = self._baseline, crew.gone
         sums = crew.seen.totals(run.started, end)
-        totals = [_within(run.started, end, one, before.get(name)) for name, one in sums.items()]
+        totals = [
+            _within(run.started, min(end, gone.get(name, end)), one, before.get(name))
+            for name, one in sums.items()
+            if gone.get(name, end) >= run.started
+        ]
         known = run.read if run.source_ended else self._total
         return Report(
             workers=totals,
@@ -97,13 +102,22 @@ class Results(Iterator[Any]):
             fixed_lookahead=self._options.fixed_lookahead,
             cores=usable_cores(),
             batch_size=self._options.batch_size or 0,
+            staffing=self._staffing(end),
         )
+
+    def _staffing(self, end: float) -> Staffing | None:
+        elastic = self._crew.elastic
+        return None if elastic is None else elastic.staffing(self._run.started, end)
 
     def _trace(self) -> dict[int, list[Span]]:
         """What was recorded since this run began, of which its pool forgets all when another one begins."""
         if self._kept_trace is not None:
             return self._kept_trace
-        return self._crew.seen.trace(self._run.started)
+        found = self._crew.seen.trace(self._run.started)
+        staffing = self._staffing(self._run.finished or monotonic())
+        return {
+            lane: spans for lane, spans in found.items() if spans or not staffing or lane in staffing.stays
+        }
 
     def __iter__(self) -> Self:
         return self

@@ -58,9 +58,12 @@ class Run:
         source: where the items come from; closed when the run is over.
         ordered: whether outcomes are taken in the order of the source.
         unit: the batch size, or 1.
+        total: how many items the source has, if that is known.
     """
 
-    def __init__(self, crew: Crew, source: Source, *, ordered: bool, unit: int = 1) -> None:
+    def __init__(
+        self, crew: Crew, source: Source, *, ordered: bool, unit: int = 1, total: int | None = None
+    ) -> None:
         self.started = monotonic()
         self.finished: float | None = None
         self.read = self.done = self.failed = 0  # items: from the source so far, and their ends
@@ -71,6 +74,8 @@ class Run:
         self._crew = crew
         self._source = source
         self._ordered = ordered
+        self._total = total
+        self._cause = trace.CAUSE_SOURCE  # what kept the latest items from coming earlier
         limit = ORDERED_LIMIT if ordered else LIMIT
         self._window = Window(crew.size, unit, limit, store=actors.store_size())
         self._items: dict[int, tuple[Any, Any]] = {}  # token and item, until the outcome is taken
@@ -152,6 +157,19 @@ class Run:
             raise error
 
     # The crew's side
+
+    @property
+    def unread(self) -> int:
+        """How many items its source is known to still have, which have not ended in an earlier run."""
+        recorded = self._crew.recorded
+        if self._total is None or self._cancelled or (recorded is not None and recorded.has_more):
+            return 0
+        return max(0, self._total - self.read)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether its consumer, or the order of the results, kept the latest items from coming earlier."""
+        return self._cause in {trace.CAUSE_CONSUMER, trace.CAUSE_ORDER}
 
     def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         """Outcomes arrived."""
@@ -251,6 +269,7 @@ class Run:
         if not taken:
             return not self._source.closed
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
+        self._cause = cause
         found, error = parcels(taken, self._crew.recorded)
         for parcel in found:
             if parcel.state is None:

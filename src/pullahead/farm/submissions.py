@@ -19,6 +19,9 @@ from pullahead.farm.payload import unpack
 class Submissions:
     """Futures by item number; filled on the engine's thread as outcomes arrive."""
 
+    unread = 0  # nobody knows what else will be submitted
+    is_held_back = False  # it comes however many futures are not looked at
+
     def __init__(self, crew: Crew) -> None:
         self.started = float("inf")  # of no run that is reported: it needs no trace to be kept
         self.done = self.failed = 0

@@ -21,6 +21,7 @@ class Told:
             int, tuple[int, Any, Known]
         ] = {}  # that have not ended: run, payload, what is known
         self._unsaved: deque[m.Message] = deque()  # for the journal alone
+        self._drained: dict[int, None] = {}  # workers that were told to stop, and have not said goodbye
 
     def said(self, message: m.Message) -> None:
         """The caller said this."""
@@ -36,6 +37,10 @@ class Told:
                 self._items[number] = run, payload, one
         elif kind in {m.UNSENT, m.DELIVERED}:
             self._unsaved.append(message)
+        elif kind == m.DRAIN:
+            self._drained[rest[0]] = None
+        elif kind == m.LOST:
+            self._drained.pop(rest[0], None)
 
     def heard(self, message: m.Message) -> None:
         """The queue said this."""
@@ -47,6 +52,8 @@ class Told:
             del self._runs[rest[0]]
         elif kind == m.SAVED:
             self._unsaved.popleft()
+        elif kind == m.BYE:
+            self._drained.pop(rest[0], None)
 
     def look_up(self, recorded: Recorded) -> list[m.Message]:
         """The queue died. Return what it would still have said: the ends that it has recorded."""
@@ -77,4 +84,5 @@ class Told:
                 messages.append((m.SUBMIT, run, numbers[first], payloads, CAUSE_FETCH, known))
                 first = index
         messages += [(kind, run) for run, kinds in self._runs.items() for kind in sorted(kinds)]
+        messages += [(m.DRAIN, worker) for worker in self._drained]
         return [*messages, *self._unsaved]

@@ -125,7 +125,7 @@ def _per_item(report: Report) -> float:
 def _capacity(report: Report) -> float:
     """Items per second that the workers could make if they never waited."""
     per_item = _per_item(report)
-    return report.lanes / per_item if per_item > 0 else 0.0
+    return report.average_workers / per_item if per_item > 0 else 0.0
 
 
 def _fixed_lookahead(report: Report) -> str:

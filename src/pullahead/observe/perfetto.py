@@ -22,6 +22,7 @@ from pullahead.observe.machines import places
 
 if TYPE_CHECKING:
     from pullahead.observe.report import Report
+    from pullahead.observe.staffing import Staffing
 
 Event = dict[str, Any]
 
@@ -67,6 +68,10 @@ def events(reports: Sequence[tuple[str, Report]]) -> Iterator[Event]:
                 yield _metadata("process_labels", pid, 0, labels=f"±{words.seconds(uncertain[worker])}")
             yield _metadata("process_sort_index", pid, 0, sort_index=pid)
             yield from _worker_events(pid, list(trace[worker]), report.started)
+        if report.staffing is not None and report.staffing.changes:
+            pid += 1
+            yield _metadata("process_name", pid, 0, name=f"{label}: workers" if label else "workers")
+            yield from _changes(pid, report.staffing)
 
 
 def _where(found: dict[str, int]) -> str:
@@ -125,6 +130,30 @@ def _lookahead_events(pid: int, ts: float, span: Span) -> Iterator[Event]:
         "ts": ts,
         "args": {"reason": span.detail},
     }
+
+
+def _changes(pid: int, staffing: Staffing) -> Iterator[Event]:
+    """How many workers there were, and why that changed."""
+    yield {
+        "ph": "C",
+        "name": "workers",
+        "pid": pid,
+        "ts": 0.0,
+        "args": {"workers": staffing.changes[0].before},
+    }
+    for at, before, after, why in staffing.changes:
+        about: Event = {"pid": pid, "ts": _micros(at)}
+        yield {"ph": "C", "name": "workers", **about, "args": {"workers": after}}
+        name, reason = f"{before} → {after} workers", {"reason": why}
+        yield {
+            "ph": "i",
+            "s": "p",
+            "name": name,
+            "cat": "scaling",
+            **about,
+            "tid": _COMPUTE_TID,
+            "args": reason,
+        }
 
 
 def _free_slot(ends: list[float], start: float, end: float) -> int:

@@ -1,7 +1,9 @@
 """What a run did, what its workers waited for, and what to do about it.
 
 Definitions, all over the run's wall time. A *lane* is one worker number: a worker that died and the one that
-took its place share a lane.
+took its place share a lane. Where workers come and go, the time of a lane is that in which it had one, and
+what is useful of it takes the place of useful time in the definitions of POP: they are the same where all had
+workers all the time.
 
 ============================  ==========================================================================
 utilization                   useful ÷ (lanes × wall). MLPerf Storage calls it accelerator utilization.
@@ -10,7 +12,7 @@ load balance                  mean ÷ max useful of the lanes (POP)
 communication efficiency      max useful of a lane ÷ wall (POP)
 ============================  ==========================================================================
 
-POP's identity holds: load balance × communication efficiency = utilization.
+POP's identity holds, also there: load balance × communication efficiency = utilization.
 
 What would divide by zero: without communication there was nothing to hide, so overlap is 1.0; without useful
 time no lane had more than another, so load balance is 1.0; everything else that has no denominator (no wall
@@ -31,6 +33,7 @@ from pullahead.core.meter import WorkerTotals
 from pullahead.core.trace import Span
 from pullahead.observe import words
 from pullahead.observe.advice import advise
+from pullahead.observe.staffing import Staffing
 
 if TYPE_CHECKING:
     from pullahead.sim.result import Result
@@ -66,6 +69,7 @@ class Report:
         fixed_lookahead: the lookahead that the caller fixed, None for "auto".
         cores: how many cores this process may use, 0 if unknown.
         batch_size: how many items one call of `process` took at most; 0: they were taken one by one.
+        staffing: when there were workers, and why, if they came and went.
     """
 
     workers: Sequence[WorkerTotals] = ()
@@ -85,6 +89,7 @@ class Report:
     fixed_lookahead: int | None = None
     cores: int = 0
     batch_size: int = 0
+    staffing: Staffing | None = None
 
     def __post_init__(self) -> None:
         # The sums go on growing while the run does: what is reported is copied.
@@ -114,12 +119,19 @@ class Report:
     @property
     def load_balance(self) -> float:
         """How evenly the work was spread: mean ÷ max useful time; 1.0 if there was none."""
+        if self.staffing is not None:
+            return _ratio(self.utilization, self.communication_efficiency, otherwise=1.0)
         useful = self._useful_by_lane().values()
         return _ratio(sum(useful), len(useful) * max(useful, default=0.0), otherwise=1.0)
 
     @property
     def communication_efficiency(self) -> float:
         """What the busiest worker reached: its useful time ÷ wall time."""
+        if self.staffing is not None:
+            useful = self._useful_by_lane().items()
+            return max(
+                (_ratio(spent, self._time_of(lane), otherwise=0.0) for lane, spent in useful), default=nan
+            )
         return _ratio(max(self._useful_by_lane().values(), default=nan), self.seconds)
 
     @property
@@ -129,13 +141,18 @@ class Report:
 
     @property
     def lanes(self) -> int:
-        """How many workers there were at a time."""
-        return len(self._useful_by_lane())
+        """How many workers there were at a time; at most, where they came and went."""
+        return len(self._useful_by_lane()) if self.staffing is None else self.staffing.most
+
+    @property
+    def average_workers(self) -> float:
+        """How many workers there were on average."""
+        return self.lanes if self.staffing is None else _ratio(self.staffing.seconds, self.seconds)
 
     @property
     def available_seconds(self) -> float:
-        """Wall time × lanes: what the workers could have computed."""
-        return self.seconds * self.lanes
+        """Wall time × lanes, or the time for which there were workers: what they could have computed."""
+        return self.seconds * self.lanes if self.staffing is None else self.staffing.seconds
 
     @property
     def useful_seconds(self) -> float:
@@ -172,7 +189,11 @@ class Report:
 
     @property
     def startup_seconds(self) -> float:
-        """Time from the run's beginning until each lane had its first worker."""
+        """Time from the run's beginning, or from when it had a place, until each lane had its worker."""
+        if self.staffing is not None:
+            return sum(
+                self._start_of(lane, *stay) for lane, some in self.staffing.stays.items() for stay in some
+            )
         first: dict[int, float] = {}
         for totals in self.workers:
             first[totals.worker] = min(totals.started, first.get(totals.worker, totals.started))
@@ -228,6 +249,15 @@ class Report:
 
         return replay(self, lookahead, recall)
 
+    def _start_of(self, lane: int, start: float, end: float) -> float:
+        """Return how long a lane that had a place then had no worker that computes."""
+        began = [totals.started - self.started for totals in self.workers if totals.worker == lane]
+        return max(0.0, min((moment for moment in began if moment <= end), default=end) - start)
+
+    def _time_of(self, lane: int) -> float:
+        """Return for how long a lane had a worker."""
+        return self.seconds if self.staffing is None else self.staffing.of(lane)
+
     def _useful_by_lane(self) -> dict[int, float]:
         useful: dict[int, float] = {}
         for totals in self.workers:
@@ -238,6 +268,7 @@ class Report:
         facts = [
             self._headline(),
             self._counts(),
+            self._came_and_went(),
             *(() if self.recorded and self.recorded == self.items else self._shares()),
         ]
         advice = [f"→ {line}" for line in self.advice[:_MOST_ADVICE]]
@@ -268,8 +299,20 @@ class Report:
         noun = "item" if self.items == 1 else "items"
         return (
             f"{name}{ended:,}{of} {noun} in {words.seconds(self.seconds)} "
-            f"on {words.plural(self.lanes, 'worker')}: {words.count(self.throughput)} items/s"
+            f"on {self.headcount()}: {words.count(self.throughput)} items/s"
         )
+
+    def headcount(self) -> str:
+        """Say how many workers there were: "2 workers", "2 to 8 workers (4.3 on average)"."""
+        if self.staffing is None or self.staffing.fewest == self.lanes:
+            return words.plural(self.lanes, "worker")
+        average = f"{self.average_workers:.1f} on average"
+        return f"{self.staffing.fewest} to {words.plural(self.lanes, 'worker')} ({average})"
+
+    def _came_and_went(self) -> str:
+        if self.staffing is None or not self.staffing.changes:
+            return ""
+        return f"  workers    {self.staffing.course}, first because {self.staffing.changes[0].why}"
 
     def _counts(self) -> str:
         counts = (
@@ -343,6 +386,7 @@ class Report:
             **{name: number if isfinite(number) else None for name, number in numbers.items()},
             "stall_seconds": self.stall_seconds,
             "reasons": list(self.reasons),
+            "changes": [change._asdict() for change in self.staffing.changes] if self.staffing else [],
             "advice": list(self.advice),
             "workers": [asdict(totals) for totals in self.workers],
         }
@@ -403,6 +447,7 @@ _NUMBERS = (
     "seconds",
     "throughput",
     "lanes",
+    "average_workers",
     "utilization",
     "overlap",
     "load_balance",

@@ -59,6 +59,8 @@ _CROWD: Final = 4
 _HOST_LETTERS: Final = 16
 _HOST_SIZE: Final = 7.0
 _TWO_LINES: Final = 22.0
+#: Points between two numbers of workers above a run.
+_CHANGE_WIDTH: Final = 12.0
 
 # The sheet, in points.
 _WIDTH: Final = 900.0
@@ -85,7 +87,15 @@ class _Panel:
         return self.lane_height * max(1, len(self.lanes))
 
     def busy(self, lane: Lane) -> float:
-        return lane.useful / self.report.seconds if self.report.seconds > 0 else nan
+        staffing, seconds = self.report.staffing, self.report.seconds
+        there = seconds if staffing is None else staffing.of(lane.worker)
+        return lane.useful / there if there > 0 else nan
+
+    @property
+    def stays(self) -> Sequence[Sequence[Interval]]:
+        """Of each lane: when it had a worker."""
+        staffing, whole = self.report.staffing, [(0.0, self.report.seconds)]
+        return [whole if staffing is None else staffing.stays.get(lane.worker, ()) for lane in self.lanes]
 
     @property
     def boxes(self) -> int:
@@ -176,7 +186,7 @@ def _draw_head(figure: Figure, panel: _Panel, top: float, height: float) -> None
     report = panel.report
     title = panel.label or report.title or "Pullahead"
     facts = (
-        words.plural(len(panel.lanes), "worker"),
+        words.plural(len(panel.lanes), "worker") if report.staffing is None else report.headcount(),
         words.plural(report.done + report.failed, "item"),
         words.seconds(report.seconds),
         report.headline_shares(),
@@ -195,7 +205,7 @@ def _draw_lanes(axes: Axes, panel: _Panel, index: int, longest: float) -> None:
     for side in axes.spines.values():
         side.set_visible(False)
     rows = _rows(panel)
-    axes.fill_between((0.0, seconds), 0.0, count, facecolor=GROUND, linewidth=0, zorder=0)
+    _draw_ground(axes, panel, count)
     if panel.boxes > _MOST_BOXES:
         _draw_raster(axes, panel, rows, longest)
     else:
@@ -210,6 +220,24 @@ def _draw_lanes(axes: Axes, panel: _Panel, index: int, longest: float) -> None:
         axes.annotate(f"ended at {words.seconds(seconds)}", (seconds, count / 2), (10, 0),
                       textcoords="offset points", va="center", fontsize=8.5, color=GREY,
                       bbox={"facecolor": "white", "linewidth": 0, "pad": 3})  # fmt: skip
+
+
+def _draw_ground(axes: Axes, panel: _Panel, count: int) -> None:
+    """Draw what is behind the boxes, where there were workers; and when their number changed, to what."""
+    staffing = panel.report.staffing
+    if staffing is None:
+        axes.fill_between((0.0, panel.report.seconds), 0.0, count, facecolor=GROUND, linewidth=0, zorder=0)
+        return
+    for number, stays in enumerate(panel.stays):
+        for stay in stays:
+            axes.fill_between(stay, number, number + 1.0, facecolor=GROUND, linewidth=0, zorder=0)
+    written_at = float("inf")
+    for change in reversed(staffing.changes):  # of several at a time, the last one says where they led
+        axes.axvline(change.at, color=GREY, linewidth=0.6, linestyle=(0, (2, 3)), zorder=3)
+        if (written_at - change.at) * _points_per_second(axes) >= _CHANGE_WIDTH:
+            written_at = change.at
+            axes.annotate(f"{change.after}", (change.at, 0), (0, 2), textcoords="offset points",
+                          ha="center", va="bottom", fontsize=7, color=GREY)  # fmt: skip
 
 
 def _points_per_second(axes: Axes) -> float:

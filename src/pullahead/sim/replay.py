@@ -7,6 +7,7 @@ when the source was too slow. Assumed is what the trace cannot say:
   earlier; where nobody waited, it was there from the beginning.
 - A message takes half of a fetch that was seen, less what its ask waited for a call to be free: that follows
   from the policy, and the other one has its own. What the worker's interpreter and the queue took is in it.
+- Where workers came and went, each is there from when it came to the end.
 - Of a batch, or of small items that were computed together, each took the same.
 - The worker's own handling between two items, and the queue's, take no time. With items below a millisecond
   that flatters policies that exchange messages for each item.
@@ -59,8 +60,9 @@ def replay(
         raise ValueError("this run computed nothing that could be replayed")
     items = sorted(computes)
     round_trips = [seconds for spans in report.trace.values() for seconds in trips(spans)]
+    starts = _starts(report)
     return Trial(
-        workers=report.lanes,
+        workers=len(starts),
         computes=array("d", [computes[item] for item in items]),
         arrivals=_arrivals(report.trace, items, report.started),
         wire=partial(_half, round_trips or [0.0], seed),
@@ -69,7 +71,7 @@ def replay(
         loads=_times(report.trace, trace.LOAD, items),
         stores=_times(report.trace, trace.STORE, items),
         batch_size=report.batch_size,
-        starts=_starts(report),
+        starts=starts,
         title=f"replayed, lookahead {lookahead}",
     ).run()
 
