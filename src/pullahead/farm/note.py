@@ -127,9 +127,10 @@ class RunningNote:
             self._write()
 
     def loaded(self, item: int) -> None:
-        """It was, or could not be. To suspect it until the next note is written does no harm."""
+        """It was, or could not be."""
         with self._lock:
             self._loading.pop(item, None)
+            self._write()
 
     def _write(self) -> None:
         if self._pad is not None:
