@@ -90,12 +90,12 @@ def test_an_answer_to_an_earlier_claim_does_not_touch_the_one_that_stands() -> N
     assert neighbours.look(short(3), 1.0) == []
 
 
-def test_who_is_fed_for_a_trip_takes_it_back() -> None:
+def test_who_is_fed_for_eight_trips_takes_it_back() -> None:
     neighbours = asking()
     assert neighbours.look(FED, 1.0) == []
-    assert neighbours.deadline == 1.0 + TRIP
-    assert neighbours.look(FED, 1.1) == []
-    assert neighbours.look(FED, 1.0 + TRIP) == [Want(1, 3, 0, 0, 4), Want(2, 4, 0, 0, 4)]
+    assert neighbours.deadline == 1.0 + 8 * TRIP
+    assert neighbours.look(FED, 2.9) == []
+    assert neighbours.look(FED, 1.0 + 8 * TRIP) == [Want(1, 3, 0, 0, 4), Want(2, 4, 0, 0, 4)]
     assert neighbours.deadline is None
     assert neighbours.sizes() == {"claims made": 0}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from pullahead.core import messages as m
@@ -155,3 +155,15 @@ def message_of(effect: ForWorker, payloads: Sequence[Any]) -> m.Message:
             return m.FORGET, effect.lease, effect.item
         case NothingLeft():
             return m.CLOSED, effect.waited, effect.cause
+
+
+def message_to_queue(effect: ForQueue, payloads: Callable[[range], Any]) -> m.Message:
+    """Return what is said to another queue. `payloads`: returns those of items that go there."""
+    match effect:
+        case Want():
+            return m.WANT, effect.number, effect.credits, effect.hungry, effect.workers
+        case Move():
+            lots = [(lot.run, lot.first, payloads(lot.items), lot.histories) for lot in effect.lots]
+            return m.MOVED, effect.number, effect.left, lots
+        case NoneLeft():
+            return m.NONE_LEFT, effect.number

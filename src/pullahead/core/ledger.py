@@ -43,9 +43,10 @@ from pullahead.core.effects import (
     Unasked,
     Withdraw,
     message_of,
+    message_to_queue,
 )
 from pullahead.core.items import TABLE, Event, Items, State, after
-from pullahead.core.neighbours import Need, Neighbours, Want
+from pullahead.core.neighbours import Neighbours, Want
 from pullahead.core.retry import Again, Bury
 from pullahead.core.runs import Runs
 from pullahead.core.service import Service, Worker
@@ -76,14 +77,13 @@ __all__ = [
     "Want",
     "Withdraw",
     "message_of",
+    "message_to_queue",
 ]
 
 #: Seconds that workers have to come back to a queue that took the place of another one.
 _RETURN: Final = 0.25
 #: Items: more than travel together.
 _PLENTY: Final = 1 << 20
-#: What a queue lacks that lacks nothing.
-_NOTHING: Final = Need(0, 0, 0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,11 +518,11 @@ class Ledger:
         if self._items.ready.count:
             self._grant(effects, now)
             if self._items.ready.count:
-                return effects + self._look_around(_NOTHING, now)
+                return effects + self._look_around(now)
         for worker, size in self._service.recall(now):
             effects.append(Recall(worker, size))
         if self._neighbours is not None:
-            effects += self._look_around(self._service.need, now)
+            effects += self._look_around(now)
         if self._service.someone_waits:
             effects += [Starved(run) for run in self._runs.starve()]
         if self._runs.at_end and not self._items.delayed:
@@ -540,9 +540,9 @@ class Ledger:
             effects += [NothingLeft(worker, waited, self._cause) for worker, waited in dismissed]
         return effects
 
-    def _look_around(self, need: Need, now: float) -> list[Want]:
+    def _look_around(self, now: float) -> list[Want]:
         """Tell other queues what is wanted of them, if that has changed."""
-        return [] if self._neighbours is None else self._neighbours.look(need, now)
+        return [] if self._neighbours is None else self._neighbours.look(self._service.need, now)
 
     @property
     def _backlog(self) -> int:

@@ -4,15 +4,16 @@ Rules:
 1. A queue is *short* when workers of its own are hungry, nothing is ready, and what is on its way back from
    others of its workers is not for all of them.
 2. It asks once it has been short for a trip: most hunger is over by then, and costs no message. It takes back
-   what it asked for once it has not been short for as long.
+   what it asked for once it has not been short for eight: where some are hungry, some soon are again, and
+   what comes meanwhile is there in time for them.
 3. It asks every other queue, for its part of what is missing each. These *claims* stand there until they are
    answered: whoever has something later gives it then, and nobody asks twice. (See `claims` for how they are
    answered.)
 4. Who gave some and says that it has more is asked for all that is missing, as far as it has that.
 5. Once nothing more is to come, each says so. Only when all have do this queue's workers wait in vain.
 
-How it works. A mood, in the table below, moves with every look: short, or not. Two moods last for a trip and
-ripen then. A claim has a number, which grows: an answer to an earlier one does not touch the one that stands,
+How it works. A mood, in the table below, moves with every look: short, or not. Two moods last for their time
+and ripen then. A claim has a number, which grows: an answer to an earlier one does not touch what stands,
 so that nothing needs to be acknowledged, and taking back costs one message. (Of what answers it after that,
 the items are this queue's all the same.)
 
@@ -30,6 +31,10 @@ from pullahead.errors import ProtocolError
 
 #: Seconds. No hunger is looked at for less: an ask and its taking back cost a queue some tenths of it.
 _LEAST: Final = 0.001
+#: Trips. With one, 16 workers on 4 queues that have 60 % of what they can do exchanged 0.8 messages per item
+#: between the queues; with eight, 0.2 (and items waited half as long for the hungry). 32 are no better.
+_PATIENCE: Final = 1
+_EASE: Final = 8
 
 
 class Mood(Enum):
@@ -38,7 +43,7 @@ class Mood(Enum):
     CONTENT = "content"  # not short, and asks nobody
     PATIENT = "patient"  # short, for less than a trip
     ASKING = "asking"  # short, and every other queue knows
-    EASED = "eased"  # not short, for less than a trip, and what it asked for stands
+    EASED = "eased"  # not short, for less than eight trips, and what it asked for stands
 
 
 class Turn(Enum):
@@ -61,11 +66,11 @@ TABLE: Final[dict[tuple[Mood, Turn], Mood]] = {
     (Mood.EASED, Turn.FED): Mood.EASED,
     (Mood.EASED, Turn.RIPE): Mood.CONTENT,
 }
-_PASSING: Final = frozenset({Mood.PATIENT, Mood.EASED})
+_PASSING: Final = {Mood.PATIENT: _PATIENCE, Mood.EASED: _EASE}
 
 
 class Need(NamedTuple):
-    """What a queue lacks. So many items, for so many hungry workers, of so many; a trip takes so long."""
+    """What a queue lacks: so many items, for so many hungry workers, of so many. A trip takes so long."""
 
     credits: int
     hungry: int
@@ -108,7 +113,7 @@ class Neighbours:
         before, self.mood = self.mood, self._after(Turn.SHORT if need.credits else Turn.FED)
         if self.mood in _PASSING:
             if self.mood is not before:
-                self._since, self._wait = now, max(_LEAST, need.trip)
+                self._since, self._wait = now, _PASSING[self.mood] * max(_LEAST, need.trip)
             elif now >= self._since + self._wait:
                 self.mood = self._after(Turn.RIPE)
         if self.mood is Mood.ASKING:

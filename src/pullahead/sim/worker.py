@@ -42,7 +42,9 @@ class Worker:
         self._told = 0  # how many of it the world knows to have ended
         self._woken = False
         costs = world.costs
-        self.up = Wire(world.clock, costs.wire, lambda messages: world.queue.exchange(number, messages))
+        self.up = Wire(
+            world.clock, costs.wire, lambda messages: world.home(number).exchange(number, messages)
+        )
         self.down = Wire(world.clock, costs.wire, self._answered)
         self._timer = Timer(world.clock, self._ring)
 
