@@ -38,6 +38,7 @@ ENGINES: Final = click.Choice(["local", "ray"])
 @click.option("--append", is_flag=True, help="Add to the --to file if it exists.")
 @click.option("--overwrite", is_flag=True, help="Replace the --to file if it exists.")
 @click.option("-w", "--workers", type=FROM_1, metavar="N", help="Processes; one per core if not given.")
+@click.option("--queues", type=FROM_1, metavar="N", help="Queue actors that share the workers; usually 1.")
 @click.option(
     "--lookahead",
     type=auto_or_number(0),

@@ -49,6 +49,8 @@ Queue to queue, where there are several; see `pullahead.core.neighbours` and `cl
                                            many unstarted ones are left. A lot: the run, the first item, the
                                            payloads, and the histories of those that have one
     (NONE_LEFT, number)                    nothing more is to come for that WANT, which stands all the same
+    (PAST, tries, lost)                    ahead of a MOVED: what was tried of its items, and which of them
+                                           have lost a result
 
 Caller to queue::
 
@@ -126,6 +128,7 @@ STOP: Final = "stop"
 WANT: Final = "want"
 MOVED: Final = "moved"
 NONE_LEFT: Final = "none_left"
+PAST: Final = "past"
 
 MEET: Final = "meet"
 OVER: Final = "over"
