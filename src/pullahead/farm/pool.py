@@ -70,8 +70,8 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             `Report` now and then.
         worker_options: options of the worker actors, for example `{"num_gpus": 1}`.
         queues: queue actors that share the workers, and help each other out. One is enough for some thousand
-            workers whose items take a second, or some hundred whose items take 100 ms; see docs/design.md. Not
-            with a journal, which has one writer. If one of several dies, the run ends.
+            workers whose items take a second, or some hundred whose items take 100 ms; see docs/design.md.
+            Not with a journal, which has one writer. If one of several dies, the run ends.
 
     Returns:
         An iterator with `.report` (live) and `.close()`; also a context manager. Leaving it early gives back
