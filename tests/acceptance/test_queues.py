@@ -1,4 +1,4 @@
-"""Several queue actors that share the workers: exact results, and nothing stays where nobody can compute it."""
+"""Several queue actors that share the workers: exact results, and no item stays where it cannot run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.acceptance import works
 import pullahead as pa
 from pullahead import actors
 from pullahead.errors import RunError
+from pullahead.farm.shards import Shards
 
 
 @pytest.mark.parametrize("queues", [2, 3])
@@ -122,7 +123,9 @@ def test_a_pool_can_be_closed_while_it_works() -> None:
 def test_the_death_of_a_queue_ends_the_run_and_says_what_is_lost(which: int) -> None:
     results = pa.map(functools.partial(works.nap, 0.002), range(2000), workers=2, queues=2)
     done = [next(results) for _ in range(20)]
-    actors.kill(results._crew._queues._queues[which].given[0])
+    shards = results._crew._queues
+    assert isinstance(shards, Shards)
+    actors.kill(shards._queues[which].given[0])
     killed = time.monotonic()
     says = (
         r"one of 2 queues died: the queue is gone: \d+ items that had not ended are lost, results that came"
