@@ -103,7 +103,7 @@ def rows(
 @click.option("-w", "--workers", multiple=True, default=(1000, 10_000), type=click.IntRange(1))
 @click.option("--load", "loads", multiple=True, default=tuple(LOADS), type=click.Choice(list(LOADS)))
 @click.option("--queues", multiple=True, default=(1, 2, 4, 8, 16), type=click.IntRange(1))
-@click.option("--compute", default="lognormal:1s,1", show_default=True, type=distribution)
+@click.option("--compute", default="bimodal:700ms,3.7s,0.1", show_default=True, type=distribution)
 @click.option("--delay", default="1ms", show_default=True, type=seconds, help="A round trip.")
 @click.option("--exchange-cost", default="100us", show_default=True, type=seconds)
 @click.option("--items-per-worker", "per", default=10, show_default=True, type=click.IntRange(1))
