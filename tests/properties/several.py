@@ -39,6 +39,7 @@ class Scene:
         wire: one message, one way; half of it or one and a half.
         failures: the share of items that fail at a time.
         lopsided: whether all items are submitted to the first queue.
+        late: when the workers of the first queue come.
         deaths: when a worker dies; another one takes its place in the same lane.
         cancelled: when the run is, if it is.
         seed: of what is drawn.
@@ -56,6 +57,7 @@ class Scene:
     wire: float = 0.0005
     failures: float = 0.0
     lopsided: bool = False
+    late: float = 0.0
     deaths: tuple[float, ...] = ()
     cancelled: float | None = None
     seed: int = 0
@@ -118,7 +120,8 @@ class Queues(World):
         scene = self.scene
         self.open(RUN)
         for number in range(scene.workers):
-            self.start(scene.shape.build(number, 0.0))
+            at = 0.0 if number % scene.queues else scene.late
+            self.start(scene.shape.build(number, at), at)
         for piece in range(scene.pieces):
             self.clock.at(piece * scene.apart, self._submit, piece)
         for moment in scene.deaths:
@@ -236,6 +239,8 @@ class Queues(World):
 
 def _has_nothing(worker: Worker) -> bool:
     pipeline = worker.pipeline
+    if not pipeline._outbox.caller.sent:
+        return False  # it is not there yet
     idle = not pipeline.running and not pipeline.held and not pipeline._is_full()
     return idle and pipeline.phase is Phase.WORKING
 

@@ -25,6 +25,7 @@ scenes = st.builds(
     wire=st.sampled_from((0.05 * MS, 0.5 * MS, 5 * MS)),
     failures=st.sampled_from((0.0, 0.0, 0.2)),
     lopsided=st.booleans(),
+    late=st.sampled_from((0.0, 0.0, 0.2)),
     deaths=st.lists(st.floats(0.0, 0.5), max_size=3).map(tuple),
     cancelled=st.one_of(st.none(), st.none(), st.floats(0.0, 0.3)),
     seed=st.integers(0, 2**20),
@@ -32,7 +33,7 @@ scenes = st.builds(
 
 
 @given(scene=scenes)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_every_item_ends_once_and_nobody_idles_beside_it(scene: Scene) -> None:
     Queues(scene).play()
 
@@ -43,6 +44,12 @@ def test_all_that_one_queue_has_is_computed_by_the_workers_of_all() -> None:
     world.play()
     assert world.ended_at < 2.03, "two rounds"
     assert sum(queue.ledger.statistics().away for queue in world.queues) >= 8
+
+
+def test_what_a_queue_has_whose_workers_never_come_is_computed_by_others() -> None:
+    world = Queues(Scene(items=40, late=50.0))
+    world.play()
+    assert world.ended_at < 0.3, "two workers, 40 items of 10 ms"
 
 
 def test_what_waits_behind_long_items_of_one_queue_is_recalled_for_another_one() -> None:
