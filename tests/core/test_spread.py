@@ -77,9 +77,9 @@ def test_a_run_has_ended_when_it_is_closed_and_all_that_was_submitted_has() -> N
     tallies = Tallies()
     tallies.opened(0)
     tallies.opened(1)
-    tallies.submitted(0, 3)
+    tallies.submitted(0, 3, [0])
     assert not tallies.ended(0, 3), "more may come"
-    tallies.submitted(0, 2)
+    tallies.submitted(0, 2, [0])
     assert not tallies.closed(0)
     assert not tallies.ended(0, 1)
     assert tallies.ended(0, 1)
@@ -87,12 +87,23 @@ def test_a_run_has_ended_when_it_is_closed_and_all_that_was_submitted_has() -> N
     assert len(tallies) == 0
 
 
-def test_a_run_hears_once_that_workers_wait_until_it_submits_something() -> None:
+def test_a_run_hears_that_workers_wait_when_the_first_queue_says_so() -> None:
     tallies = Tallies()
     tallies.opened(0)
-    assert [tallies.starves(0), tallies.starves(0)] == [True, False]
-    tallies.submitted(0, 1)
-    assert [tallies.starves(0), tallies.starves(0)] == [True, False]
-    tallies.ended(0, 1)
+    assert [tallies.starves(0, 1), tallies.starves(0, 1), tallies.starves(0, 2)] == [True, False, False]
+    assert not tallies.submitted(0, 3, [1, 2])
+    assert tallies.starves(0, 2)
+    tallies.ended(0, 3)
     tallies.closed(0)
-    assert not tallies.starves(0), "it has ended meanwhile"
+    assert not tallies.starves(0, 1), "it has ended meanwhile"
+
+
+def test_a_run_that_submits_to_others_hears_again_that_workers_wait_unless_these_have_got_some() -> None:
+    tallies = Tallies()
+    tallies.opened(0)
+    tallies.starves(0, 1)
+    tallies.starves(0, 2)
+    assert tallies.submitted(0, 1, [1])
+    tallies.went(2)
+    assert not tallies.submitted(0, 1, [0])
+    assert tallies.starves(0, 1)

@@ -69,8 +69,8 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         progress: True shows a line on standard error if that is a terminal; a function is called with a
             `Report` now and then.
         worker_options: options of the worker actors, for example `{"num_gpus": 1}`.
-        queues: queue actors that share the workers, and help each other out. One is enough for some thousand
-            workers whose items take a second, or some hundred whose items take 100 ms; see docs/design.md.
+        queues: queue actors that share the workers, and help each other out. On Ray, one is enough for about
+            3,000 workers whose items take a second each, or 300 whose items take 100 ms (see docs/design.md).
             Not with a journal, which has one writer. If one of several dies, the run ends.
 
     Returns:

@@ -67,7 +67,7 @@ class Shards:
     def say(self, message: m.Message) -> None:
         """Tell the queues that it concerns."""
         kind, about, *_ = message
-        has_ended = False
+        has_ended = starves = False
         with self._lock:
             if kind == m.OPEN:
                 self._tallies.opened(about)
@@ -76,23 +76,27 @@ class Shards:
             if kind in _TO_ALL:
                 self._say_to_all(message)
             elif kind == m.SUBMIT:
-                self._submit(*message[1:])
+                starves = self._submit(*message[1:])
             else:  # of a worker: LOST
                 self._queues[self._homes.pop(about)].say(message)
         if has_ended:
             self._end(about)
+        if starves:
+            self._port.received((m.STARVED, about))
 
     def _say_to_all(self, message: m.Message) -> None:
         for queue in self._queues:
             queue.say(message)
 
-    def _submit(self, run: int, first: int, payloads: list[Any], cause: str) -> None:
-        self._tallies.submitted(run, len(payloads))
+    def _submit(self, run: int, first: int, payloads: list[Any], cause: str) -> bool:
+        """Return whether workers wait for items of this run in a queue that gets none of these."""
         start = 0
-        for number, size in self._spread.divide(len(payloads)):
+        pieces = self._spread.divide(len(payloads))
+        for number, size in pieces:
             piece = payloads[start : start + size]
             self._queues[number].say((m.SUBMIT, run, first + start, piece, cause))
             start += size
+        return self._tallies.submitted(run, len(payloads), [number for number, _ in pieces])
 
     def heard(self, number: int, message: m.Message) -> None:
         """A queue said this."""
@@ -100,9 +104,10 @@ class Shards:
         if kind == m.WENT:
             with self._lock:
                 self._spread.went(number, about, *rest)
+                self._tallies.went(about)
         elif kind == m.STARVED:
             with self._lock:
-                is_news = self._tallies.starves(about)
+                is_news = self._tallies.starves(about, number)
             if is_news:
                 self._port.received(message)
         else:

@@ -82,8 +82,9 @@ class OfSeveral:
 
     def submit(self, run: int, first: int, count: int, cause: str) -> None:
         """See `Caller`."""
-        self._tallies.submitted(run, count)
-        for number, size in self._spread.divide(count):
+        pieces = self._spread.divide(count)
+        self._tallies.submitted(run, count, [number for number, _ in pieces])
+        for number, size in pieces:
             queue = self._world.queues[number]
             queue.call(queue.ledger.submitted(run, first, size, cause, self._world.clock.now))
             first += size
