@@ -188,7 +188,7 @@ def test_a_queue_that_takes_the_place_of_a_lost_one_is_asked_as_well(tmp_path: P
         work, journal = functools.partial(noted, str(notes)), tmp_path / "run.db"
         results = pa.map(work, range(300), workers=2, trace=True, journal=journal)
     done = [next(results) for _ in range(20)]
-    actors.kill(results._crew._queues.given[0])
+    actors.kill(results._crew._queues.given_to(0, 0)[0])
     assert sorted(done + list(results)) == list(range(300))
     report = results.report
     error = report.clock_uncertainty + ROUNDING

@@ -193,7 +193,7 @@ def test_a_queue_that_dies_is_followed_by_one_that_lets_them_go_as_well(tmp_path
     done = [next(results) for _ in range(60)]
     crew = results._crew
     assert until(lambda: crew._lanes.count == 3, PATIENCE)
-    actors.kill(crew._queues.given[0])
+    actors.kill(crew._queues.given_to(0, 0)[0])
     done += [next(results) for _ in range(140)]
     assert until(lambda: crew._lanes.count == 1, PATIENCE)
     gate.set()
@@ -208,7 +208,7 @@ def test_a_queue_that_dies_while_it_drains(tmp_path: Path, moments: int) -> None
         done = [next(results) for _ in range(10)]
         crew = pool._crew
         with crew._lock:
-            queue = crew._queues.given[0]
+            queue = crew._queues.given_to(0, 0)[0]
             if moments == 0:
                 actors.kill(queue)
             drain(pool, 1)

@@ -717,6 +717,23 @@ def test_worker_options_reach_the_actor() -> None:
         ({"no_such": 1}, TypeError, "no_such: no such option; there are workers, lookahead, batch_size,"),
         ({"ordered": "x"}, TypeError, "ordered: expected True or False, got 'x'"),
         ({"pairs": 1}, TypeError, "pairs: expected True or False, got 1"),
+        ({"queues": 0}, ValueError, "queues: expected a number from 1, got 0"),
+        ({"queues": "2"}, TypeError, "queues: expected a whole number, got '2'"),
+        (
+            {"queues": 3, "workers": 2},
+            ValueError,
+            "queues: expected at most one per worker, of which there are 2, got 3",
+        ),
+        (
+            {"queues": 2, "workers": 2, "journal": "run.db"},
+            ValueError,
+            "queues: expected 1 with a journal, which is a file with one writer, got 2",
+        ),
+        (
+            {"queues": 2, "workers": (1, 4)},
+            ValueError,
+            "queues: expected 1 where workers come and go, which one queue has to know of, got 2",
+        ),
     ],
 )
 def test_wrong_options(options: dict[str, Any], error: type[Exception], message: str) -> None:

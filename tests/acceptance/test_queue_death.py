@@ -14,6 +14,7 @@ from tests.acceptance import works
 import pullahead as pa
 from pullahead import actors
 from pullahead.errors import RunError
+from pullahead.farm.queues import Queues
 
 GONE = r"the queue is gone: \d+ items? that had not ended (is|are) lost, results that came before are safe"
 
@@ -106,7 +107,9 @@ def test_what_a_run_lost_the_next_one_with_its_journal_does(tmp_path: Path) -> N
     def none(_: int) -> Any:
         raise OSError("no more processes")
 
-    results._crew._queues._make = none
+    queues = results._crew._queues
+    assert isinstance(queues, Queues)
+    queues._make = none
     kill_queue(results)
     said = "the queue died and could not be replaced: what is recorded is safe, and the next run with this "
     with pytest.raises(RunError, match=said):

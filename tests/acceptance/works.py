@@ -205,6 +205,13 @@ def _wait_for(file: Path, spin: bool) -> None:
             time.sleep(0.005)
 
 
+def wait_on_nothing(folder: str, data: bytes) -> tuple[int, int]:
+    """Return the length and the first byte; of no bytes, once that is released."""
+    if not data:
+        _wait_for(Path(folder) / "release", spin=False)
+    return len(data), sum(data[:1])
+
+
 def wait_on_zero_batch(folder: str, xs: list[int]) -> list[int]:
     return [wait_on_zero(folder, False, x) for x in xs]
 

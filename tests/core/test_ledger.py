@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pullahead.core.claims import Claim
 from pullahead.core.items import TABLE, Event, State, after
 from pullahead.core.ledger import (
     Ended,
@@ -81,6 +82,7 @@ def an_item_that_is(state: State) -> Ledger:
 REACHED = {
     (State.READY, Event.GRANTED): lambda ledger: ledger.asked(0, 1, 0.0),
     (State.READY, Event.CANCELLED): lambda ledger: ledger.cancelled(1, 0.0),
+    (State.READY, Event.MOVED): lambda ledger: ledger.wanted(Claim(1, 7, 1, 1, 1), 0.0),
     (State.READY, Event.FOUND_HELD): lambda ledger: ledger.still(0, 9, (5,), ()),
     (State.READY, Event.FOUND_RUNNING): lambda ledger: ledger.still(0, 9, (), (5,)),
     (State.HELD, Event.STARTED): lambda ledger: ledger.started(0, 1, (5,)),
@@ -744,6 +746,7 @@ def test_what_has_ended_is_forgotten(ledger: Ledger) -> None:
             "suspects",
             "askers",
             "untold",
+            "claims",
         ),
         0,
     )

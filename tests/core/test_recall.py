@@ -894,10 +894,10 @@ def test_late_answers_double_what_is_expected_until_one_comes_in_time() -> None:
         now += 0.1
         recalls.choose(1, 1, 2, now)  # it is given up if it is late
         recalls.answered(0, 1, now)
-        expected.append(recalls._trip)
+        expected.append(recalls.trip)
     assert expected == pytest.approx([0.004, 0.008, 0.016, 0.032, 0.1]), "four times 32 ms are enough"
     recalls.weigh(0, 9, 1, 1.0, now)
     assert recalls.choose(1, 1, 2, now) == [(0, 1)]
     recalls.choose(1, 1, 2, now + 9.0)
     recalls.answered(0, 1, now + 9.0)
-    assert recalls._trip == pytest.approx(0.1), "from then on, what is late says nothing"
+    assert recalls.trip == pytest.approx(0.1), "from then on, what is late says nothing"

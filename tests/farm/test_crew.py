@@ -17,10 +17,16 @@ import pullahead as pa
 from pullahead.core import messages as m
 from pullahead.errors import ActorDiedError, JournalError, RunError
 from pullahead.farm.crew import Crew
+from pullahead.farm.queues import Queues
 from pullahead.farm.recording import Known
 from pullahead.journal.records import Entry
 
 PATIENCE = 10.0
+
+
+def queues_of(crew: Crew) -> Queues:
+    assert isinstance(crew._queues, Queues)
+    return crew._queues
 
 
 class _Listener:
@@ -49,7 +55,7 @@ def _die_after_death(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
         raise ActorDiedError("Queue", detail="at birth")
 
     monkeypatch.setattr(crew._queues, "_make", die)
-    pa.kill(crew._queues.given[0])
+    pa.kill(queues_of(crew).given[0])
 
 
 def _cannot_replace_the_queue(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +63,7 @@ def _cannot_replace_the_queue(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> No
         raise JournalError("it is gone")
 
     monkeypatch.setattr(crew._queues, "_make", fail)
-    pa.kill(crew._queues.given[0])
+    pa.kill(queues_of(crew).given[0])
 
 
 def _cannot_replace_a_worker(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +104,7 @@ def test_a_queue_that_comes_when_the_crew_is_closed_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = pa.Pool(works.double, workers=1, journal=str(tmp_path / "run.db"))
-    queues, came = pool._crew._queues, Event()
+    queues, came = queues_of(pool._crew), Event()
     start = queues._new
 
     def start_too_late() -> Any:
@@ -119,7 +125,7 @@ def test_a_queue_that_comes_when_the_crew_is_closed_is_ended(
 def test_a_worker_that_finds_no_queue_is_ended() -> None:
     """Nothing was said to the queue, so its worker finds out first that it is dead."""
     pool = pa.Pool(works.double, workers=1)
-    pa.kill(pool._crew._queues.given[0])
+    pa.kill(queues_of(pool._crew).given[0])
     assert until(lambda: pool._crew._error is not None, PATIENCE)
     assert str(pool._crew._error).startswith("the queue is gone: 0 items that had not ended are lost, ")
     pool.close()

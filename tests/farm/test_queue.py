@@ -1,9 +1,10 @@
-"""The queue actor as an object: what its two threads send to one peer."""
+"""The queue actor as an object: what its two threads send to one peer, and what it gives to another queue."""
 
 from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -64,3 +65,49 @@ def test_whoever_asks_is_told(peer: int) -> None:
     queue._alarm.stop()
     ((kind, asked, *_),) = opened(first.result(0))
     assert (kind, asked) == (m.CLOCK, 1.0)
+
+
+class _Ref:
+    """What a call returns; its answer is handed out when it is here, or at once."""
+
+    def __init__(self, answer: Future[Any]) -> None:
+        self._answer = answer
+
+    def future(self) -> Future[Any]:
+        return self._answer
+
+
+class _Handle:
+    """Calls a queue of this process, as its method `exchange`."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.exchange = self
+        self._queue = queue
+
+    def remote(self, peer: int, said: Any) -> _Ref:
+        return _Ref(self._queue.exchange(peer, said))
+
+
+def test_what_was_tried_of_an_item_goes_along_to_another_queue() -> None:
+    """Item 0 fails with a worker of queue 0, which takes back its ask; queue 1 has a hungry worker, where it
+    fails for good."""
+    retry = RetryPolicy(retries=1, base=0.001)
+    queues = [Queue(retry, workers=2, number=number, queues=2) for number in range(2)]
+    heard = [queue.exchange(m.CALLER, [(m.OPEN, RUN), (m.MEET, [*map(_Handle, queues)])]) for queue in queues]
+    queues[0].exchange(m.CALLER, [(m.SUBMIT, RUN, 0, [b"item"], "")])
+    assert not heard[1].done()
+    given = queues[0].exchange(0, [(m.ASK, 1)])
+    ((_, lease, first, *_),) = opened(given.result(0))
+    queues[0].exchange(0, [(m.FAILED, lease, first, (b"first", 1.0, 2.0), ERROR, 0.0)])
+    given = queues[1].exchange(1, [(m.ASK, 1), (m.HUNGRY, 1)])
+    ((kind, lease, first, payloads, *_),) = opened(given.result(PATIENCE))
+    assert (kind, first, payloads) == (m.GRANT, 0, [b"item"])
+    heard = [queue.exchange(m.CALLER, []) for queue in queues]
+    queues[1].exchange(1, [(m.FAILED, lease, first, (b"second", 3.0, 4.0), ERROR, 0.0)])
+    outcomes = [one for one in opened(heard[1].result(PATIENCE)) if one[0] == m.OUTCOMES]
+    for queue in queues:
+        queue._alarm.stop()
+    ((_, run, state, items, (tries,)),) = outcomes
+    assert (run, state, items) == (RUN, "dead", (0,))
+    assert [(one.error, one.worker) for one in tries] == [(b"first", 0), (b"second", 1)]
+    assert (queues[0]._payloads, queues[0]._tried) == ({}, {})

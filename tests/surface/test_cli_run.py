@@ -128,6 +128,18 @@ def test_each_argument_is_an_item_and_each_item_a_line(folder: Path) -> None:
     assert run("work.py:double", "a", "-w", "1", "--lookahead", "0") == (0, results(("a", "aa")), "")
 
 
+def test_several_queues_give_the_same_results_and_none_are_there_with_a_journal(folder: Path) -> None:
+    assert run("work:double", "a", "b", "-w", "2", "--queues", "2") == (
+        0,
+        results(("a", "aa"), ("b", "bb")),
+        "",
+    )
+    code, lines, said = run("work:double", "a", "-w", "2", "--queues", "2", "--journal", "run.db")
+    assert (code, lines) == (2, [])
+    assert "queues: expected 1 with a journal, which is a file with one writer, got 2" in said
+    assert said.count("\n") == 1
+
+
 def test_items_from_a_file_from_json_and_from_standard_input(folder: Path) -> None:
     (folder / "in.txt").write_text("a\nb\n")
     (folder / "in.jsonl").write_text("1\n\n2\n")

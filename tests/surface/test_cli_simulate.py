@@ -27,6 +27,10 @@ NUMBERS = {
     "messages_per_item",
     "recalls_per_item",
     "hoard_idle_seconds",
+    "queue_load",
+    "queue_load_mean",
+    "messages_between",
+    "moved_per_item",
 }
 
 
@@ -87,6 +91,21 @@ def test_what_was_simulated_is_said_above_the_table(capsys: pytest.CaptureFixtur
 
 def test_one_may_choose_the_policies(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(numbers(capsys, "--lookahead", "3", "--lookahead", "auto")) == ["3", "auto", "ideal"]
+
+
+def test_queues_and_what_they_cost_have_columns_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    queues = ("--queues", "2", "--exchange-cost", "100us")
+    lines = printed(capsys, *SMALL, *queues, "--lookahead", "auto").splitlines()
+    assert lines[2] == "2 queues; an exchange keeps one busy for 100 µs"
+    rule = next(n for n, line in enumerate(lines) if "───" in line)
+    heads = {word for line in lines[:rule] for word in line.split()}
+    assert heads >= {"queue", "load", "between", "queues"}
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines[rule + 1 : rule + 3]]
+    assert [row[0] for row in rows] == ["auto", "ideal"]
+    assert {len(row) for row in rows} == {12}
+    measured = numbers(capsys, *queues, "--lookahead", "auto")["auto"]
+    assert 0 < measured["queue_load_mean"] <= measured["queue_load"] < 1
+    assert numbers(capsys, "--lookahead", "auto")["auto"]["queue_load"] == 0
 
 
 # JSON
@@ -194,6 +213,9 @@ def test_with_json_the_name_of_the_timeline_goes_to_standard_error(
         (["--arrivals", "90%", "--compute", "0ms"], "'?--arrivals'?: .*items that take time"),
         (["-w", "0"], "'-w' / '--workers': 0 is not in the range x>=1"),
         (["-n", "0"], "'-n' / '--items': 0 is not in the range x>=1"),
+        (["--queues", "3"], "queues: expected at most one per worker, 2, got 3"),
+        (["--queues", "0"], "'--queues': 0 is not in the range x>=1"),
+        (["--exchange-cost", "much"], "'--exchange-cost': expected a duration like 10ms, 250us or 1.5s"),
         (["-n", "many"], "'-n' / '--items': 'many' is not a valid integer"),
         (["--seed", "x"], "'--seed': 'x' is not a valid integer"),
         (["--lookahead", "-1"], "'?--lookahead'?: expected auto or a whole number from 0, got '-1'"),

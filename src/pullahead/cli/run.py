@@ -53,6 +53,7 @@ ENGINES: Final = click.Choice(["local", "ray"])
     metavar="N|N-M",
     help="Processes; one per core if not given. From N to M come and go as there is work.",
 )
+@click.option("--queues", type=FROM_1, metavar="N", help="Queue actors that share the workers; usually 1.")
 @click.option(
     "--lookahead",
     type=auto_or_number(0),

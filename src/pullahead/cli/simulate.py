@@ -20,6 +20,8 @@ _UNITS: Final = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _NUMBER: Final = re.compile(r"\s*(\d+\.?\d*(?:e[-+]?\d+)?|\.\d+)\s*(s|ms|us|µs|)\s*", re.IGNORECASE)
 #: Columns when the output is no terminal: wide enough for the table.
 _WIDTH: Final = 110
+#: And how many more for what queues do.
+_WIDER: Final = 20
 
 
 def seconds(text: str) -> float:
@@ -80,6 +82,14 @@ def arrivals(text: str) -> str:
 @click.option(
     "-n", "--items", type=click.IntRange(1), metavar="N", help="How many.  [default: 1,000 per worker]"
 )
+@click.option(
+    "--queues", default=1, show_default=True, type=click.IntRange(1), metavar="N",
+    help="Queue actors that share the workers.",
+)  # fmt: skip
+@click.option(
+    "--exchange-cost", default="0s", show_default=True, type=seconds, metavar="S",
+    help="What a queue takes to handle one call, 100us for example.",
+)  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Of all that is drawn.")
 @click.option(
     "--lookahead", "only", multiple=True, metavar="auto|N",
@@ -93,6 +103,8 @@ def simulate(
     delay: Distribution,
     arrivals: str,
     items: int | None,
+    queues: int,
+    exchange_cost: float,
     seed: int,
     only: tuple[str, ...],
     timeline: str | None,
@@ -109,6 +121,7 @@ def simulate(
       pullahead simulate --compute 1ms --delay 20ms -w 64
       pullahead simulate --compute bimodal:1ms,200ms,0.05 --arrivals 90%
       pullahead simulate --compute empirical:times.txt --lookahead 16 --lookahead auto
+      pullahead simulate -w 10000 --compute 1s -n 50000 --queues 8 --exchange-cost 100us --lookahead auto
     """
     from pullahead.sim.policies import POLICIES
     from pullahead.sim.scenario import Scenario
@@ -125,6 +138,8 @@ def simulate(
             arrivals=_rate(arrivals, workers, compute),
             items=items or 1000 * workers,
             seed=seed,
+            queues=queues,
+            exchange_cost=exchange_cost,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -198,6 +213,10 @@ def _numbers(name: str, result: Result) -> dict[str, Any]:
         "messages_per_item": result.messages_per_item,
         "recalls_per_item": result.recalls_per_item,
         "hoard_idle_seconds": result.hoard_idle_seconds,
+        "queue_load": result.queue_load,
+        "queue_load_mean": sum(result.queue_loads) / len(result.queue_loads),
+        "messages_between": result.messages_between,
+        "moved_per_item": result.moved_per_item,
     }
 
 
@@ -208,9 +227,10 @@ def _show(scenario: Scenario, results: list[tuple[str, Result]]) -> None:
 
     from pullahead.observe import words
 
+    shows_queues = scenario.queues > 1 or scenario.exchange_cost > 0
     console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDTH)
+        console = Console(highlight=False, width=_WIDTH + (_WIDER if shows_queues else 0))
     rate = scenario.arrivals
     come = "all there at the beginning" if rate == "backlog" else f"{words.count(float(rate))} items/s come"
     console.print(
@@ -218,6 +238,9 @@ def _show(scenario: Scenario, results: list[tuple[str, Result]]) -> None:
         f"seed {scenario.seed}"
     )
     console.print(f"compute {scenario.compute}, round trip {scenario.delay}", markup=False)
+    if shows_queues:
+        cost = words.seconds(scenario.exchange_cost)
+        console.print(f"{words.plural(scenario.queues, 'queue')}; an exchange keeps one busy for {cost}")
     table = Table(box=SIMPLE_HEAD)
     table.add_column("lookahead", no_wrap=True)
     for title in (
@@ -230,6 +253,7 @@ def _show(scenario: Scenario, results: list[tuple[str, Result]]) -> None:
         "messages\nper item",
         "recalls\nper item",
         "hoard\nidle",
+        *(("queue\nload", "between\nqueues") if shows_queues else ()),
     ):
         table.add_column(title, justify="right", no_wrap=True)
     ideal = results[0][1].ideal
@@ -245,6 +269,7 @@ def _show(scenario: Scenario, results: list[tuple[str, Result]]) -> None:
             f"{result.messages_per_item:.3g}",
             f"{result.recalls_per_item:.3g}",
             words.seconds(result.hoard_idle_seconds),
+            *_of_queues(result, shows_queues),
             style="bold" if name == "auto" else "dim" if name == "ideal" else None,
         )
     console.print(table)
@@ -253,6 +278,13 @@ def _show(scenario: Scenario, results: list[tuple[str, Result]]) -> None:
         "worker, not begun. hoard idle: seconds that items waited at a busy worker while another was hungry.",
         style="dim",
     )
+
+
+def _of_queues(result: Result, shows: bool) -> tuple[str, ...]:
+    """Return the load of the busiest queue, and the messages per item between queues."""
+    from pullahead.observe import words
+
+    return (words.percent(result.queue_load), f"{result.messages_between:.3g}") if shows else ()
 
 
 def _draw(path: str, results: list[tuple[str, Result]], quiet: bool) -> None:

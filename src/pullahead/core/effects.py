@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from pullahead.core import messages as m
-from pullahead.core.items import State
+from pullahead.core.items import History, State
+from pullahead.core.neighbours import Want
 
 
 class Grant(NamedTuple):
@@ -98,9 +99,41 @@ class RunEnded(NamedTuple):
     run: int
 
 
+class Lot(NamedTuple):
+    """Consecutive items of one run that go to another queue, and the histories of those that have one."""
+
+    run: int
+    first: int
+    size: int
+    histories: dict[int, History]
+
+    @property
+    def items(self) -> range:
+        """The items."""
+        return range(self.first, self.first + self.size)
+
+
+class Move(NamedTuple):
+    """Give these items to another queue, which claimed some by this number; so many unstarted ones stay."""
+
+    queue: int
+    number: int
+    left: int
+    lots: tuple[Lot, ...]
+
+
+class NoneLeft(NamedTuple):
+    """Tell another queue that nothing more is to come from here for its claim of this number."""
+
+    queue: int
+    number: int
+
+
 #: What is said to a worker.
 ForWorker = Grant | Withdraw | Recall | Unasked | StoreAgain | Forget | NothingLeft
-Effect = ForWorker | Ended | Starved | RunEnded
+#: What is said to another queue: what this one wants, and what answers its claim.
+ForQueue = Want | Move | NoneLeft
+Effect = ForWorker | ForQueue | Ended | Starved | RunEnded
 
 
 def message_of(effect: ForWorker, payloads: Sequence[Any]) -> m.Message:
@@ -122,3 +155,15 @@ def message_of(effect: ForWorker, payloads: Sequence[Any]) -> m.Message:
             return m.FORGET, effect.lease, effect.item
         case NothingLeft():
             return m.CLOSED, effect.waited, effect.cause
+
+
+def message_to_queue(effect: ForQueue, payloads: Callable[[range], Any]) -> m.Message:
+    """Return what is said to another queue. `payloads`: returns those of items that go there."""
+    match effect:
+        case Want():
+            return m.WANT, effect.number, effect.credits, effect.hungry, effect.workers
+        case Move():
+            lots = [(lot.run, lot.first, payloads(lot.items), lot.histories) for lot in effect.lots]
+            return m.MOVED, effect.number, effect.left, lots
+        case NoneLeft():
+            return m.NONE_LEFT, effect.number

@@ -14,6 +14,8 @@ Rules:
    suspect runs alone until it ends: loaded in its turn, as a part of what runs, and charged as such, while
    nothing else is loaded there. So one that is innocent is charged once at most. That takes its time, hence
    the care.
+6. An item belongs to one queue. One that goes to another queue has ended here, and takes its history along:
+   what it was charged, and whether it is suspect.
 
 How it works. Items are numbers, consecutive in one submission. The ready ones are ranges; see `ready`. A
 *lease* is a range granted to one worker, with a small dict from item to state: made and emptied at the speed
@@ -35,7 +37,7 @@ from pullahead.errors import ProtocolError
 
 
 class State(Enum):
-    """Where an item is. The last three are ends."""
+    """Where an item is. The last four are ends."""
 
     READY = "ready"
     HELD = "held"
@@ -44,6 +46,7 @@ class State(Enum):
     DONE = "done"
     DEAD = "dead"
     LEFT = "left"
+    AWAY = "away"
 
 
 class Event(Enum):
@@ -61,11 +64,14 @@ class Event(Enum):
     FOUND_HELD = "found with a worker"
     FOUND_RUNNING = "found running"
     CANCELLED = "cancelled"
+    MOVED = "moved to another queue"
 
 
 TABLE: Final[dict[tuple[State, Event], State]] = {
     (State.READY, Event.GRANTED): State.HELD,
     (State.READY, Event.CANCELLED): State.LEFT,
+    # Workers of another queue are hungry. From here on it is that one's to grant and to report.
+    (State.READY, Event.MOVED): State.AWAY,
     # This queue took the place of one that died, and a worker of that one has the item.
     (State.READY, Event.FOUND_HELD): State.HELD,
     (State.READY, Event.FOUND_RUNNING): State.RUNNING,
@@ -98,6 +104,11 @@ def after(state: State, event: Event) -> State:
         raise ProtocolError(f"an item that is {state.value} cannot be {event.value}") from None
 
 
+#: What an item takes along to another queue: how often it was charged, whether a worker died while it loaded
+#: it, and whether it is suspect.
+History = tuple[int, bool, bool]
+
+
 @final
 @dataclass(slots=True)
 class Lease:
@@ -128,7 +139,7 @@ class Items:
 
     def __init__(self, first_lease: int = 1) -> None:
         self.ready = Ready()
-        self.sums = dict.fromkeys((State.DONE, State.DEAD, State.LEFT), 0)
+        self.sums = dict.fromkeys((State.DONE, State.DEAD, State.LEFT, State.AWAY), 0)
         self.stale = 0  # reports about items that were elsewhere
         self._delayed: list[tuple[float, int, int]] = []  # heap of (due, item, run)
         self._leases: dict[int, Lease] = {}
@@ -262,6 +273,28 @@ class Items:
     def suspects_among(self, items: range) -> tuple[int, ...]:
         """Return those of the items that are suspect, in order."""
         return tuple(sorted(self._suspects.intersection(items))) if self._suspects else ()
+
+    def moved(self, items: range) -> dict[int, History]:
+        """Items that were taken from `ready` are another queue's now. Return the histories of those that have
+        one."""
+        state = after(State.READY, Event.MOVED)
+        histories = {
+            item: (self.attempts(item), item in self._seen, item in self._suspects)
+            for item in (items if self._attempts or self._seen else ())
+            if item in self._attempts or item in self._seen
+        }
+        self.ended(tuple(items), state)
+        return histories
+
+    def came(self, item: int, history: History) -> None:
+        """An item of another queue is about to be ready, and has this history."""
+        attempts, was_seen, is_suspect = history
+        if attempts:
+            self._attempts[item] = attempts
+        if was_seen:
+            self._seen.add(item)
+        if is_suspect:
+            self._suspects.add(item)
 
     def delay(self, item: int, run: int, due: float) -> None:
         """An item is ready again when it is due."""

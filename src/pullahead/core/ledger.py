@@ -6,12 +6,17 @@ may have changed what can be served, what is ready is granted to those who asked
 over, some are asked to give back for those who are still hungry, the runs hear that workers wait, and the
 workers hear it when nothing more is to come.
 
+Where there are several queues, each has a ledger. When workers of one of them stay hungry, others give it
+items that are ready there (see `neighbours` and `claims`), and from then on these are its own: it grants
+them, tries them again, and says how they ended.
+
 A ledger may take the place of one whose queue died. Then its workers come back with what they have, under
 the leases of the one before, and nothing is granted, and no run cancelled, until all of them have, or for a
 quarter of a second: what a worker has is not computed twice.
 
 The machine answers with effects, in the order in which they should be performed. It has one deadline: the
-moment when the next retry is due, when a recall is waited for no longer, or when workers are not.
+moment when the next retry is due, when a recall is waited for no longer, when workers are not, or when hunger
+has lasted for long enough to be another queue's business.
 """
 
 from __future__ import annotations
@@ -19,12 +24,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, final
 
+from pullahead.core.claims import Claim
 from pullahead.core.effects import (
     Effect,
     Ended,
     Forget,
+    ForQueue,
     ForWorker,
     Grant,
+    Lot,
+    Move,
+    NoneLeft,
     NothingLeft,
     Recall,
     RunEnded,
@@ -33,8 +43,10 @@ from pullahead.core.effects import (
     Unasked,
     Withdraw,
     message_of,
+    message_to_queue,
 )
 from pullahead.core.items import TABLE, Event, Items, State, after
+from pullahead.core.neighbours import Neighbours, Want
 from pullahead.core.retry import Again, Bury
 from pullahead.core.runs import Runs
 from pullahead.core.service import Service, Worker
@@ -47,11 +59,15 @@ __all__ = [
     "Effect",
     "Ended",
     "Event",
+    "ForQueue",
     "ForWorker",
     "Forget",
     "Grant",
     "Ledger",
     "LedgerStatistics",
+    "Lot",
+    "Move",
+    "NoneLeft",
     "NothingLeft",
     "Recall",
     "RunEnded",
@@ -59,8 +75,10 @@ __all__ = [
     "State",
     "StoreAgain",
     "Unasked",
+    "Want",
     "Withdraw",
     "message_of",
+    "message_to_queue",
 ]
 
 #: Seconds that workers have to come back to a queue that took the place of another one.
@@ -80,6 +98,7 @@ class LedgerStatistics:
     done: int
     dead: int
     left: int
+    away: int
     stale_reports: int
     grants: int
     recalls: int
@@ -95,6 +114,7 @@ class Ledger:
         workers: how many there will be, if that is known.
         first_lease: greater than any number of a lease of the queues before.
         spares: whether workers come and go: then the last ones become idle when there is little work.
+        others: the other queues, if there are any.
     """
 
     def __init__(
@@ -104,10 +124,12 @@ class Ledger:
         recall: bool = True,
         workers: int = 0,
         first_lease: int = 1,
+        others: tuple[int, ...] = (),
         spares: bool = False,
     ) -> None:
         self._items = Items(first_lease)
-        self._runs = Runs()
+        self._runs = Runs(shared=bool(others))
+        self._neighbours = Neighbours(others) if others else None
         self._service = Service(unit, recall, workers, spares)
         self._unit = unit
         self._returning: set[int] = set()  # workers that were with the queue before
@@ -163,6 +185,40 @@ class Ledger:
             effects += self._leave(run, delayed, State.DELAYED)
         effects += [Withdraw(worker, lease) for worker, lease in self._items.leases_in(run)]
         return effects + self._serve(now)
+
+    def over(self, run: int) -> list[Effect]:
+        """All of a run has ended, here and in other queues."""
+        self._runs.over(run)
+        return []
+
+    # What other queues do
+
+    def wanted(self, claim: Claim, now: float) -> list[Effect]:
+        """Another queue has said what it wants from now on."""
+        self._service.claims.said(claim)
+        return self._serve(now)
+
+    def came(
+        self, queue: int, number: int, left: int, lots: tuple[Lot, ...], now: float, largest: int = 0
+    ) -> list[Effect]:
+        """Items of another queue, the largest with so many bytes, are this one's now. They answer its claim
+        of this number, and so many are left there."""
+        assert self._neighbours is not None
+        effects: list[Effect] = []
+        self._neighbours.gave(queue, number, left)
+        self._service.weighed(largest)
+        for run, first, size, histories in lots:
+            self._runs.came(run, size)
+            for item, history in histories.items():
+                self._items.came(item, history)
+            effects += self._return(run, tuple(range(first, first + size)))
+        return effects + self._serve(now)
+
+    def none_left(self, queue: int, number: int, now: float) -> list[Effect]:
+        """Nothing more is to come from another queue for this claim."""
+        assert self._neighbours is not None
+        self._neighbours.is_dry(queue, number)
+        return self._serve(now)
 
     # What a queue hears that took the place of another one
 
@@ -329,13 +385,19 @@ class Ledger:
     @property
     def deadline(self) -> float | None:
         """When `tick` should be called next, or None."""
-        due = self._items.due, self._service.deadline, self._returned_at
+        looks = None if self._neighbours is None else self._neighbours.deadline
+        due = self._items.due, self._service.deadline, self._returned_at, looks
         return min((at for at in due if at is not None), default=None)
 
     @property
     def is_hungry(self) -> bool:
         """Whether a worker has nothing to compute, asked, and could not be served."""
         return self._service.someone_is_hungry
+
+    @property
+    def ready(self) -> int:
+        """How many items are ready."""
+        return self._items.ready.count
 
     @property
     def open_items(self) -> int:
@@ -399,6 +461,7 @@ class Ledger:
             done=items.sums[State.DONE],
             dead=items.sums[State.DEAD],
             left=items.sums[State.LEFT],
+            away=items.sums[State.AWAY],
             stale_reports=items.stale,
             grants=items.grants,
             recalls=self._service.recalled,
@@ -406,13 +469,17 @@ class Ledger:
 
     def sizes(self) -> dict[str, int]:
         """Count the entries of everything that grows with items, asks or runs; for tests."""
-        return self._items.sizes() | self._service.sizes() | {"open runs": len(self.open_runs)}
+        neighbours = {} if self._neighbours is None else self._neighbours.sizes()
+        runs = {"open runs": len(self.open_runs)}
+        return self._items.sizes() | self._service.sizes() | neighbours | runs
 
     def validate(self) -> None:
         """Check every index against every other; for tests."""
         self._items.validate(self._service.workers.keys())
         self._service.validate()
         self._runs.validate()
+        if self._neighbours is not None:
+            self._neighbours.validate()
         for number, worker in self._service.workers.items():
             states = self._items.leased(number)
             assert (worker.held, worker.running) == (len(states), states.count(State.RUNNING))
@@ -471,16 +538,32 @@ class Ledger:
             self._grant(effects, now)
             if self._items.ready.count:
                 self._ready_since = now if self._ready_since is None else self._ready_since
-                return effects
+                return effects + self._look_around(now)
         self._ready_since = None
         for worker, size in self._service.recall(now):
             effects.append(Recall(worker, size))
+        if self._neighbours is not None:
+            effects += self._look_around(now)
         if self._service.someone_waits:
             effects += [Starved(run) for run in self._runs.starve()]
-            if self._runs.at_end and not self._items.delayed:
-                dismissed = self._service.dismiss(now)
-                effects += [NothingLeft(worker, waited, self._cause) for worker, waited in dismissed]
+        if self._runs.at_end and not self._items.delayed:
+            effects += self._dismiss(now)
         return effects
+
+    def _dismiss(self, now: float) -> list[Effect]:
+        """Nothing more is to come. Tell those who wait, unless there is something on its way or elsewhere."""
+        service, effects = self._service, list[Effect]()
+        if service.something_comes_back:
+            return effects
+        effects += [NoneLeft(claim.queue, claim.number) for claim in service.claims.dismiss()]
+        if service.someone_waits and (self._neighbours is None or self._neighbours.are_dry):
+            dismissed = service.dismiss(now)
+            effects += [NothingLeft(worker, waited, self._cause) for worker, waited in dismissed]
+        return effects
+
+    def _look_around(self, now: float) -> list[Want]:
+        """Tell other queues what is wanted of them, if that has changed."""
+        return [] if self._neighbours is None else self._neighbours.look(self._service.need, now)
 
     @property
     def _backlog(self) -> int:
@@ -495,6 +578,10 @@ class Ledger:
         at_end = self._runs.at_end
         aside: list[Worker] = []  # those who had their share
         while ready.count:
+            claim = service.first_claim() if service.claims else None
+            if claim is not None:
+                effects.append(self._move(claim))
+                continue
             worker = service.first()
             if worker is None:
                 break
@@ -516,6 +603,19 @@ class Ledger:
             service.queue_up(worker)
         for worker in aside:
             service.queue_up(worker)
+
+    def _move(self, claim: Claim) -> Move:
+        """Answer a claim of another queue with its share of what is ready."""
+        ready, lots = self._items.ready, list[Lot]()
+        rest = min(ready.count, self._service.share_of(claim, ready.count))
+        self._service.claims.answered(claim)
+        while rest:
+            first, count, run = ready.take_oldest(rest)
+            lots.append(Lot(run, first, count, self._items.moved(range(first, first + count))))
+            self._runs.went(run, count)
+            rest -= count
+        left = ready.count + self._service.recallable
+        return Move(claim.queue, claim.number, left, tuple(lots))
 
 
 def _event_of(decision: Again | Bury) -> Event:

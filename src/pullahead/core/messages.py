@@ -44,7 +44,20 @@ Queue to worker::
     (CLOCK, asked, came, left)             answers CLOCK: when that came and this left, on the queue's clock
     (STOP,)                                give back, finish what runs, report, say bye
 
+Queue to queue, where there are several; see `pullahead.core.neighbours` and `claims`::
+
+    (WANT, number, credits, hungry, workers)   what it wants from now on: up to so many items, for so many
+                                           hungry workers of so many that it has; 0: nothing any more
+    (MOVED, number, left, lots)            answers the WANT of that number with items that are its own now; so
+                                           many unstarted ones are left. A lot: the run, the first item, the
+                                           payloads, and the histories of those that have one
+    (NONE_LEFT, number)                    nothing more is to come for that WANT, which stands all the same
+    (PAST, tries, lost)                    ahead of a MOVED: what was tried of its items, and which of them
+                                           have lost a result
+
 Caller to queue::
+
+    (MEET, queues)                         there are these, itself among them, by their numbers
 
     (RETURNING, workers)                   to a queue that took the place of one that died: who is still there
     (OPEN, run)                            a run begins
@@ -52,6 +65,7 @@ Caller to queue::
                                            With a journal, there is one thing more: what it knows of each
     (CLOSE, run)                           no more items will come
     (CANCEL, run)                          forget what is unstarted, finish what runs
+    (OVER, run)                            where there are several queues: all of it has ended, forget it
     (LOST, worker, payload, running, loading)   its process ended; the error that its running items end with,
                                            which those are, if that is known, and what it was loading
     (UNSENT, entry, tries)                 for the journal: an item has failed because it cannot be pickled
@@ -66,6 +80,7 @@ Queue to caller::
     (OUTCOMES, run, state, items, payloads)   "done" with results, "dead" with what was tried, "left"
     (STARVED, run)                         workers wait although the run is not closed
     (ENDED, run)                           every item that was submitted has ended
+    (WENT, queue, items)                   so many of its items are another queue's now
     (SAVED, what)                          answers UNSENT and DELIVERED: it is on disk
     (UNRECORDED, error)                    the journal cannot be written any more
     (CLOCK, asked, came, left)             as to a worker
@@ -83,8 +98,14 @@ Message = tuple[Any, ...]
 #: What a worker says of items that have ended with it, in one way or another.
 REPORTS: Final = frozenset({"done", "failed", "unstored"})
 
-#: The caller's number as a peer; workers count from 0.
+#: The caller's number as a peer; workers count from 0, and queues from the one below the caller's downwards.
 CALLER: Final = -1
+
+
+def as_peer(queue: int) -> int:
+    """Return the number of a queue as a peer of another one; and of such a peer, that of its queue."""
+    return CALLER - 1 - queue
+
 
 ASK: Final = "ask"
 STARTED: Final = "started"
@@ -113,6 +134,15 @@ RECORDED: Final = "recorded"
 WITHDRAW: Final = "withdraw"
 CLOSED: Final = "closed"
 STOP: Final = "stop"
+
+WANT: Final = "want"
+MOVED: Final = "moved"
+NONE_LEFT: Final = "none_left"
+PAST: Final = "past"
+
+MEET: Final = "meet"
+OVER: Final = "over"
+WENT: Final = "went"
 
 RETURNING: Final = "returning"
 OPEN: Final = "open"

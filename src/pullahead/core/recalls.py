@@ -70,24 +70,29 @@ class Recalls:
 
     Args:
         unit: how many items one call of `process` takes.
+
+    Attributes:
+        total: items that could be recalled, everywhere.
+        expected: items that are on their way back, as far as nobody is overdue.
+        trip: the usual seconds from a recall to its answer.
     """
 
     __slots__ = (
         "_awaited",
         "_barren",
-        "_expected",
         "_holders",
         "_knows_trip",
         "_old",
         "_out",
-        "_trip",
         "_unit",
         "_young",
+        "expected",
         "total",
+        "trip",
     )
 
     def __init__(self, unit: int = 1) -> None:
-        self.total = 0  # items that could be recalled, everywhere
+        self.total = 0
         self._unit = unit
         self._holders: dict[int, _Holder] = {}  # those that have something to spare
         # Those of them that may be asked, by how long their last item waits, for each of the two terms of r.
@@ -96,9 +101,9 @@ class Recalls:
         self._old = Ranking()
         self._out: dict[int, _Out] = {}
         self._awaited: OrderedDict[int, float] = OrderedDict()  # since when those that are not overdue
-        self._expected = 0  # items that are on their way back, as far as nobody is overdue
+        self.expected = 0
         self._barren: set[int] = set()
-        self._trip = _FIRST_TRIP
+        self.trip = _FIRST_TRIP
         self._knows_trip = False
 
     def weigh(self, worker: int, held: int, running: int, pace: float, reported: float) -> None:
@@ -148,7 +153,7 @@ class Recalls:
     @property
     def are_awaited(self) -> bool:
         """Whether something may be on its way back."""
-        return self._expected > 0
+        return self.expected > 0
 
     def choose(self, hungry: int, credits: int, workers: int, now: float) -> list[tuple[int, int]]:
         """Recall for hungry workers.
@@ -164,7 +169,7 @@ class Recalls:
         """
         self._give_up(now)
         chosen: list[tuple[int, int]] = []
-        while self._expected < self._missing(hungry, credits, workers):
+        while self.expected < self._missing(hungry, credits, workers):
             worker = self._longest(now)
             if worker is None:
                 break
@@ -172,13 +177,13 @@ class Recalls:
             if not size:
                 break
             spare = self._holders[worker].spare
-            size = min(size, max(self._unit, spare - self.total // workers), credits - self._expected)
+            size = min(size, max(self._unit, spare - self.total // workers), credits - self.expected)
             size = min(spare, size + -size % self._unit)
             self._young.drop(worker)
             self._old.drop(worker)
             self._out[worker] = _Out(now, size)
             self._awaited[worker] = now
-            self._expected += size
+            self.expected += size
             chosen.append((worker, size))
         return chosen
 
@@ -189,11 +194,11 @@ class Recalls:
             return
         if self._awaited.pop(worker, None) is None:
             if not self._knows_trip:  # every answer is late over a wire that is longer than expected
-                self._trip = min(2.0 * self._trip, now - out.since)
+                self.trip = min(2.0 * self.trip, now - out.since)
         else:
-            self._expected -= out.size
+            self.expected -= out.size
             # The first of all is taken as it is.
-            self._trip += (_WEIGHT if self._knows_trip else 1.0) * (now - out.since - self._trip)
+            self.trip += (_WEIGHT if self._knows_trip else 1.0) * (now - out.since - self.trip)
             self._knows_trip = True
         if not (returned or out.granted):
             self._barren.add(worker)
@@ -202,7 +207,7 @@ class Recalls:
         """A worker has left."""
         out = self._out.pop(worker, None)
         if out is not None and self._awaited.pop(worker, None) is not None:
-            self._expected -= out.size
+            self.expected -= out.size
         self._barren.discard(worker)
         self.weigh(worker, 0, 0, 0.0, 0.0)
 
@@ -212,10 +217,10 @@ class Recalls:
             return None
         overdue = next(iter(self._awaited.values())) + self._patience if self._awaited else None
         oldest = self._old.first()
-        if oldest is None or self._expected >= self._missing(hungry, credits, workers):
+        if oldest is None or self.expected >= self._missing(hungry, credits, workers):
             return overdue
         holder = self._holders[oldest]
-        worth = holder.reported - (holder.spare - 1) * holder.pace + _MOVE * self._trip
+        worth = holder.reported - (holder.spare - 1) * holder.pace + _MOVE * self.trip
         return worth if overdue is None else min(overdue, worth)
 
     def _missing(self, hungry: int, credits: int, workers: int) -> int:
@@ -224,7 +229,7 @@ class Recalls:
 
     @property
     def _patience(self) -> float:
-        return max(_LEAST_PATIENCE, _TRIPS * self._trip)
+        return max(_LEAST_PATIENCE, _TRIPS * self.trip)
 
     def _longest(self, now: float) -> int | None:
         """Return the worker whose last item waits longest."""
@@ -240,7 +245,7 @@ class Recalls:
 
     def _worth(self, holder: _Holder, now: float) -> int:
         """Return how many items of a worker are worth moving."""
-        excess = self._wait(holder, now) - _MOVE * self._trip
+        excess = self._wait(holder, now) - _MOVE * self.trip
         if excess < -_ROUNDING:
             return 0
         if holder.pace <= 0.0:
@@ -253,12 +258,12 @@ class Recalls:
             if since + self._patience > now:
                 break
             del self._awaited[worker]
-            self._expected -= self._out[worker].size
+            self.expected -= self._out[worker].size
 
     def validate(self) -> None:
         """Check the sums; for tests."""
         assert self.total == sum(holder.spare for holder in self._holders.values())
-        assert self._expected == sum(self._out[worker].size for worker in self._awaited)
+        assert self.expected == sum(self._out[worker].size for worker in self._awaited)
         assert self._awaited.items() <= {worker: out.since for worker, out in self._out.items()}.items()
         may_be_asked = self._holders.keys() - self._out.keys() - self._barren
         assert all((name in self._young) == (name in may_be_asked) for name in self._holders)

@@ -5,6 +5,9 @@ Rules:
 2. Nothing more is to come when every run is closed or cancelled; or when those that are not are idle, while
    one that is waits for its last items (which may themselves wait for company in a batch).
 3. A run that could still bring items is told once that workers wait for it, until it brings some.
+4. Where there are other queues, items come from them and go to them, and no queue knows of all that a run
+   has. So none says that a run has ended, and none forgets it, before it is told that the run is over. Items
+   may come from another queue before their run is opened here, or after it was closed.
 
 All of this is kept as sums: no event looks at every run.
 """
@@ -22,6 +25,7 @@ class _Run:
     open: int = 0  # submitted and not ended
     closed: bool = False
     cancelled: bool = False
+    foretold: bool = False  # an item came from another queue before the run was opened here
 
     @property
     def awaited(self) -> bool:
@@ -31,11 +35,12 @@ class _Run:
 
 @final
 class Runs:
-    """See the module."""
+    """See the module. `shared`: whether there are other queues."""
 
-    __slots__ = ("_awaited", "_awaited_items", "_runs", "_untold", "open_items")
+    __slots__ = ("_awaited", "_awaited_items", "_runs", "_shared", "_untold", "open_items")
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
         self.open_items = 0  # submitted and not ended, in all runs
         self._runs: dict[int, _Run] = {}
         self._awaited = 0  # runs that are neither closed nor cancelled
@@ -44,11 +49,19 @@ class Runs:
 
     def opened(self, run: int) -> None:
         """A run began. Its number must be new."""
-        if run in self._runs:
+        record = self._runs.get(run)
+        if record is None:
+            self._begin(run)
+        elif record.foretold:
+            record.foretold = False
+        else:
             raise ProtocolError(f"run {run} was opened twice")
-        self._runs[run] = _Run()
+
+    def _begin(self, run: int) -> _Run:
+        record = self._runs[run] = _Run()
         self._awaited += 1
         self._untold.add(run)
+        return record
 
     def submitted(self, run: int, first: int, count: int) -> None:
         """Items came."""
@@ -60,6 +73,31 @@ class Runs:
         if count and not record.cancelled:
             self._awaited_items += count
             self._untold.add(run)
+
+    def came(self, run: int, count: int) -> None:
+        """Items came from another queue."""
+        record = self._runs.get(run)
+        if record is None:
+            record = self._begin(run)
+            record.foretold = True
+        record.open += count
+        self.open_items += count
+        if record.awaited:
+            self._awaited_items += count
+
+    def went(self, run: int, count: int) -> None:
+        """Items went to another queue."""
+        record = self._runs[run]
+        record.open -= count
+        self.open_items -= count
+        if record.awaited:
+            self._awaited_items -= count
+
+    def over(self, run: int) -> None:
+        """All that was submitted to a run has ended, wherever it was."""
+        record = self._runs.pop(run)
+        if record.open or not record.closed:
+            raise ProtocolError(f"run {run} is said to be over while {record.open} items of it are here")
 
     def closed(self, run: int) -> bool:
         """No more items will come for this run. Return whether it has ended."""
@@ -111,7 +149,7 @@ class Runs:
 
     def _is_over(self, run: int, record: _Run) -> bool:
         """Say whether a run has ended, and forget it if so."""
-        if record.open or not record.closed:
+        if record.open or not record.closed or self._shared:
             return False
         del self._runs[run]
         return True

@@ -1,14 +1,15 @@
 """The service of workers: who waits, who is served first and with how much, and who is asked to give back.
 
 Rules:
-1. Workers that are hungry (they have nothing to compute) are served first; then those that hold the fewest;
-   then those that wait the longest.
+1. Workers that are hungry (they have nothing to compute) are served first; then other queues whose workers
+   are (see `claims`); then those that hold the fewest; then those that wait the longest.
 2. Once nothing more is to come, nobody is granted more than its share of all that is unstarted, less what it
    holds of it. That leaves something for everybody (the taper of guided self-scheduling); what is left over
    is granted at the next event. The same holds as long as not all workers are there: who joins first does
    not take what the others would compute. And a worker that has not finished anything yet does not know how
    large items are, so that it holds as many as fit into its budget, but two in any case.
-3. A hungry worker with nothing ready gets what another one holds and has not begun; see `recalls`.
+3. A hungry worker with nothing ready gets what another one holds and has not begun; see `recalls`. One of
+   another queue does so, too.
 4. A worker that is stuck in a long item takes its asks back and gives back what it holds. When the item may
    soon be over, it asks again, like any other.
 5. Who waits while nothing more is to come, and nothing is on its way back, is told so, once until its next
@@ -27,7 +28,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, final
 
+from pullahead.core.claims import Claim, Claims
 from pullahead.core.lookahead import MAX_BYTES
+from pullahead.core.neighbours import Need
 from pullahead.core.ranking import Ranking
 from pullahead.core.recalls import Recalls
 from pullahead.errors import ProtocolError
@@ -96,6 +99,9 @@ class Service:
         recall: whether items that a worker holds may go to another one before it is lost.
         workers: how many there will be.
         spares: whether the last ones should become idle when there is too little work for all.
+
+    Attributes:
+        claims: what other queues want.
     """
 
     __slots__ = (
@@ -109,12 +115,14 @@ class Service:
         "_to_come",
         "_unit",
         "_untold",
+        "claims",
         "recalled",
         "workers",
     )
 
     def __init__(self, unit: int, recall: bool, workers: int, spares: bool = False) -> None:
         self.workers: dict[int, Worker] = {}
+        self.claims = Claims()
         self.recalled = 0  # recalls so far
         self._unit = unit
         self._recall = recall
@@ -213,6 +221,27 @@ class Service:
         number = self._askers.first()
         return None if number is None else self.workers[number]
 
+    def first_claim(self) -> Claim | None:
+        """Return the claim that is to be served next, before the workers that are not hungry."""
+        return None if self._hungry else self.claims.first()
+
+    def share_of(self, claim: Claim, ready: int) -> int:
+        """Return how many of so many ready items a claim may get."""
+        own = len(self.workers) + self._to_come
+        return self.claims.share(claim, ready + self._recalls.total, own, self._unit)
+
+    @property
+    def recallable(self) -> int:
+        """How many items workers hold that others could compute."""
+        return self._recalls.total
+
+    @property
+    def need(self) -> Need:
+        """What the hungry lack beyond what is on its way back for them. Asked for when nothing is ready."""
+        coming = self._recalls.expected
+        missing = max(0, self._hungry_credits - coming) if coming < self._hungry * self._unit else 0
+        return Need(missing, self._hungry, len(self.workers) + self._to_come, self._recalls.trip)
+
     def most(self, worker: Worker, ready: int, *, at_end: bool) -> int:
         """Return how many of so many ready items a worker may get. `at_end`: nothing more is to come."""
         most = worker.credits
@@ -299,12 +328,20 @@ class Service:
     # Who gives back
 
     def recall(self, now: float) -> list[tuple[int, int]]:
-        """Nothing is ready. Return who is to give back how much for those who are hungry."""
-        if not self._hungry or not self._recall:
+        """Nothing is ready. Return who is to give back how much for the hungry, here or elsewhere."""
+        hungry, credits, workers = self._all_hungry
+        if not hungry or not self._recall:
             return []
-        chosen = self._recalls.choose(self._hungry, self._hungry_credits, len(self.workers), now)
+        chosen = self._recalls.choose(hungry, credits, workers, now)
         self.recalled += len(chosen)
         return chosen
+
+    @property
+    def _all_hungry(self) -> tuple[int, int, int]:
+        """How many are hungry, what they asked for, and of how many workers, those behind claims included."""
+        claims = self.claims
+        workers = len(self.workers) + claims.workers
+        return self._hungry + claims.hungry, self._hungry_credits + claims.credits, workers
 
     def answered(self, number: int, returned: int, now: float) -> None:
         """A worker has answered a recall, and so many items came back."""
@@ -316,7 +353,12 @@ class Service:
         """When one more is to be asked to give back: see `recalls`."""
         if not self._recall:
             return None
-        return self._recalls.deadline(self._hungry, self._hungry_credits, len(self.workers))
+        return self._recalls.deadline(*self._all_hungry)
+
+    @property
+    def something_comes_back(self) -> bool:
+        """Whether a recall may still bring something."""
+        return self._recalls.are_awaited
 
     # Who waits in vain
 
@@ -375,7 +417,7 @@ class Service:
 
     def sizes(self) -> dict[str, int]:
         """Count the entries of everything that grows with asks; for tests."""
-        return {"askers": len(self._askers), "untold": len(self._untold)}
+        return {"askers": len(self._askers), "untold": len(self._untold), "claims": len(self.claims)}
 
     def validate(self) -> None:
         """Check every index against every other; for tests."""
@@ -393,3 +435,4 @@ class Service:
         assert self._hungry == len(hungry)
         assert self._hungry_credits == sum(worker.credits for worker in hungry)
         self._recalls.validate()
+        self.claims.validate()

@@ -1,4 +1,4 @@
-"""The caller's side of one queue and its workers, for the runs that they work on.
+"""The caller's side of a queue and its workers, or of several, for the runs that they work on.
 
 What the queue says about a run is handed to that run; the rest (sums, spans, goodbyes) is kept here. Nothing
 of a run is called with the crew's lock held: who has the lock of a run may want that of the crew.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from threading import Condition, RLock
 from typing import Any, Final, Protocol, final
 
@@ -28,6 +29,7 @@ from pullahead.farm.queues import Queues
 from pullahead.farm.recorded import Recorded
 from pullahead.farm.recording import Known
 from pullahead.farm.seen import Seen
+from pullahead.farm.shards import Shards
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
 from pullahead.journal import KEPT, Journal
@@ -72,7 +74,7 @@ class RunPort(Protocol):
 
 @final
 class Crew:
-    """One queue and its workers. See the module.
+    """The queue and its workers. See the module.
 
     Args:
         spec: the work.
@@ -84,6 +86,7 @@ class Crew:
         journal: where the one run of this crew is recorded.
         key: what names its items in there; None: their positions do.
         least: how many workers there are at first, and at least, if they come and go; None: always all.
+        queues: how many there are; one, if there is a journal.
 
     Raises:
         JournalError: it cannot be used, or is of another work.
@@ -101,6 +104,7 @@ class Crew:
         journal: Journal | None = None,
         key: Callable[[Any], Any] | None = None,
         least: int | None = None,
+        queues: int = 1,
     ) -> None:
         if journal is not None and actors.is_outside():
             raise ValueError(
@@ -129,7 +133,14 @@ class Crew:
         self._least = least
         self.elastic: Elastic | None = None  # if workers come and go
         places = "position" if key is None else "key"
-        self._queues = Queues(self._start_queue, journal, spec.full_name, places, self._lock, self)
+        self._queue_count = queues
+        self._queues: Queues | Shards
+        if queues == 1:
+            start = partial(self._start_queue, 0)
+            self._queues = Queues(start, journal, spec.full_name, places, self._lock, self)
+        else:
+            homes = [len(range(number, workers, queues)) for number in range(queues)]
+            self._queues = Shards(self._start_queue, homes, spec.batch_size or 1, self._lock, self)
         self.seen = Seen(options.reference, self._lanes.lane, self._queues.clock)
         self._unhook = actors.before_shutdown(self._abandon)
         try:
@@ -154,18 +165,19 @@ class Crew:
         """What the journal has, if there is one."""
         return self._queues.recorded
 
-    def _start_queue(self, before: int) -> Any:
+    def _start_queue(self, number: int, before: int) -> Any:
         named = {"name": f"{self._options.queue_name}{before}"} if before else {}
         unit = self._spec.batch_size or 1
         # Here, because the caller talks to it, and has to read the journal that it writes.
         queue = actors.remote(Queue).options(here=True, num_cpus=0, **named)
-        if self._least is None:
-            return queue.remote(self._retry, unit, self.size, before=before, deaf=True)
-        there = max(self._least, self._lanes.count)
-        return queue.remote(self._retry, unit, there, before=before, deaf=True, lanes=self.size)
+        if self._least is not None:
+            there = max(self._least, self._lanes.count)
+            return queue.remote(self._retry, unit, there, before=before, deaf=True, lanes=self.size)
+        one_of = {"number": number, "queues": self._queue_count} if self._queue_count > 1 else {}
+        return queue.remote(self._retry, unit, self.size, before=before, deaf=True, **one_of)
 
     def _start_worker(self, number: int) -> tuple[Any, Future[None]]:
-        queue, before = self._queues.given
+        queue, before = self._queues.given_to(number, self._lanes.lane(number))
         worker = actors.remote(Worker).options(**self._actor_options)
         handle = worker.remote(number, queue, self._spec, self._options, before)
         return handle, handle.run.remote().future()

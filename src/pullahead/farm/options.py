@@ -43,6 +43,7 @@ class Options:
     pairs: bool = False
     progress: Any = None
     worker_options: dict[str, Any] | None = field(default=None)
+    queues: int = 1
 
     def __post_init__(self) -> None:
         for name in ("ordered", "pairs", "trace"):
@@ -68,10 +69,27 @@ class Options:
         if self.worker_options is not None and not isinstance(self.worker_options, dict):
             raise TypeError(f"worker_options: expected a dict of actor options, got {self.worker_options!r}")
         Journal.of(self.journal)
+        self._check_queues()
         if self.key is not None and not callable(self.key):
             raise TypeError(f"key: expected a function of an item, got {self.key!r}")
         if self.key is not None and self.journal is None:
             raise ValueError("key: expected with a journal, whose items it names; got no journal")
+
+    def _check_queues(self) -> None:
+        _expect_count("queues", self.queues, 1)
+        if self.queues == 1:
+            return
+        if self.journal is not None:
+            raise ValueError(
+                f"queues: expected 1 with a journal, which is a file with one writer, got {self.queues}"
+            )
+        if self.least_workers is not None:
+            raise ValueError(
+                f"queues: expected 1 where workers come and go, which one queue has to know of, got {self.queues}"
+            )
+        if self.queues > self.worker_count:
+            most = f"at most one per worker, of which there are {self.worker_count}"
+            raise ValueError(f"queues: expected {most}, got {self.queues}")
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Self:

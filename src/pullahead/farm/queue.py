@@ -1,7 +1,8 @@
 """The queue actor: a shell around `core.ledger`.
 
-It owns the items' payloads and the ledger that says where each item is. Every peer (each worker, and the
-caller) talks to it with one method, `exchange`, whose answer is postponed until there is something to say.
+It owns the items' payloads and the ledger that says where each item is. Every peer (each worker, the caller,
+and other queues where there are several) talks to it with one method, `exchange`, whose answer is postponed
+until there is something to say.
 With a journal, what has ended is said when it is recorded.
 """
 
@@ -19,6 +20,7 @@ from pullahead import actors
 from pullahead.actors.failures import dumps_error
 from pullahead.core import ledger as led
 from pullahead.core import messages as m
+from pullahead.core.claims import Claim
 from pullahead.core.exchange import Mailbox
 from pullahead.core.ledger import Ledger, State
 from pullahead.core.lookahead import QUANTUM
@@ -32,6 +34,7 @@ from pullahead.farm.envelope import Sealed, opened, sealed
 from pullahead.farm.failure import Try
 from pullahead.farm.freight import Freight
 from pullahead.farm.interrupts import leave_to_the_driver
+from pullahead.farm.neighbours import Neighbours
 from pullahead.farm.payload import size_of
 from pullahead.farm.recording import Known, Recording
 from pullahead.journal import Journal
@@ -58,6 +61,7 @@ class Queue:
         before: how many queues died in whose place this one is.
         deaf: whether a SIGTERM to this process is the caller's to answer.
         lanes: how many workers there may be, if they come and go.
+        number, queues: of this queue, and how many there are. It has its share of the workers.
     """
 
     def __init__(
@@ -70,12 +74,21 @@ class Queue:
         before: int = 0,
         deaf: bool = False,
         lanes: int | None = None,
+        number: int = 0,
+        queues: int = 1,
     ) -> None:
         if deaf:
             leave_to_the_driver()
         first_lease = 1 + before * _LEASES
+        own = len(range(number, workers, queues))
+        others = tuple(other for other in range(queues) if other != number)
         spares = lanes is not None
-        self._ledger = Ledger(unit, recall=recall, workers=workers, first_lease=first_lease, spares=spares)
+        self._ledger = Ledger(
+            unit, recall=recall, workers=own, first_lease=first_lease, others=others, spares=spares
+        )
+        self._number = number
+        self._neighbours: Neighbours | None = None  # until it has met them
+        self._unsaid: list[led.Want] = []  # what it wanted of them before
         # Calls of workers that came back before the caller has said what there is.
         self._early: list[tuple[int, list[m.Message], Answer]] | None = [] if before else None
         self._lanes = (
@@ -240,17 +253,18 @@ class Queue:
         """A worker joins by calling for the first time."""
         if peer not in self._mail and peer not in self._gone:
             self._mail[peer] = Mailbox()
-            self._ledger.joined(peer)
-            if self._bulletins is not None:
-                self._tell((m.JOINED, peer))
-            if self._stopping or peer in self._drained:
-                self._stop_worker(peer)
+            if peer > m.CALLER:
+                self._ledger.joined(peer)
+                if self._bulletins is not None:
+                    self._tell((m.JOINED, peer))
+                if self._stopping or peer in self._drained:
+                    self._stop_worker(peer)
 
     # Messages in
 
     def _received(self, peer: int, message: m.Message) -> list[led.Effect]:
         kind, *rest = message
-        handlers = _FROM_CALLER if peer == m.CALLER else _FROM_WORKER
+        handlers = _FROM_WORKER if peer > m.CALLER else _FROM_CALLER if peer == m.CALLER else _FROM_QUEUE
         handler = handlers.get(kind)
         if handler is None:
             raise ProtocolError(f"the queue got a message of kind {kind!r} from peer {peer}")
@@ -314,7 +328,7 @@ class Queue:
     def _stop(self) -> list[led.Effect]:
         self._stopping = True
         for peer in self._mail:
-            if peer != m.CALLER:
+            if peer > m.CALLER:
                 self._stop_worker(peer)
         return []
 
@@ -428,6 +442,61 @@ class Queue:
         self._gone.add(worker)
         return self._ledger.said_goodbye(worker)
 
+    # Other queues
+
+    def _met(self, queues: list[Any]) -> list[led.Effect]:
+        self._neighbours = Neighbours(self._number, queues, self._lock, self)
+        unsaid, self._unsaid = self._unsaid, []
+        return list(unsaid)
+
+    def _over(self, run: int) -> list[led.Effect]:
+        return self._ledger.over(run)
+
+    def _wanted(self, peer: int, number: int, credits: int, hungry: int, workers: int) -> list[led.Effect]:
+        return self._ledger.wanted(Claim(m.as_peer(peer), number, credits, hungry, workers), monotonic())
+
+    def neighbour_said(self, queue: int, messages: list[m.Message]) -> None:
+        """See `NeighboursPort`."""
+        for kind, *rest in messages:
+            handler = _ANSWERS.get(kind)
+            if handler is None:
+                raise ProtocolError(f"the queue got a message of kind {kind!r} from queue {queue}")
+            self._perform(handler(self, queue, *rest))
+        self._send(self._flush(monotonic()))
+
+    def _learn(self, tries: dict[int, list[Try]], lost: set[int]) -> list[led.Effect]:
+        self._tried.update(tries)
+        self._lost_results.update(lost)
+        return []
+
+    def _adopt(self, queue: int, number: int, left: int, lots: list[tuple[Any, ...]]) -> list[led.Effect]:
+        """Items of another queue are this one's now."""
+        came = []
+        for run, first, payloads, histories in lots:
+            self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
+            came.append(led.Lot(run, first, len(payloads), histories))
+        largest = max(size_of(payload) for _, _, payloads, _ in lots for payload in payloads)
+        return self._ledger.came(queue, number, left, tuple(came), monotonic(), largest)
+
+    def _want(self, want: led.Want) -> None:
+        if self._neighbours is None:
+            self._unsaid.append(want)
+        else:
+            self._neighbours.say(want.queue, led.message_to_queue(want, list))
+
+    def _move(self, move: led.Move) -> None:
+        """Items are another queue's now, with all that is known of them."""
+        items = [item for lot in move.lots for item in lot.items]
+        tries = {item: self._tried.pop(item) for item in items if item in self._tried}
+        lost = self._lost_results.intersection(items)
+        self._lost_results -= lost
+        peer = m.as_peer(move.queue)
+        if tries or lost:
+            self._post(peer, (m.PAST, tries, lost))
+        take = self._payloads.pop
+        self._post(peer, led.message_to_queue(move, lambda some: [take(item) for item in some]))
+        self._tell((m.WENT, move.queue, len(items)))
+
     # Effects out
 
     def _perform(self, effects: list[led.Effect]) -> None:
@@ -441,6 +510,12 @@ class Queue:
                 self._deliver(effect)
             elif isinstance(effect, led.Starved):
                 self._tell((m.STARVED, effect.run))
+            elif isinstance(effect, led.Want):
+                self._want(effect)
+            elif isinstance(effect, led.Move):
+                self._move(effect)
+            elif isinstance(effect, led.NoneLeft):
+                self._post(m.as_peer(effect.queue), led.message_to_queue(effect, list))
             else:
                 self._tell_when_recorded((m.ENDED, effect.run))
 
@@ -464,6 +539,8 @@ _FROM_CALLER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.SUBMIT: Queue._submitted,
     m.CLOSE: Queue._closed,
     m.CANCEL: Queue._cancelled,
+    m.OVER: Queue._over,
+    m.MEET: Queue._met,
     m.LOST: Queue._lost,
     m.UNSENT: Queue._unsent,
     m.DELIVERED: Queue._delivered,
@@ -488,4 +565,10 @@ _FROM_WORKER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.TOTALS: lambda queue, worker, totals: queue._told(worker, m.TOTALS, totals),
     m.TRACE: lambda queue, worker, spans: queue._told(worker, m.TRACE, spans),
     m.BYE: Queue._said_goodbye,
+}
+_FROM_QUEUE: Final[dict[str, Callable[..., list[led.Effect]]]] = {m.WANT: Queue._wanted}
+_ANSWERS: Final[dict[str, Callable[..., list[led.Effect]]]] = {
+    m.PAST: lambda queue, _, *what: queue._learn(*what),
+    m.MOVED: Queue._adopt,
+    m.NONE_LEFT: lambda queue, *what: queue._ledger.none_left(*what, monotonic()),
 }

@@ -25,6 +25,8 @@ def simulate(
     lookahead: int | Literal["auto"] = "auto",
     recall: bool = True,
     seed: int = 0,
+    queues: int = 1,
+    exchange_cost: float = 0.0,
 ) -> Result:
     """Simulate a run: workers that look ahead, and a queue, under virtual time.
 
@@ -42,8 +44,13 @@ def simulate(
         lookahead: "auto", or how many items a worker holds or has asked for beyond the one that it computes.
         recall: whether held items go to a worker that would run them sooner.
         seed: of everything that is drawn.
+        queues: how many queues there are. Each has its share of the workers, and they help each other out.
+        exchange_cost: seconds that a queue takes to handle one call, whatever is in it; those that come
+            meanwhile wait. `queue_load` of the result says what that adds up to.
 
     Raises:
         TypeError, ValueError: for what makes no sense; one line says what was expected, and what came.
     """
-    return Scenario(workers, compute, delay, arrivals, items, lookahead, recall, seed).run()
+    return Scenario(
+        workers, compute, delay, arrivals, items, lookahead, recall, seed, queues, exchange_cost
+    ).run()

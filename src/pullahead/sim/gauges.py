@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 from pullahead.core import ledger as led
@@ -25,20 +25,30 @@ class Gauges(World):
         workers: how many there will be.
         items: how many there will be.
         over: is called when the run has ended.
+        others: the machines of more queues.
+        exchange_cost: seconds that a queue takes to handle a call.
 
     Attributes:
         finished: when each item's computation ended, in seconds; 0 until then.
         useful: seconds of computation so far, over all workers.
         held_seconds: items that were granted and not begun × seconds.
-        hoard_seconds: the same, of items of workers that compute, while the queue has a hungry worker and
-            nothing ready for it.
+        hoard_seconds: the same, of items of workers that compute, while a queue has a hungry worker and
+            nothing ready for it; and of items that are ready in another queue then.
         totals, spans: what each worker told of itself.
     """
 
     def __init__(
-        self, costs: Costs, ledger: Ledger, workers: int, items: int, over: Callable[[], None]
+        self,
+        costs: Costs,
+        ledger: Ledger,
+        workers: int,
+        items: int,
+        over: Callable[[], None],
+        *,
+        others: Sequence[Ledger] = (),
+        exchange_cost: float = 0.0,
     ) -> None:
-        super().__init__(costs, ledger)
+        super().__init__(costs, ledger, others=others, workers=workers, exchange_cost=exchange_cost)
         self.finished = array("d", bytes(8 * items))
         self.useful = 0.0
         self.held_seconds = 0.0
@@ -52,6 +62,7 @@ class Gauges(World):
         self._all_held = 0
         self._behind = 0  # those of workers that compute
         self._is_hungry = False
+        self._elsewhere = 0  # ready in queues, while another one is hungry
         self._since = 0.0
 
     def _advance(self) -> None:
@@ -62,7 +73,7 @@ class Gauges(World):
             self._since = now
             self.held_seconds += self._all_held * lasted
             if self._is_hungry:
-                self.hoard_seconds += self._behind * lasted
+                self.hoard_seconds += (self._behind + self._elsewhere) * lasted
 
     def _hold(self, worker: int, count: int) -> None:
         self._advance()
@@ -72,10 +83,11 @@ class Gauges(World):
             self._behind += count
 
     def settled(self) -> None:
-        is_hungry = self.queue.ledger.is_hungry
-        if is_hungry != self._is_hungry:
+        is_hungry = any(queue.ledger.is_hungry for queue in self.queues)
+        ready = sum(queue.ledger.ready for queue in self.queues) if is_hungry else 0
+        if is_hungry != self._is_hungry or ready != self._elsewhere:
             self._advance()
-            self._is_hungry = is_hungry
+            self._is_hungry, self._elsewhere = is_hungry, ready
 
     def decided(self, effect: led.Effect) -> None:
         if isinstance(effect, led.Grant):

@@ -30,7 +30,10 @@ class Result:
             message; an answer with nothing in it is none.
         recalls_per_item: how often a worker was asked to give something back, ÷ items.
         hoard_idle_seconds: items that waited behind another one × the seconds in which they did although a
-            worker was hungry and the queue had nothing for it.
+            worker was hungry and its queue had nothing for it. What was ready in another queue counts, too.
+        queue_loads: the share of its time in which each queue handled calls and answers; 0 if they cost none.
+        messages_between: messages between queues, ÷ items; they are among the messages per item.
+        moved_per_item: how often an item went from one queue to another, ÷ items.
     """
 
     workers: int
@@ -41,10 +44,18 @@ class Result:
     messages_per_item: float
     recalls_per_item: float
     hoard_idle_seconds: float
+    queue_loads: tuple[float, ...]
+    messages_between: float
+    moved_per_item: float
     finished: array[float] = field(repr=False)
     arrivals: array[float] | None = field(repr=False)
     observe: Callable[[bool], Report] = field(repr=False)
     without_delay: Callable[[], Result] = field(repr=False)
+
+    @property
+    def queue_load(self) -> float:
+        """The load of the busiest queue."""
+        return max(self.queue_loads)
 
     @property
     def throughput(self) -> float:

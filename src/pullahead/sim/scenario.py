@@ -36,6 +36,8 @@ class Scenario:
     lookahead: int | Literal["auto"] = AUTO
     recall: bool = True
     seed: int = 0
+    queues: int = 1
+    exchange_cost: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("workers", "items"):
@@ -56,6 +58,14 @@ class Scenario:
         if not isinstance(self.recall, bool):
             raise TypeError(f"recall: expected True or False, got {self.recall!r}")
         _expect_int("seed", self.seed, None)
+        _expect_int("queues", self.queues, 1)
+        if self.queues > self.workers:
+            raise ValueError(f"queues: expected at most one per worker, {self.workers}, got {self.queues}")
+        cost = self.exchange_cost
+        if isinstance(cost, bool) or not isinstance(cost, int | float):
+            raise TypeError(f"exchange_cost: expected seconds, got {cost!r}")
+        if not (isfinite(cost) and cost >= 0):
+            raise ValueError(f"exchange_cost: expected a finite number from 0, got {cost!r}")
 
     def run(self) -> Result:
         """Simulate it."""
@@ -64,8 +74,8 @@ class Scenario:
     def trial(self) -> Trial:
         """Draw what each item takes, and when it arrives.
 
-        That depends on the seed, and not on the policy: scenarios that differ only in `lookahead` and
-        `recall` see the same items (common random numbers).
+        That depends on the seed, and not on the policy: scenarios that differ only in `lookahead`, `recall`
+        and the queues see the same items (common random numbers).
         """
         assert isinstance(self.compute, Distribution)
         assert isinstance(self.delay, Distribution)
@@ -77,6 +87,8 @@ class Scenario:
             wire=partial(_half, self.delay, self.seed),
             lookahead=None if self.lookahead == AUTO else int(self.lookahead),
             recall=self.recall,
+            queues=self.queues,
+            exchange_cost=float(self.exchange_cost),
             title=f"lookahead {self.lookahead}" + ("" if self.recall else ", no recall"),
         )
 

@@ -39,6 +39,8 @@ class Trial:
         batch_size: items per call of `process`; 0: one by one.
         starts: when each worker is there; None: all are from the beginning.
         ahead: how far ahead the clock of each worker is; None: they all have that of the queue.
+        queues: how many.
+        exchange_cost: seconds that a queue takes to handle a call.
         title: for prints and pictures.
     """
 
@@ -53,6 +55,8 @@ class Trial:
     batch_size: int = 0
     starts: array[float] | None = None
     ahead: array[float] | None = None
+    queues: int = 1
+    exchange_cost: float = 0.0
     title: str = ""
 
     def run(self, *, trace: bool = False) -> Result:
@@ -71,15 +75,21 @@ class Trial:
         gauges.clock.run()
         items, seconds = len(self.computes), max(gauges.finished)
         carried = sum(worker.up.carried + worker.down.carried for worker in gauges.workers)
+        links = [link for queue in gauges.queues for link in queue.links.values()]
+        between = sum(link.up.carried + link.down.carried for link in links)
+        statistics = [queue.ledger.statistics() for queue in gauges.queues]
         return Result(
             workers=self.workers,
             items=items,
             seconds=seconds,
             useful_seconds=gauges.useful,
             held_mean=gauges.held_seconds / (self.workers * gauges.ended),
-            messages_per_item=carried / items,
-            recalls_per_item=gauges.queue.ledger.statistics().recalls / items,
+            messages_per_item=(carried + between) / items,
+            recalls_per_item=sum(one.recalls for one in statistics) / items,
             hoard_idle_seconds=gauges.hoard_seconds,
+            queue_loads=tuple(queue.busy / gauges.ended for queue in gauges.queues),
+            messages_between=between / items,
+            moved_per_item=sum(one.away for one in statistics) / items,
             finished=gauges.finished,
             arrivals=self.arrivals,
             observe=partial(self._observe, gauges, seconds, trace),
@@ -98,6 +108,9 @@ class Trial:
             messages_per_item=0.0,
             recalls_per_item=0.0,
             hoard_idle_seconds=0.0,
+            queue_loads=(0.0,),
+            messages_between=0.0,
+            moved_per_item=0.0,
             finished=ends,
             arrivals=self.arrivals,
             observe=partial(ideal_report, self.workers, begins, ends, places),
@@ -111,9 +124,25 @@ class Trial:
             self.stores.__getitem__ if self.stores is not None else _no_time,
             self.wire(),
         )
-        ledger = Ledger(self.batch_size or 1, recall=self.recall, workers=self.workers)
-        gauges: Gauges = Gauges(costs, ledger, self.workers, len(self.computes), lambda: gauges.stop())
+        first, *others = [self._ledger(number) for number in range(self.queues)]
+        gauges: Gauges = Gauges(
+            costs,
+            first,
+            self.workers,
+            len(self.computes),
+            lambda: gauges.stop(),
+            others=others,
+            exchange_cost=self.exchange_cost,
+        )
         return gauges
+
+    def _ledger(self, number: int) -> Ledger:
+        return Ledger(
+            self.batch_size or 1,
+            recall=self.recall,
+            workers=len(range(number, self.workers, self.queues)),
+            others=tuple(other for other in range(self.queues) if other != number),
+        )
 
     def _pipeline(self, number: int, at: float, trace: bool) -> Pipeline:
         return Pipeline(

@@ -47,7 +47,9 @@ class Worker:
         self._settled = 0  # how many the machine has taken out
         self._woken = False
         costs = world.costs
-        self.up = Wire(world.clock, costs.wire, lambda messages: world.queue.exchange(number, messages))
+        self.up = Wire(
+            world.clock, costs.wire, lambda messages: world.home(number).exchange(number, messages)
+        )
         self.down = Wire(world.clock, costs.wire, self._answered)
         self._timer = Timer(self._clock, self._ring)
 

@@ -1,4 +1,4 @@
-"""Ledger and pipelines, joined by wires, under virtual time.
+"""Ledgers and pipelines, joined by wires, under virtual time.
 
 The machines are the very ones that run on real processes. Around them are shells that feed and perform, a
 heap of calls for a clock, and wires that keep the order of what one worker sends, and no other. What takes
@@ -8,6 +8,7 @@ of the methods under "What it hears of"; each is called at the moment when it ha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from pullahead.core import ledger as led
@@ -16,7 +17,9 @@ from pullahead.core.ledger import Ledger
 from pullahead.core.pipeline import Pipeline
 from pullahead.core.retry import RetryPolicy
 from pullahead.core.trace import CAUSE_SOURCE
+from pullahead.sim.callers import Caller, OfOne, OfSeveral
 from pullahead.sim.clock import Clock
+from pullahead.sim.link import Link
 from pullahead.sim.queue import Queue
 from pullahead.sim.worker import Worker
 
@@ -52,14 +55,48 @@ class World:
         costs: how long things take.
         ledger: the queue's machine.
         retry: what becomes of failures.
+        others: the machines of more queues, if there are any. Workers have their homes there in turn.
+        workers: how many there will be, where there are several queues.
+        exchange_cost: seconds that a queue takes to handle a call.
     """
 
-    def __init__(self, costs: Costs, ledger: Ledger, retry: RetryPolicy | None = None) -> None:
+    def __init__(
+        self,
+        costs: Costs,
+        ledger: Ledger,
+        retry: RetryPolicy | None = None,
+        *,
+        others: Sequence[Ledger] = (),
+        workers: int = 0,
+        exchange_cost: float = 0.0,
+    ) -> None:
         self.costs = costs
         self.clock = Clock()
-        self.queue = Queue(self, ledger, retry or RetryPolicy())
+        retry = retry or RetryPolicy()
+        self.queues = [
+            Queue(self, one, retry, number, exchange_cost) for number, one in enumerate((ledger, *others))
+        ]
+        for here in self.queues:
+            here.links.update(
+                (there.number, Link(self, here, there)) for there in self.queues if there is not here
+            )
+        counts = [len(range(number, workers, len(self.queues))) for number in range(len(self.queues))]
+        self.caller: Caller = OfSeveral(self, counts) if others else OfOne(self)
         self.workers: list[Worker] = []
         self.submitted = 0  # items so far: the next one's number
+
+    @property
+    def queue(self) -> Queue:
+        """The only queue, or the first."""
+        return self.queues[0]
+
+    @queue.setter
+    def queue(self, queue: Queue) -> None:
+        self.queues[0] = queue
+
+    def home(self, worker: int) -> Queue:
+        """Return the queue that a worker speaks to."""
+        return self.queues[worker % len(self.queues)]
 
     # What a caller does
 
@@ -75,24 +112,25 @@ class World:
 
     def open(self, run: int) -> None:
         """Begin a run."""
-        self.queue.call(self.queue.ledger.opened(run))
+        self.caller.open(run)
 
     def submit(self, run: int, count: int, cause: str = CAUSE_SOURCE) -> None:
         """Submit the next so many items."""
         first, self.submitted = self.submitted, self.submitted + count
-        self.queue.call(self.queue.ledger.submitted(run, first, count, cause, self.clock.now))
+        self.caller.submit(run, first, count, cause)
 
     def close(self, run: int) -> None:
         """No more items will come for a run."""
-        self.queue.call(self.queue.ledger.closed(run, self.clock.now))
+        self.caller.close(run)
 
     def cancel(self, run: int) -> None:
         """Forget what is unstarted of a run."""
-        self.queue.call(self.queue.ledger.cancelled(run, self.clock.now))
+        self.caller.cancel(run)
 
     def stop(self) -> None:
         """Tell every worker to stop."""
-        self.queue.stop()
+        for queue in self.queues:
+            queue.stop()
 
     # What it hears of
 
