@@ -75,7 +75,6 @@ class Run:
         self._source = source
         self._ordered = ordered
         self._total = total
-        self._cause = trace.CAUSE_SOURCE  # what kept the latest items from coming earlier
         limit = ORDERED_LIMIT if ordered else LIMIT
         self._window = Window(crew.size, unit, limit, store=actors.store_size())
         self._items: dict[int, tuple[Any, Any]] = {}  # token and item, until the outcome is taken
@@ -168,8 +167,8 @@ class Run:
 
     @property
     def is_held_back(self) -> bool:
-        """Whether its consumer, or the order of the results, kept the latest items from coming earlier."""
-        return self._cause in {trace.CAUSE_CONSUMER, trace.CAUSE_ORDER}
+        """Whether most of what is in the system are results that the consumer has not taken, or waits for."""
+        return 2 * (len(self._ready) + len(self._early)) > self._window.inside
 
     def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         """Outcomes arrived."""
@@ -269,7 +268,6 @@ class Run:
         if not taken:
             return not self._source.closed
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
-        self._cause = cause
         found, error = parcels(taken, self._crew.recorded)
         for parcel in found:
             if parcel.state is None:
