@@ -84,9 +84,8 @@ class Options:
                 f"queues: expected 1 with a journal, which is a file with one writer, got {self.queues}"
             )
         if self.least_workers is not None:
-            raise ValueError(
-                f"queues: expected 1 where workers come and go, which one queue has to know of, got {self.queues}"
-            )
+            why = "where workers come and go, which one queue has to know of"
+            raise ValueError(f"queues: expected 1 {why}, got {self.queues}")
         if self.queues > self.worker_count:
             most = f"at most one per worker, of which there are {self.worker_count}"
             raise ValueError(f"queues: expected {most}, got {self.queues}")
