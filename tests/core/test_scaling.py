@@ -192,6 +192,16 @@ def test_never_below_the_least() -> None:
     assert scaling.deadline is None
 
 
+def test_who_is_there_is_not_drained_for_who_is_on_its_way() -> None:
+    scaling = begun(1, 2)
+    scaling.heard(BUSY, 10.0)
+    scaling.tick(10.5)
+    scaling.placed(1, 10.5)
+    assert scaling.heard(Facts(idle={0: 99.0}), 99.0) == []
+    assert scaling.deadline is None
+    assert sizes(scaling.joined(1, 120.0)) == [Shrink(2, (), (0,), "")]
+
+
 def test_who_has_just_come_was_idle_for_no_longer_than_it_is_there() -> None:
     scaling = grown()
     assert scaling.heard(Facts(idle={3: 1e9}), 20.5) == []

@@ -45,6 +45,7 @@ class Places(RuleBasedStateMachine):
                 self.shrunk_at = self.now
                 assert self.coming >= set(effect.waiting)
                 self.coming -= set(effect.waiting)
+                assert not effect.idle or len(self.there) - len(effect.idle) >= self.least
                 for place in effect.idle:
                     is_over = self.wanting is not None and self.wanting.is_over
                     assert is_over or self.now - self.there[place] >= PATIENCE - EPSILON, "it has just come"

@@ -23,7 +23,8 @@ Rules:
 7. Once that long nothing was ready, those that still wait for a place wait no more, and they go first: it
    costs nothing, and an autoscaler would bring a node for nobody.
 8. Once nothing more is to come, what is idle goes at once.
-9. There are never fewer than the least, nor more than the most, those among them that are on their way.
+9. There are never fewer than the least, nor more than the most, those among them that are on their way. But
+   who is drained leaves the least behind that is there already.
 
 So a worker that was drained is missed only when there was work for all others for half a second, and one that
 was started stays for five seconds at least.
@@ -295,7 +296,8 @@ class Scaling:
     def _ends_of_patience(self) -> list[float]:
         if self.live <= self._least:
             return []
-        ends = [self._at - seconds + self._patience for seconds in self._idle().values()]
+        idle = self._idle().values() if self._there > self._least else ()
+        ends = [self._at - seconds + self._patience for seconds in idle]
         if self._calm_since is not None and self._waiting():
             ends.append(self._calm_since + self._patience)
         return ends
@@ -330,6 +332,7 @@ class Scaling:
         waiting = tuple(sorted(self._waiting(), reverse=True)[:room]) if is_calm and room > 0 else ()
         room -= len(waiting)
         idle = [place for place, seconds in self._idle().items() if seconds >= patience - _ROUNDING]
+        room = min(room, self._there - self._least)
         drained = tuple(sorted(idle, reverse=True)[:room]) if room > 0 else ()
         if not waiting and not drained:
             return []
