@@ -791,3 +791,15 @@ def test_progress_is_called_with_reports() -> None:
     seen: list[int] = []
     list(pa.map(works.echo, range(10), workers=1, progress=lambda report: seen.append(report.done)))
     assert seen[-1] == 10
+
+
+def test_the_death_of_a_worker_that_runs_nothing_is_charged_to_nobody(tmp_path: Path) -> None:
+    work = functools.partial(works.StoresLater, str(tmp_path))
+    assert list(pa.map(work, [7], workers=1, retries=0)) == [7]
+    assert (tmp_path / "runs").read_text().split() == ["7", "7"], "its result was in the memory of the first"
+
+
+def test_what_was_loaded_when_its_worker_died_is_not_what_had_run_there_before(tmp_path: Path) -> None:
+    work = functools.partial(works.LoadDiesAfterAFailure, str(tmp_path))
+    assert list(pa.map(work, [7], workers=1, retries=1)) == [7]
+    assert (tmp_path / "died").exists()

@@ -756,3 +756,42 @@ def terminate_a_fork(_: int) -> int | None:
     process.terminate()
     process.join()
     return process.exitcode
+
+
+class StoresLater:
+    """Its first store asks to be tried again much later; meanwhile its worker is idle, and is killed."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def process(self, item: int) -> int:
+        with (self._folder / "runs").open("a") as file:
+            file.write(f"{item}\n")
+        return item
+
+    def store(self, result: int, item: int) -> int:
+        if (self._folder / "stored").exists():
+            return result
+        (self._folder / "stored").touch()
+        pid = os.getpid()
+        threading.Timer(0.5, lambda: os.kill(pid, signal.SIGKILL)).start()
+        raise pa.RetryLater(30.0)
+
+
+class LoadDiesAfterAFailure:
+    """`process` fails once; then the load of the same item kills the worker, once."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def load(self, item: int) -> int:
+        if (self._folder / "failed").exists() and not (self._folder / "died").exists():
+            (self._folder / "died").touch()
+            os._exit(9)
+        return item
+
+    def process(self, item: int) -> int:
+        if not (self._folder / "failed").exists():
+            (self._folder / "failed").touch()
+            raise ValueError("once")
+        return item

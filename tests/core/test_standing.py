@@ -10,7 +10,7 @@ from pullahead.core.standing import EVERY, Bulletins, Standing
 SOURCE = "source"
 
 
-def three(spares: bool = True) -> Ledger:
+def three(spares: int = 8) -> Ledger:
     """Workers 0, 1 and 2 have asked for an item each, the last one first, and are hungry."""
     ledger = Ledger(spares=spares)
     ledger.opened(1)
@@ -36,7 +36,7 @@ def test_the_lowest_number_of_those_that_are_hungry_is_served_first() -> None:
 
 
 def test_otherwise_whoever_waits_longest_is() -> None:
-    ledger = three(spares=False)
+    ledger = three(spares=0)
     assert ledger.submitted(1, 0, 1, SOURCE, 5.0) == [grant(2, 1, 0, 5.0), Starved(1)]
 
 
@@ -52,7 +52,7 @@ def test_where_there_is_little_to_do_the_last_ones_are_idle() -> None:
 
 
 def test_what_is_ready_and_what_could_be_recalled_has_not_begun() -> None:
-    ledger = Ledger(spares=True)
+    ledger = Ledger(spares=8)
     ledger.opened(1)
     ledger.joined(0)
     ledger.asked(0, 3, 0.0)
@@ -66,7 +66,7 @@ def test_what_is_ready_and_what_could_be_recalled_has_not_begun() -> None:
 
 
 def test_something_is_ready_since_nobody_could_take_it() -> None:
-    ledger = Ledger(spares=True)
+    ledger = Ledger(spares=8)
     ledger.opened(1)
     ledger.joined(0)
     ledger.submitted(1, 0, 2, SOURCE, 1.0)
@@ -109,7 +109,7 @@ def test_who_is_not_needed_hears_why_it_has_waited() -> None:
 
 
 def test_a_worker_that_comes_late_takes_from_the_others() -> None:
-    ledger = Ledger(spares=True)
+    ledger = Ledger(spares=8)
     ledger.opened(1)
     ledger.joined(0)
     ledger.asked(0, 9, 0.0)

@@ -26,6 +26,7 @@ def test_of_a_slice_the_item_that_runs_is_charged(pad: Notepad) -> None:
     note.stores(6)
     assert charged(pad.read()) == (7, 6), "whatever is noted beside it"
     note.running(())
+    assert charged(pad.read()) == (6,), "nothing runs any more"
     note.running((0, 9))
     assert charged(pad.read()) == (0, 6)
 

@@ -35,6 +35,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple, final
 
+from pullahead.core.messages import CLOCK, Message
+
 #: How much faster or slower than true time a clock may be, in seconds per second (RFC 5905).
 PHI: Final = 15e-6
 #: What two clocks may drift apart, in seconds per second of one of them.
@@ -198,6 +200,13 @@ class Questions:
     def forget(self) -> None:
         """Nobody will answer what was asked."""
         self._is_open = False
+
+    def without_answers(self, messages: list[Message], came: float) -> tuple[list[Message], list[Sample]]:
+        """Take the answers out of what came then. Returns the rest, and what they tell that is news."""
+        answers = [message[1:] for message in messages if message[0] == CLOCK]
+        news = [self.answered(asked, there, left, came) for asked, there, left in answers]
+        rest = [message for message in messages if message[0] != CLOCK]
+        return rest, [sample for sample in news if sample is not None]
 
     def answered(self, t0: float, t1: float, t2: float, t3: float) -> Sample | None:
         """Take an answer. Returns what it tells, if that is more than was known."""

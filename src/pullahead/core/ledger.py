@@ -113,7 +113,8 @@ class Ledger:
         recall: whether items that a worker holds may go to another one before it is lost.
         workers: how many there will be, if that is known.
         first_lease: greater than any number of a lease of the queues before.
-        spares: whether workers come and go: then the last ones become idle when there is little work.
+        spares: places for workers, if they come and go: then the last ones become idle when there is little
+            work. 0: they do not.
         others: the other queues, if there are any.
     """
 
@@ -125,7 +126,7 @@ class Ledger:
         workers: int = 0,
         first_lease: int = 1,
         others: tuple[int, ...] = (),
-        spares: bool = False,
+        spares: int = 0,
     ) -> None:
         self._items = Items(first_lease)
         self._runs = Runs(shared=bool(others))

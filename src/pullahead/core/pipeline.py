@@ -262,12 +262,12 @@ class Pipeline:
         reports = [one for one in reports if one[0] != m.UNSTORED or last.get(one[2]) is one]
         self._has_rejoined = True
         self._demand.begin_again()
-        self._last_announced = -1
         ran = self.running
         waiting = ran.unstarted if ran else ()  # for now: the main thread goes on
         held = [*self._held(), *waiting]
         running = [item for item in ran.open if item not in waiting] if ran else []
         self._announced = True  # what runs
+        self._last_announced = running[-1] if running else -1
         told: dict[int, tuple[list[int], list[int]]] = {}
         for place, here in enumerate((held, [*running, *self._stores])):
             for lease, some in self._holdings.by_lease(here):
@@ -391,7 +391,8 @@ class Pipeline:
         else:
             ran.asked()  # there is nothing to put in: it ends, and `turn` sees to what comes next
         if ended and self._gives_back and not self._patience.is_stuck:
-            self._patience.began(ran.since, len(ran.unstarted), backlog=self._demand.is_plenty)
+            others = min(len(ran.unstarted), slice_size(self.lookahead.mean_compute) - 1)
+            self._patience.began(ran.since, others, backlog=self._demand.is_plenty)
         return effects
 
     def stored(self, item: int, now: float) -> list[Effect]:

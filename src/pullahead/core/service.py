@@ -98,7 +98,8 @@ class Service:
         unit: how many items one call of `process` takes: shares and recalls are whole batches.
         recall: whether items that a worker holds may go to another one before it is lost.
         workers: how many there will be.
-        spares: whether the last ones should become idle when there is too little work for all.
+        spares: places for workers, if the last ones should become idle when there is too little work for all;
+            who takes the place of another one has its number and so many more. 0: that does not matter.
 
     Attributes:
         claims: what other queues want.
@@ -120,7 +121,7 @@ class Service:
         "workers",
     )
 
-    def __init__(self, unit: int, recall: bool, workers: int, spares: bool = False) -> None:
+    def __init__(self, unit: int, recall: bool, workers: int, spares: int = 0) -> None:
         self.workers: dict[int, Worker] = {}
         self.claims = Claims()
         self.recalled = 0  # recalls so far
@@ -195,7 +196,7 @@ class Service:
     def queue_up(self, worker: Worker) -> None:
         """Enter a worker among those who wait: the hungry, who holds the fewest, who waits the longest."""
         if worker.credits:
-            place = worker.number if self._spares and worker.hungry else worker.asked
+            place = worker.number % self._spares if self._spares and worker.hungry else worker.asked
             self._askers.put(worker.number, (not worker.hungry, worker.held, place))
             if not worker.told:
                 self._untold[worker.number] = None

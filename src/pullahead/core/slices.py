@@ -176,12 +176,14 @@ class Slice:
     def cut(self, most: int) -> list[int]:
         """Take back up to so many that have not begun, the youngest first."""
         items: list[int] = []
+        ahead = self.ahead
         while len(items) < most:
             try:
                 items.append(self.waiting.pop())
             except IndexError:  # the main thread was faster
                 break
         self._stop -= len(items)
+        self.added = max(0, ahead - len(items))
         return items
 
     def finished(self) -> tuple[int, ...]:

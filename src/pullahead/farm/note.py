@@ -1,6 +1,6 @@
 """What a worker runs, noted before it begins, so that its death charges exactly that.
 
-Where items run one by one, the mark says which one runs now, or ran last; that costs 0.2 µs. A note has the
+Where items run one by one, the mark says which one runs now; that costs 0.2 µs. A note has the
 items of a batch, those that are being stored, and those that are being loaded. Of the loads, those are noted
 whose function has begun, the latest ones if they are many.
 
@@ -61,16 +61,16 @@ class RunningNote:
         return self._pad is not None
 
     def running(self, items: tuple[int, ...]) -> None:
-        """These items are about to run; of several that run one by one, the first."""
+        """These items are about to run; of several that run one by one, the first. None: nothing runs."""
         if self._batch:
             with self._lock:
                 self._items = items
                 self._write()
-        elif items:
-            self.item(items[0])
+        else:
+            self.item(items[0] if items else -1)
 
     def item(self, item: int) -> None:
-        """Of the items that run one by one, this one is about to."""
+        """Of the items that run one by one, this one is about to; -1: none runs."""
         if self._pad is not None:
             self._pad.mark(item + 1)
 

@@ -134,13 +134,9 @@ class Post:
 
     def _without_clock(self, messages: list[m.Message], came: float) -> list[m.Message]:
         """Keep what the answers to questions tell."""
-        for message in messages:
-            if message[0] == m.CLOCK:
-                _, asked, there, left = message
-                sample = self._questions.answered(asked, there, left, came)
-                if sample is not None:
-                    self._samples.append(sample)
-        return [message for message in messages if message[0] != m.CLOCK]
+        rest, news = self._questions.without_answers(messages, came)
+        self._samples += news
+        return rest
 
     def _rejoin(self, error: BaseException) -> None:
         before, queue = self._find(self.before + 1)

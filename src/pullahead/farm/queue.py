@@ -82,7 +82,7 @@ class Queue:
         first_lease = 1 + before * _LEASES
         own = len(range(number, workers, queues))
         others = tuple(other for other in range(queues) if other != number)
-        spares = lanes is not None
+        spares = lanes or 0
         self._ledger = Ledger(
             unit, recall=recall, workers=own, first_lease=first_lease, others=others, spares=spares
         )
@@ -149,6 +149,7 @@ class Queue:
         return answer
 
     def _exchange(self, peer: int, messages: list[m.Message], answer: Answer) -> None:
+        self._asked_at = None
         self._admit(peer)
         if peer in self._gone:
             messages = []  # it was given up as lost: whatever it still says is no longer its to say
@@ -159,10 +160,9 @@ class Queue:
             if reports:
                 self._recording.say(peer, (m.RECORDED, reports))
         box = self._mail.get(peer)
-        if self._asked_at is not None:
-            if box is not None:  # with the answer to the call before, which goes now
-                box.post((m.CLOCK, *self._asked_at, monotonic()))
-            self._asked_at = None
+        if self._asked_at is not None and box is not None:
+            # With the answer to the call before, which goes now.
+            box.post((m.CLOCK, *self._asked_at, monotonic()))
         answers = [(answer, [(m.STOP,)])] if box is None else box.park(answer)
         if answers and peer == m.CALLER:
             self._notices.told()

@@ -163,17 +163,10 @@ class Queues:
             self._caller.answered()
             if not self._is_closed and (self._outbox or self._caller.must_send):
                 self._send()
-        self._hear(self._without_clock(opened(call.result()), came))
-
-    def _without_clock(self, messages: list[m.Message], came: float) -> list[m.Message]:
-        """Keep what the answers to questions tell."""
-        if self._questions is None:
-            return messages
-        for message in messages:
-            if message[0] == m.CLOCK:
-                _, asked, there, left = message
-                self._questions.answered(asked, there, left, came)
-        return [message for message in messages if message[0] != m.CLOCK]
+        messages = opened(call.result())
+        if self._questions is not None:
+            messages, _ = self._questions.without_answers(messages, came)
+        self._hear(messages)
 
     def _hear(self, messages: list[m.Message]) -> None:
         for message in messages:

@@ -60,6 +60,7 @@ class Seen:
             if way is not None:
                 # As late as they may have been.
                 self._spans[worker] = [span for span in spans if sum(read(way, span.end)) >= moment]
+                self._lined_up.pop(worker, None)
 
     # What is seen
 

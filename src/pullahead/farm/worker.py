@@ -176,7 +176,8 @@ class Worker:
         item, end = taken.items[0], now()
         taken.begin(thread_time())
         while True:
-            since, has_ended = end, False
+            taken.since = since = end  # from then on the machine may look at it
+            has_ended = False
             if timed:
                 self._note.began(monotonic())
             try:
