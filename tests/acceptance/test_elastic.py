@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.acceptance import works
@@ -33,6 +34,54 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scaling, "MOST_PATIENCE", 0.3)
 
 
+class Tap:
+    """A source of numbers: it runs until it is turned off; meanwhile it may only trickle."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._is_off, self._is_slow = threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[int]:
+        while not self._is_off.is_set():
+            yield self.count
+            self.count += 1
+            if self._is_slow.is_set():
+                self._is_off.wait(0.1)
+
+    def trickle(self) -> None:
+        self._is_slow.set()
+
+    def turn_off(self) -> None:
+        self._is_off.set()
+
+
+class Taken:
+    """What comes out of results, taken as it comes: (item, pid)."""
+
+    def __init__(self, results: Any) -> None:
+        self._done: list[tuple[int, int]] = []
+        self._thread = threading.Thread(target=self._take, args=(results,))
+        self._thread.start()
+
+    def _take(self, results: Any) -> None:
+        for one in results:
+            self._done.append(one)
+
+    @property
+    def pids(self) -> set[int]:
+        return {pid for _, pid in self._done.copy()}
+
+    def wait_workers(self, count: int) -> None:
+        """Wait until so many have computed something."""
+        assert until(lambda: len(self.pids) >= count, PATIENCE)
+
+    def items(self) -> list[int]:
+        """Wait for the end."""
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+        return [item for item, _ in self._done]
+
+
 def there(pool: pa.Pool) -> int:
     """How many workers there are."""
     return pool._crew._lanes.count
@@ -48,21 +97,15 @@ def courses(report: pa.Report) -> list[tuple[int, int]]:
 
 
 def test_a_backlog_brings_all_that_there_may_be() -> None:
-    enough = threading.Event()
-
-    def items() -> Iterator[int]:
-        yield from itertools.takewhile(lambda _: not enough.is_set(), range(4000))
-
-    results, done, pids = pa.map(SLOW, items(), workers=(1, 4)), [], set()
-    for item, pid in results:
-        done.append(item)
-        pids.add(pid)
-        if len(pids) == 4:
-            enough.set()
-    assert done == list(range(len(done)))
+    tap = Tap()
+    results = pa.map(SLOW, tap, workers=(1, 4))
+    done = Taken(results)
+    done.wait_workers(4)
+    tap.turn_off()
+    assert done.items() == list(range(tap.count))
     report = results.report
-    assert (len(pids), report.lanes) == (4, 4)
-    assert sum(one.items for one in report.workers) == report.done == len(done)
+    assert report.lanes == 4
+    assert sum(one.items for one in report.workers) == report.done == tap.count
     steps = [(before, after) for before, after in courses(report) if after > before]
     assert (steps[0], steps[-1][1]) == ((1, 2), 4)
     assert all(after <= 2 * before for before, after in steps)
@@ -80,76 +123,67 @@ def test_little_work_is_left_to_those_who_are_there() -> None:
     assert "on 1 worker:" in str(results.report)
 
 
-def test_a_slow_loop_brings_nobody() -> None:
-    results = pa.map(functools.partial(works.nap, 0.002), range(100), workers=(1, 2))
-    taken = []
-    for item in results:
-        time.sleep(0.02)  # as a slow loop does
-        taken.append(item)
-        if len(taken) == 50:
-            assert results._run.is_held_back
-    assert taken == list(range(100))
-    assert courses(results.report) == []
+def test_it_is_known_when_the_loop_is_what_keeps_items_from_coming() -> None:
+    tap = Tap()
+    with pa.map(functools.partial(works.nap, 0.001), tap, workers=(1, 2)) as results:
+        assert [next(results) for _ in range(20)] == list(range(20))
+        assert until(lambda: results._run.is_held_back, PATIENCE)  # as long as nobody takes any
+        tap.turn_off()
+        done = list(results)
+    assert done == list(range(20, tap.count))
 
 
 @pytest.mark.usefixtures("impatient")
 def test_who_is_idle_goes_and_comes_back_when_there_is_something_to_do() -> None:
     with pa.Pool(SLOW, workers=(1, 3)) as pool:
-        pids = set()
         for _ in range(2):
-            done = list(pool.map(range(120)))
-            assert [item for item, _ in done] == list(range(120))
-            pids |= {pid for _, pid in done}
+            tap = Tap()
+            results = pool.map(tap, ordered=False)
+            done = Taken(results)
+            done.wait_workers(3)
+            tap.turn_off()
+            assert sorted(done.items()) == list(range(tap.count))
             assert until(lambda: there(pool) == 1, PATIENCE)
-            assert until(functools.partial(only_one_lives, pids), PATIENCE), "their processes are gone"
-        assert len(pids) == 5, "two came twice"
-        assert courses(pool.report)[0][0] == 1
-        assert alive(next(pid for _, pid in pool.map(range(3)) if pid in pids)), "the first one stays"
+            assert until(functools.partial(only_one_lives, done.pids), PATIENCE), "their processes are gone"
+            assert courses(results.report)[0] == (1, 2)
+        assert next(iter(pool.map(range(3))))[1] in done.pids, "that one stays"
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_source_that_becomes_slow_loses_those_it_does_not_need() -> None:
-    gate = threading.Event()
-
-    def items() -> Iterator[int]:
-        yield from range(150)
-        gate.wait(PATIENCE)
-        for item in range(150, 155):
-            time.sleep(0.1)  # as a slow source does
-            yield item
-
-    results = pa.map(SLOW, items(), workers=(2, 4), ordered=False, trace=True)
-    done = [next(results) for _ in range(150)]
-    lanes = results._crew._lanes
-    assert until(lambda: lanes.count == 2, PATIENCE)
-    gate.set()
-    done += list(results)
-    assert sorted(item for item, _ in done) == list(range(155))
+    tap = Tap()
+    results = pa.map(SLOW, tap, workers=(2, 4), ordered=False, trace=True)
+    done = Taken(results)
+    done.wait_workers(4)
+    tap.trickle()
+    assert until(lambda: results._crew._lanes.count == 2, PATIENCE)
+    tap.turn_off()
+    assert sorted(done.items()) == list(range(tap.count))
     report = results.report
-    steps = courses(report)
-    assert steps[0] == (2, 4)
-    assert [after for _, after in steps][-1] == 2
     assert report.staffing is not None
+    assert report.lanes == 4
     assert report.staffing.changes[-1].why.startswith("there was nothing to do for ")
-    left = [lane for lane, stays in report.staffing.stays.items() if stays[-1][1] < report.seconds - 0.4]
-    assert len(left) == 2
     assert report.trace is not None
-    for lane in left:
+    for lane, stays in report.staffing.stays.items():
         last = max(span.end for span in report.trace[lane]) - report.started
-        assert last < report.staffing.stays[lane][-1][1] + 0.1, "nothing is recorded of who is not there"
+        assert last < stays[-1][1] + 0.1, "nothing is recorded of who is not there"
 
 
 @pytest.mark.usefixtures("impatient")
 def test_at_the_end_of_a_map_who_is_idle_does_not_wait_for_the_last_item(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(scaling, "MOST_PATIENCE", 600.0)
     monkeypatch.setattr(scaling, "PATIENCE", 600.0)
-    seconds = [0.05] * 100 + [3.0]
-    results = pa.map(works.nap_and_pid, seconds, workers=(1, 3), ordered=False)
-    done = [next(results) for _ in range(100)]
+    tap = Tap()
+    work = functools.partial(works.nap_or_wait_for_file, str(tmp_path / "go"), 0.05)
+    results = pa.map(work, itertools.chain(tap, [-1]), workers=(1, 3), ordered=False)
+    done = Taken(results)
+    done.wait_workers(2)
+    tap.turn_off()
     assert until(lambda: results._crew._lanes.count == 1, PATIENCE)
-    assert len(done + list(results)) == 101
+    (tmp_path / "go").touch()
+    assert sorted(done.items()) == [-1, *range(tap.count)]
     assert results.report.staffing is not None
     assert results.report.staffing.changes[-1].why == "nothing more is to come"
 
@@ -194,23 +228,15 @@ def test_a_worker_that_dies_while_it_is_drained_is_charged_and_not_replaced() ->
 
 @pytest.mark.usefixtures("impatient")
 def test_a_queue_that_dies_is_followed_by_one_that_lets_them_go_as_well(tmp_path: Path) -> None:
-    gate = threading.Event()
-
-    def items() -> Iterator[int]:
-        yield from range(200)
-        gate.wait(PATIENCE)
-        yield 200
-
-    results = pa.map(SLOW, items(), workers=(1, 3), ordered=False, journal=tmp_path / "run.db")
-    done = [next(results) for _ in range(60)]
-    crew = results._crew
-    assert until(lambda: crew._lanes.count == 3, PATIENCE)
-    actors.kill(crew._queues.given_to(0, 0)[0])
-    done += [next(results) for _ in range(140)]
-    assert until(lambda: crew._lanes.count == 1, PATIENCE)
-    gate.set()
-    done += list(results)
-    assert sorted(item for item, _ in done) == list(range(201))
+    tap = Tap()
+    results = pa.map(SLOW, tap, workers=(1, 3), ordered=False, journal=tmp_path / "run.db")
+    done = Taken(results)
+    done.wait_workers(3)
+    actors.kill(results._crew._queues.given_to(0, 0)[0])
+    tap.trickle()
+    assert until(lambda: results._crew._lanes.count == 1, PATIENCE)
+    tap.turn_off()
+    assert sorted(done.items()) == list(range(tap.count))
 
 
 @pytest.mark.parametrize("moments", range(3))
@@ -246,9 +272,16 @@ def test_workers_that_die_one_after_the_other_bring_no_others() -> None:
     assert courses(results.report) == []
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_pool_of_submissions_grows_and_reports() -> None:
+    pids: set[int] = set()
+    items = itertools.count()
+    deadline = time.monotonic() + PATIENCE
     with pa.Pool(SLOW, workers=(1, 2)) as pool:
-        futures = [pool.submit(item) for item in range(80)]
-        assert [future.result(PATIENCE)[0] for future in futures] == list(range(80))
+        while len(pids) < 2 and time.monotonic() < deadline:
+            some = list(itertools.islice(items, 100))
+            done = [future.result(PATIENCE) for future in [pool.submit(item) for item in some]]
+            assert [item for item, _ in done] == some
+            pids |= {pid for _, pid in done}
         report = pool.report
-    assert (report.lanes, report.done) == (2, 80)
+    assert (report.lanes, report.done) == (2, next(items))

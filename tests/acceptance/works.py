@@ -573,6 +573,14 @@ def nap_with_pid(seconds: float, x: int) -> tuple[int, int]:
     return x, os.getpid()
 
 
+def nap_or_wait_for_file(file: str, seconds: float, x: int) -> tuple[int, int]:
+    """A number below zero is not done before this file is there."""
+    time.sleep(seconds)
+    while x < 0 and not Path(file).exists():
+        time.sleep(seconds)
+    return x, os.getpid()
+
+
 def nap_and_pid(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
