@@ -37,6 +37,9 @@ for folder in ("src", "tests", "benchmarks"):
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jobs do, and what they start
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+#: Seconds. A process of Ray's takes one to begin, several on a crowded machine, and some tests need ten.
+_RAY_HANGS = 180
+
 _OURS = (
     "socket:",
     "anon_inode:[eventpoll]",
@@ -86,6 +89,9 @@ def left_behind(before: set[str]) -> list[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what needs Ray at the end: while one runs, nobody can tell its descriptors from ours."""
     items.sort(key=lambda item: item.get_closest_marker("ray") is not None)
+    for item in items:
+        if item.get_closest_marker("ray") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_RAY_HANGS))
 
 
 @pytest.fixture(autouse=True, scope="module")
