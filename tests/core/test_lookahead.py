@@ -412,10 +412,10 @@ def test_a_bundle_is_sixteen_milliseconds_of_work(compute: float, bundle: int) -
 @pytest.mark.parametrize(
     ("calls", "bundle", "quantum"),
     [
-        ([0.05 * MS], 32, 12 * MS),  # 16 ms, as everywhere
-        ([0.1 * MS], 60, 22.5 * MS),  # three hundred of them
-        ([0.9 * MS, 0.1 * MS, 0.3 * MS], 60, 22.5 * MS),  # the machine is crowded, and one call was not
-        ([0.1 * MS] + [0.2 * MS] * 16, 120, 45 * MS),  # that is long ago
+        ([0.1 * MS], 32, 12 * MS),  # 16 ms, as everywhere
+        ([0.15 * MS], 64, 24 * MS),  # 320 times as much longer as a call is
+        ([0.9 * MS, 0.15 * MS, 0.3 * MS], 64, 24 * MS),  # the machine is crowded, and one call was not
+        ([0.15 * MS] + [0.2 * MS] * 32, 96, 36 * MS),  # that is long ago
         ([5 * MS], 128, 48 * MS),  # 64 ms are the most
     ],
 )

@@ -40,9 +40,9 @@ A *bundle* is how many items are asked for at once. What an exchange costs (abou
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
 must stay small against the compute that it brings: a bundle is about 16 ms of work by the mean (the median of
 a few large items among many tiny ones says nothing about either), so items of 11 ms and more travel alone and
-tiny ones by the hundred. Where the worker's own call takes more than a three-hundredth of that, as on Ray, a
-bundle is three hundred of what it takes, but at most 64 ms. What a call takes is the least of the recent
-ones, because a crowded machine makes any of them longer. A finished result waits for three quarters of that.
+tiny ones by the hundred. Where the worker's own call takes longer than 0.1 ms, as on Ray, a bundle is longer by
+320 times what it takes more, but not longer than 64 ms. What a call takes is the least of the recent ones,
+because a crowded machine makes any of them longer. A finished result waits for three quarters of a bundle.
 """
 
 from __future__ import annotations
@@ -57,8 +57,10 @@ from pullahead.core.estimates import AGAIN, covering_depth, patience_of, percent
 #: Seconds of work in one bundle, at least and at most; see the module.
 BUNDLE: Final = 0.016
 _LONGEST_BUNDLE: Final = 0.064
-_CALLS: Final = 300
-_RECENT_CALLS: Final = 16
+#: What a call may cost, in CPU seconds, before a bundle is longer; and by how much it then is.
+_CHEAP: Final = 0.0001
+_LONGER: Final = 320
+_RECENT_CALLS: Final = 32
 #: Seconds that a message waits for company at most, while its sender computes, if a call costs little.
 QUANTUM: Final = 0.012
 #: Items. Beyond this a worker's holdings would be a backlog of its own.
@@ -317,7 +319,8 @@ class Lookahead:
         self.move = percentile(sorted(self._fetches), 0.5) if self._fetches else 0.0
         if self._fixed is not None:
             return False
-        span = max(BUNDLE, min(_LONGEST_BUNDLE, _CALLS * min(self._calls, default=0.0)))
+        dear = max(0.0, min(self._calls, default=0.0) - _CHEAP)
+        span = min(_LONGEST_BUNDLE, BUNDLE + _LONGER * dear)
         self.quantum = QUANTUM / BUNDLE * span
         self.bundle = max(1, min(MAX_BUNDLE, self._fitting // 2, round(span / max(self._mean, 1e-9))))
         if fetch is None:

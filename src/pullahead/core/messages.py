@@ -58,7 +58,6 @@ Queue to queue, where there are several; see `pullahead.core.neighbours` and `cl
 Caller to queue::
 
     (MEET, queues)                         there are these, itself among them, by their numbers
-
     (RETURNING, workers)                   to a queue that took the place of one that died: who is still there
     (OPEN, run)                            a run begins
     (SUBMIT, run, first, payloads, cause)  items; `cause` says what kept the caller from sending them earlier.

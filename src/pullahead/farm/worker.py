@@ -1,8 +1,9 @@
 """The worker actor: a shell around `core.pipeline`.
 
-Three kinds of threads feed one machine under one lock. The main thread runs `process`, and nothing else, so
-that signals, CUDA contexts and database handles behave. The engine's thread brings the queue's answers. The
-`background` runs `load` and `store` while the main thread computes.
+Four kinds of threads feed one machine under one lock. The main thread alone runs `process`, so that signals,
+CUDA contexts and database handles behave. The engine's thread brings the queue's answers. The `background`
+runs `load` and `store` while the main thread computes. The alarm's thread does what is due then, and what
+the main thread asks for when few items are left in its slice.
 """
 
 from __future__ import annotations
