@@ -40,8 +40,8 @@ A *bundle* is how many items are asked for at once. What an exchange costs (abou
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
 must stay small against the compute that it brings: a bundle is about 16 ms of work by the mean (the median of
 a few large items among many tiny ones says nothing about either), so items of 11 ms and more travel alone and
-tiny ones by the hundred. Where the worker's own call takes longer than 0.1 ms, as on Ray, a bundle is longer by
-320 times what it takes more, but not longer than 64 ms. What a call takes is the least of the recent ones,
+tiny ones by the hundred. Where the worker's own call takes longer than 0.1 ms, as on Ray, a bundle is longer
+by 320 times what it takes more, but not longer than 64 ms. What a call takes is the least of the recent ones,
 because a crowded machine makes any of them longer. A finished result waits for three quarters of a bundle.
 """
 
