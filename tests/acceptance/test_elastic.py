@@ -116,11 +116,16 @@ def test_a_backlog_brings_all_that_there_may_be() -> None:
     assert all(" and starting one takes " in why for why in whys)
 
 
-def test_little_work_is_left_to_those_who_are_there() -> None:
-    results = pa.map(functools.partial(works.nap, 0.002), range(100), workers=(1, 4))
-    assert list(results) == list(range(100))
-    assert courses(results.report) == []
-    assert "on 1 worker:" in str(results.report)
+def test_work_that_is_less_than_starting_takes_is_left_to_those_who_are_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scaling, "MARGIN", 60.0)  # as if a worker took a minute to be worth it
+    with pa.Pool(functools.partial(works.nap, 0.002), workers=(1, 4)) as pool:
+        assert list(pool.map(range(1))) == [0]  # from here on it is known what an item takes
+        results = pool.map(range(500))
+        assert list(results) == list(range(500))
+        assert courses(results.report) == []
+        assert "on 1 worker:" in str(results.report)
 
 
 def test_it_is_known_when_the_loop_is_what_keeps_items_from_coming() -> None:
