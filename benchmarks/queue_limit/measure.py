@@ -16,7 +16,7 @@ from pullahead.core.lookahead import BUNDLE
 #: Seconds of an item that does nothing: unpickling it, calling a function and packing what that returns.
 NOTHING: Final = 5e-6
 #: Items that workers have finished on average before it is measured: their lookahead is found by then.
-_SETTLED: Final = 1
+_SETTLED: Final = 3
 #: Seconds between two looks whether they have, after which they may, and after which it is given up.
 _LOOK: Final = (0.1, 1.0, 180.0)
 #: Workers that one table has at most. Each is a pipeline, and a call that waits in the queue.
