@@ -354,9 +354,9 @@ class Lanes:
                 self._look_for_places = None
             looks = [] if self._look_for_places is None else [self._look_for_places]
             self._alarm.set(min([*starts, *looks, *self._grace_ends.values()], default=None))
-        if look is not None and look <= now and not (self._placed or self._is_stopping):
-            warnings.warn(_NO_PLACE, stacklevel=2)
         for handle in overdue.values():
             actors.kill(handle)
         if failed is not None:
             self._port.gave_up("a worker that died could not be replaced", failed)
+        if look is not None and look <= now and not (self._placed or self._is_stopping):
+            warnings.warn(_NO_PLACE, stacklevel=2)  # last: where warnings are errors, it ends this thread
