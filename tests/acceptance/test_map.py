@@ -758,7 +758,7 @@ def test_a_string_is_no_source() -> None:
         pa.map(works.echo, "redis://somewhere")
 
 
-def test_the_report_is_live_and_complete() -> None:
+def test_the_report_is_live_and_complete(differs: Differences) -> None:
     def work(x: int) -> int:
         time.sleep(0.002)
         return x
@@ -769,7 +769,7 @@ def test_the_report_is_live_and_complete() -> None:
     report = results.report
     assert (report.done, report.failed, report.left, report.total) == (200, 0, 0, 200)
     assert sum(one.items for one in report.workers) == 200
-    assert report.lanes == 2
+    assert report.lanes == 2 or (report.lanes == 1 and not differs.places_at_once)
     assert 0.2 < sum(one.useful for one in report.workers) / 0.4 < 10
     assert report.trace is not None
     processed = Counter[int]()
