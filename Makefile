@@ -19,10 +19,10 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)  ## run the main job on real input: a table and a picture
 	$(BIN)/pullahead demo
 
-test: $(STAMP)  ## run the whole test suite, what needs Ray at its end
+test: $(STAMP)  ## run the whole test suite but what needs Ray
 	$(BIN)/python -m pytest
 
-test-ray: $(STAMP)  ## run that part alone: on a local Ray and on a cluster of three nodes
+test-ray: $(STAMP)  ## run what needs Ray: on a local one and on a cluster of three nodes
 	$(BIN)/python -m pytest -m ray
 
 check: $(STAMP)  ## lint, types, import arrows
