@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance import works
+from tests.differences import Differences
 
 import pullahead as pa
 from pullahead.errors import RunError
@@ -372,9 +373,9 @@ def test_an_interrupt_that_is_handled_by_the_user_is_the_users(monkeypatch: pyte
     assert (seen, report.done) == ([signal.SIGINT], 40)
 
 
-def test_the_report_of_a_run_knows_how_long_workers_idled_at_its_end() -> None:
+def test_the_report_of_a_run_knows_how_long_workers_idled_at_its_end(differs: Differences) -> None:
     report = pa.run(works.sleep_and_echo, [(0, 0.01), (1, 0.3)], workers=2)
-    assert report.tail_seconds > 0.1
+    assert report.tail_seconds > 0.1 or (report.lanes == 1 and not differs.places_at_once)
 
 
 def test_a_script_without_a_main_guard(tmp_path: Path) -> None:
