@@ -35,6 +35,7 @@ OPTIONS = {
         "--append",
         "--overwrite",
         "--workers",
+        "--queues",
         "--lookahead",
         "--batch-size",
         "--batch-wait",
