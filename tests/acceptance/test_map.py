@@ -755,7 +755,7 @@ def test_wrong_work(work: Any, message: str) -> None:
 
 def test_a_string_is_no_source() -> None:
     with pytest.raises(TypeError, match="str"):
-        pa.map(works.echo, "redis://somewhere")
+        pa.map(works.echo, "somewhere")
 
 
 def test_the_report_is_live_and_complete(differs: Differences) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pullahead.core.window import BYTES, LIMIT, Window
 
 
-def begun(workers: int, unit: int = 1, **options: int) -> Window:
+def begun(workers: int, unit: int = 1, **options: Any) -> Window:
     """Return the window of a run whose first item, a light one, has ended."""
     window = Window(workers, unit, **options)
     window.submitted(1)
@@ -170,3 +172,27 @@ def test_half_of_the_store_is_for_it_and_the_workers_have_something_to_do() -> N
     window.weighs(30 * MIB)
     assert window.room == 3, "one that runs and one that is in hand, for each"
     assert begun(2, store=MIB).room == 16
+
+
+def test_where_others_want_the_items_it_is_what_starts_soon() -> None:
+    window = Window(2, shared=True)
+    assert window.size == 6
+    window.paced(1000.0)
+    assert window.size == 106
+    window.paced(1.0)  # and it shrinks again, at once
+    assert window.size == 6
+
+
+def test_where_others_want_the_items_hunger_does_not_make_it_larger() -> None:
+    window = Window(1, shared=True)
+    window.submitted(1)
+    window.consumed(1)
+    window.submitted(3)
+    assert not window.starved(0)
+    assert window.size == 3
+
+
+def test_a_pace_changes_nothing_where_nobody_shares() -> None:
+    window = Window(1)
+    window.paced(1e6)
+    assert window.size == 8

@@ -17,6 +17,8 @@ Rules:
 6. Large items, and large results that were not taken, are bounded by their bytes as well, as far as the mean
    of what is inside tells, but never below what keeps the workers busy. The first item, or
    batch, comes alone: before it, nobody knows what one weighs.
+7. Where others want the same items (a live queue), nobody hoards: then it is a few items for each worker, and
+   what the crew ends within a moment at the pace of its latest items, and rules 1, 3 and 5 do not hold.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ BYTES: Final = 2 * MAX_BYTES
 _PER_WORKER: Final = 8  # running, in hand, asked for, on their way from and to the caller
 _BUSY: Final = 3  # running, in hand, on its way
 _LEAST: Final = 2  # running, in hand
+#: Seconds of work that is fetched ahead where others want it, too: more than a trip to a server takes.
+SOON: Final = 0.1
 _SHARE: Final = 4
 
 
@@ -49,6 +53,7 @@ class Window:
         limit: the most items, if the workers can be busy with them.
         bytes_limit: the most bytes, likewise; None: `BYTES` for each worker.
         store: bytes of the memory that large items are kept in, if that is bounded: half of it is for these.
+        shared: whether others take from the same source, see rule 7.
     """
 
     __slots__ = (
@@ -56,6 +61,7 @@ class Window:
         "_bytes",
         "_each",
         "_limit",
+        "_shared",
         "_starving",
         "_unit",
         "inside",
@@ -69,8 +75,10 @@ class Window:
         limit: int = LIMIT,
         bytes_limit: int | None = None,
         store: int | None = None,
+        shared: bool = False,
     ) -> None:
-        self.size = _PER_WORKER * workers * unit
+        self.size = (_BUSY if shared else _PER_WORKER) * workers * unit
+        self._shared = self.size if shared else 0  # the size that any pace allows for; 0: nobody shares
         self._limit = max(limit, self.size)
         self._unit = unit
         # Bytes that may be inside, and items that may be there however many bytes they have.
@@ -116,6 +124,11 @@ class Window:
         if self.inside:
             self._each = self._bytes / self.inside
 
+    def paced(self, per_second: float) -> None:
+        """The crew ends so many items in a second: where it shares, what it starts soon may be inside."""
+        if self._shared:
+            self.size = min(self._limit, self._shared + int(SOON * per_second))
+
     def starved(self, unread: int) -> bool:
         """Workers wait for items, which is said once until items come. Return True if there is room now.
 
@@ -123,6 +136,6 @@ class Window:
             unread: results that the user's loop could take at once.
         """
         self._starving = True
-        if not (self.room or unread) and self._most == self.size:
+        if not (self._shared or self.room or unread) and self._most == self.size:
             self.size = min(self._limit, self.size * 2)
         return self.room > 0

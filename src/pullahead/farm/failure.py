@@ -12,6 +12,8 @@ from pullahead.errors import PullaheadError
 #: Seconds. A year: timers of the operating system end somewhere.
 _LONGEST: Final = 365 * 24 * 3600
 
+_LONGEST_REASON: Final = 500
+
 _BRIEF: Final = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxother = 200
 
@@ -110,6 +112,17 @@ class Failure:
 def tried(attempts: int) -> str:
     """Say how often an item was tried."""
     return "never tried" if not attempts else "tried once" if attempts == 1 else f"tried {attempts} times"
+
+
+def reason_of(failure: Failure) -> str:
+    """Say in a line why an item failed, for whoever finds it among the dead letters."""
+    error = failure.error
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  of the user's class
+        message = ""
+    name = type(error).__qualname__
+    return f"{name}: {message[:_LONGEST_REASON]}" if message else name
 
 
 def brief(item: Any) -> str:

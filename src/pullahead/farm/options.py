@@ -39,7 +39,7 @@ class Options:
     journal: Any = None
     key: Callable[[Any], Any] | None = None
     trace: bool = False
-    ordered: bool = True
+    ordered: bool | None = None  # as the source has it
     pairs: bool = False
     progress: Any = None
     worker_options: dict[str, Any] | None = field(default=None)
@@ -47,7 +47,8 @@ class Options:
 
     def __post_init__(self) -> None:
         for name in ("ordered", "pairs", "trace"):
-            if not isinstance(getattr(self, name), bool):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and not (name == "ordered" and value is None):
                 raise TypeError(f"{name}: expected True or False, got {getattr(self, name)!r}")
         _expect_workers(self.workers)
         _expect_count("lookahead", self.lookahead, 0, "'auto'")

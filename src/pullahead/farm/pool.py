@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import fields, replace
 from threading import Lock, Thread
 from time import monotonic
@@ -22,7 +24,7 @@ from pullahead.farm.run import Run
 from pullahead.farm.submissions import Submissions
 from pullahead.journal import Journal
 from pullahead.observe.report import Report
-from pullahead.sources import Source, as_sink, as_source, total_hint
+from pullahead.sources import Source, as_sink, as_source, is_address, open_sink, total_hint
 
 
 def map(work: Any, items: Any, **options: Any) -> Results:
@@ -35,12 +37,15 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         work: a function of one item; or a class (or a `functools.partial` of one) that is built once in each
             worker and has `process(loaded)` and, if it wants, `load(item)`, `store(result, item)`,
             `discard(loaded)` and `close()`.
-        items: any iterable; not a `str`, `bytes` or mapping.
+        items: any iterable, or a live queue: a `pullahead.sources` source, or the address of one, such as
+            "redis://host/0?stream=jobs&group=g"; not any other `str`, `bytes` or mapping. An item of a live
+            queue is acknowledged when the loop asks for the result after its own.
         workers: processes; None is one per core that this process may use. With (least, most) they come and
             go: at first there are the least, more are started while what is to be done keeps all of them busy
             for longer than starting one takes, and whoever is idle for some seconds is ended, so that its
             cores, or its node of a cluster, are free.
-        ordered: results in the order of the items. At most some thousand can wait for a slow one.
+        ordered: results in the order of the items, at most some thousand of which can wait for a slow one;
+            None: where the items have an order. A live queue has none.
         pairs: iterate over (item, result) instead of results.
         lookahead: how many items a worker holds beyond the one that it computes. "auto" finds it; a number
             fixes it; 0 asks when idle.
@@ -88,9 +93,10 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         RunError: the run cannot go on; the message says what is lost.
         JournalError: the journal cannot be used, or is of another work.
     """
-    source, total = as_source(items), total_hint(items)
-    pool = _once(work, options)
-    return pool._begin(source, total, pool._options, owner=True)
+    with _opened(items) as source:
+        _order(source, Options.of(options))  # what is refused is refused before workers are started
+        pool = _once(work, options)
+        return pool._begin(source, total_hint(items), pool._options, owner=True)
 
 
 def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
@@ -103,12 +109,17 @@ def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
 
     Args:
         work, options: as for `map`.
-        source: any iterable, or a `pullahead.sources` source.
-        sink: a function of (result, item), or None.
+        source: any iterable, a `pullahead.sources` source, or the address of a live queue, as for `map`. With
+            a live queue the run goes on until it is interrupted, or, with `drain=1` in the address, until all
+            that is in the queue has ended. An item is acknowledged once the sink has had its result.
+        sink: a function of (result, item), the address of a live queue, or None.
     """
     _check_run_options(options)
-    with of_a_run() as interrupts, _once(work, options) as pool:
-        results = pool._run(source, sink, {}, interrupts)
+    with _opened(source) as opened:
+        _order(opened, Options.of(options))  # what is refused is refused before workers are started
+        pool = _once(work, options)
+    with of_a_run() as interrupts, pool:
+        results = pool._run(opened, sink, {}, interrupts)
     if interrupts.seen:
         raise _with_report(KeyboardInterrupt(), results)
     return results.report  # now that every worker has said goodbye, nothing is missing in it
@@ -151,7 +162,8 @@ class Pool:
     def map(self, items: Any, **options: Any) -> Results:
         """As `pullahead.map`; only `ordered`, `pairs`, `on_error` and `progress` are options here."""
         chosen = self._chosen(options)
-        return self._begin(as_source(items), total_hint(items), chosen, owner=False)
+        with _opened(items) as source:
+            return self._begin(source, total_hint(items), chosen, owner=False)
 
     def run(self, source: Any, sink: Any = None, **options: Any) -> Report:
         """As `pullahead.run`."""
@@ -163,6 +175,9 @@ class Pool:
 
     def _run(self, source: Any, sink: Any, options: dict[str, Any], interrupts: Interrupts) -> Results:
         _check_run_options(options)
+        if isinstance(sink, str) and is_address(sink):
+            with closing(open_sink(sink)) as opened:
+                return self._run(source, opened, options, interrupts)
         deliver = Delivery(sink, as_sink(sink), self._crew)
         results = self.map(source, on_error="collect", pairs=True, **options)
         interrupts.drain = results.cancel
@@ -172,6 +187,7 @@ class Pool:
             if interrupts.seen:  # it is the second one
                 deliver.break_off()
                 self._crew.kill()
+                results.abandon()
             else:  # it comes from a handler of the user's
                 results.cancel()
                 _hand_over(results, deliver)
@@ -252,12 +268,13 @@ class Pool:
             warnings.warn(f"a Pool of {self._name} was never closed", ResourceWarning, stacklevel=2)
 
     def _begin(self, source: Source, total: int | None, options: Options, *, owner: bool) -> Results:
+        ordered = _order(source, options)
         if self._begun and self._crew.recorded is not None:
             raise RuntimeError("a journal is of one map or run, which this pool has had; make another pool")
         self._begun = True
         if self._crew.recorded is not None:  # a failure that is raised ends the run, and not only its item
             self._crew.recorded.tries_failed = options.on_error == "raise"
-        run = Run(self._crew, source, ordered=options.ordered, unit=options.unit, total=total)
+        run = Run(self._crew, source, ordered=ordered, unit=options.unit, total=total)
         results = Results(run, options, self._crew, self._name, total, _End(self, owner=owner))
         self._last = ref(results)  # a loop that is left drops its results, and that must end them
         return results
@@ -310,9 +327,41 @@ def _check_run_options(options: dict[str, Any]) -> None:
             )
 
 
+def _order(source: Source, options: Options) -> bool:
+    """Return whether results come in order. Raises ValueError for what this source cannot do, and why."""
+    can = source.capabilities
+    if options.journal is not None and can.deadlines:
+        raise ValueError(
+            "journal: expected none with a live queue, which itself remembers what has ended and does not "
+            f"bring the same items again, got {options.journal!r}"
+        )
+    if options.ordered and not can.ordered:
+        raise ValueError(
+            "ordered: expected False or nothing with a live queue, whose items have no order among its "
+            "consumers and come again at any time, got True"
+        )
+    return can.ordered if options.ordered is None else options.ordered
+
+
+@contextmanager
+def _opened(items: Any) -> Iterator[Source]:
+    """Make a source of what the user gave. If it comes to nothing, what was opened here is closed."""
+    source = as_source(items)
+    try:
+        yield source
+    except BaseException:
+        if source is not items:
+            source.close()
+        raise
+
+
 def _hand_over(results: Results, deliver: Delivery) -> None:
     for item, result in results:
-        deliver(result, item, results.place)
+        try:
+            deliver(result, item, results.place)
+        except BaseException:
+            results.refused()
+            raise
     deliver.finish()
 
 

@@ -18,7 +18,7 @@ from pullahead.core.meter import WorkerTotals
 from pullahead.core.trace import Span
 from pullahead.errors import RemoteTraceback
 from pullahead.farm.crew import Crew
-from pullahead.farm.failure import Attempt, Failure, Try, brief, tried
+from pullahead.farm.failure import Attempt, Failure, Try, brief, reason_of, tried
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
 from pullahead.farm.payload import unpack
@@ -30,6 +30,8 @@ from pullahead.observe.staffing import Staffing
 
 #: Seconds between two looks at a run for its progress.
 _PROGRESS_EVERY: Final = 0.2
+#: Seconds that a live source may take to hear that all is over when somebody has asked twice to end.
+_PARTING: Final = 2.0
 
 
 class Ended(Protocol):
@@ -67,6 +69,9 @@ class Results(Iterator[Any]):
         baseline = crew.seen.totals(run.started, run.started)
         self._baseline = {name: replace(one) for name, one in baseline.items()}
         self._outcomes: deque[Outcome] = deque()
+        self._is_unsettled = False
+        self._token: Any = None  # of the last result, as long as nobody has asked for the next one
+        self._failed_with: Failure | None = None  # in its place
         self.place: Place | None = None  # of the last result, in the journal
         self._progress = watcher(options.progress, total)
         self._kept_trace: dict[int, list[Span]] | None = None
@@ -123,13 +128,32 @@ class Results(Iterator[Any]):
         return self
 
     def __next__(self) -> Any:
+        if self._is_unsettled:  # who asks for the next one has dealt with this one
+            self._settle()
         while not self._outcomes:
             if self._closed:
                 raise StopIteration
             self._fill()
-        item, state, payload, self.place = self._outcomes.popleft()
+        item, state, payload, self.place, self._token = self._outcomes.popleft()
+        self._is_unsettled = True
         result = self._result(item, payload) if state == DONE else self._failure(item, payload)
         return (item, result) if self._options.pairs else result
+
+    def _settle(self) -> None:
+        self._is_unsettled = False
+        failure, self._failed_with = self._failed_with, None
+        if failure is None:
+            self._run.settle(self._token)
+        else:
+            self._run.settle(self._token, reason_of(failure), failure.attempts)
+
+    def refused(self) -> None:
+        """The last result was not dealt with after all: a live source has its item back in the end."""
+        self._is_unsettled, self._failed_with = False, None
+
+    def abandon(self) -> None:
+        """Nothing more is wanted, and nobody waits for long: for who has killed the workers."""
+        self._run.release(_PARTING)
 
     def _result(self, item: Any, payload: Any) -> Any:
         try:
@@ -190,10 +214,12 @@ class Results(Iterator[Any]):
         if outcomes is None:
             self._closed = True
             self._finish()
+            self._run.raise_what_the_source_raised()  # while it was told of the last ends
         else:
             self._outcomes.extend(outcomes)
 
     def _finish(self) -> None:
+        self._run.release()
         self._ended.everything_taken()
         if self._options.trace:
             self._kept_trace = self._trace()
@@ -214,8 +240,10 @@ class Results(Iterator[Any]):
 
     def _failed(self, failure: Failure) -> Failure:
         """Return the failure as a value, or raise it and end the run."""
+        self._failed_with = failure
         if self._options.on_error == "collect":
             return failure
+        self._settle()
         error = failure.error
         with contextlib.suppress(AttributeError):  # an exception class may refuse notes
             error.add_note(

@@ -1,5 +1,8 @@
 """One run: items from a source into the crew, outcomes back to whoever wants them.
 
+An item has ended for its source once whoever wanted its result has dealt with it, and says so (`settle`).
+What nobody wants any more goes back (`release`).
+
 A feeder thread reads the source while the window has room. Outcomes arrive on the engine's thread and are
 taken by the consumer's. In order or not, the consumer takes what is ready in batches of up to `_BATCH`, so
 that a lock is not paid for each of a hundred thousand tiny results.
@@ -8,7 +11,7 @@ that a lock is not paid for each of a hundred thousand tiny results.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, time
 from typing import Any, Final, NamedTuple, final
@@ -17,8 +20,10 @@ from pullahead import actors
 from pullahead.actors.failures import dumps_error
 from pullahead.core import trace
 from pullahead.core.ledger import State
+from pullahead.core.pace import Pace
 from pullahead.core.window import LIMIT, ORDERED_LIMIT, Window
 from pullahead.farm.crew import Crew
+from pullahead.farm.custody import Custody
 from pullahead.farm.failure import Try
 from pullahead.farm.parcels import Pair, Parcel, parcels
 from pullahead.farm.payload import size_of
@@ -41,12 +46,13 @@ LEFT: Final = State.LEFT.value
 
 
 class Outcome(NamedTuple):
-    """How one item ended. `place`: what a journal knows it by, if there is one."""
+    """How one item ended. `place`: what a journal knows it by, if there is one; `token`: its source."""
 
     item: Any
     state: str
     payload: Any
     place: Place | None = None
+    token: Any = None
 
 
 @final
@@ -55,7 +61,8 @@ class Run:
 
     Args:
         crew: who works.
-        source: where the items come from; closed when the run is over.
+        source: where the items come from; closed when it has nothing more to give, or, if it is live, when
+            it has heard of the last end.
         ordered: whether outcomes are taken in the order of the source.
         unit: the batch size, or 1.
         total: how many items the source has, if that is known.
@@ -72,11 +79,13 @@ class Run:
         self.absent = 0  # what the journal has and the source, which has ended, did not bring
         self.source_ended = False  # by itself, not by a cancellation
         self._crew = crew
-        self._source = source
+        self._source = Custody(source)
         self._ordered = ordered
         self._total = total
         limit = ORDERED_LIMIT if ordered else LIMIT
-        self._window = Window(crew.size, unit, limit, store=actors.store_size())
+        shared = self._source.is_live
+        self._window = Window(crew.size, unit, limit, store=actors.store_size(), shared=shared)
+        self._pace = Pace()
         self._items: dict[int, tuple[Any, Any]] = {}  # token and item, until the outcome is taken
         self._places: dict[int, Place] = {}  # of those that are recorded
         self._weights: dict[int, int] = {}  # bytes of large items, or of their results
@@ -84,7 +93,8 @@ class Run:
         self._ready: deque[tuple[int, str, Any]] = deque()
         self._early: dict[int, tuple[str, Any]] = {}  # ended, but something before it has not
         self._changed = Condition(Lock())
-        self._cancelled = self._over = False
+        self._cancelled = self._over = self._released = False
+        self._blocker = trace.CAUSE_FETCH  # whom the feeder waits for
         self._error: BaseException | None = None
         self._source_error: BaseException | None = None
         self._number = crew.open(self)
@@ -103,7 +113,7 @@ class Run:
                 if self._error is not None:
                     raise self._error
                 if self._over:
-                    self._raise_what_the_source_raised()
+                    self.raise_what_the_source_raised()
                     return None
                 if not self._changed.wait(patience):
                     return []
@@ -116,16 +126,28 @@ class Run:
     def _leave(self, number: int, state: str, payload: Any) -> Outcome:
         token, item = self._items.pop(number)
         place = self._places.pop(number, None)
-        self._settle(token, state, place)
-        return Outcome(item, state, payload, place)
+        if place is not None:
+            self._left(place)
+        return Outcome(item, state, payload, place, token)
 
-    def _settle(self, token: Any, state: str, place: Place | None) -> None:
-        if place is not None and self._crew.recorded is not None:
+    def _left(self, place: Place) -> None:
+        if self._crew.recorded is not None:
             self._crew.recorded.left(place)
-        if state == DONE:
-            self._source.done(token)
-        else:
-            self._source.failed(token, "its last attempt failed")
+
+    def settle(self, token: Any, reason: str | None = None, attempts: int = 1) -> None:
+        """The end of an item was dealt with, and its source may hear of it. `reason`: why it failed."""
+        self._source.settle(token, reason, attempts)
+        if self._source.is_live:
+            with self._changed:
+                self._changed.notify_all()  # the feeder tells it
+
+    def release(self, patience: float | None = None) -> None:
+        """The consumer takes nothing more: what is not settled goes back. Waits until its source knows."""
+        with self._changed:
+            self._released = True
+            self._changed.notify_all()
+        if self._source.is_live and self._feeder is not current_thread():
+            self._feeder.join(patience)
 
     def spoiled(self) -> None:
         """A result that was taken turned out to be of no use: its item has failed."""
@@ -150,7 +172,8 @@ class Run:
         if self._feeder is not current_thread():
             self._feeder.join(_PATIENCE)  # it may be inside the user's iterable, which cannot be interrupted
 
-    def _raise_what_the_source_raised(self) -> None:
+    def raise_what_the_source_raised(self) -> None:
+        """Raise it, once, unless nothing was wanted of the source any more."""
         if self._source_error is not None and not self._cancelled:
             error, self._source_error = self._source_error, None
             raise error
@@ -182,6 +205,9 @@ class Run:
 
     def _arrived(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         self._count(state, len(items))
+        if self._source.is_live:
+            self._pace.ended(len(items), monotonic())
+            self._window.paced(self._pace.per_second)
         if state == DONE:
             self._window.weighs(self._weigh(items, payloads))
         if self._ordered:
@@ -251,12 +277,24 @@ class Run:
             self._source_error = error
         self.source_ended = not self._cancelled
         try:
-            self._source.close()
+            if not self._source.is_live:
+                self._source.close()
             if self.source_ended and self._source_error is None and self._crew.recorded is not None:
                 self.absent = self._crew.recorded.absent()
         except Exception as error:  # noqa: BLE001
             self._source_error = self._source_error or error
         self._crew.close_run(self._number)
+        if self._source.is_live:
+            self._see_out()
+
+    def _see_out(self) -> None:
+        """Nothing more is read, but what is out has deadlines until the source has heard of its end."""
+        try:
+            self._wait_while(lambda: bool(self._source) and not self._released)
+            self._source.give_all_back()
+            self._source.close()
+        except Exception as error:  # noqa: BLE001  the consumer hears of it
+            self._source_error = self._source_error or error
 
     def _feed_some(self) -> bool:
         """Read and submit what there is room for. Return False at the end."""
@@ -306,7 +344,8 @@ class Run:
             self.items_ended(state, tuple(range(first, first + len(new))), [one.end for _, one in new])
         for (token, _), one in both:
             if one.delivered:
-                self._settle(token, state, one.known.entry.place)
+                self._left(one.known.entry.place)
+                self._source.settle(token, None if state == DONE else "it failed in an earlier run")
 
     @property
     def _room(self) -> int:
@@ -318,15 +357,29 @@ class Run:
 
     def _wait_for_room(self) -> tuple[float, str]:
         """Wait for room in the window. Return how long that took, and because of whom."""
-        before, blocker = monotonic(), trace.CAUSE_FETCH
-        with self._changed:
-            while not self._room and not self._cancelled and self._error is None:
-                if self._ready:
-                    blocker = trace.CAUSE_CONSUMER
-                elif self._early:
-                    blocker = trace.CAUSE_ORDER
-                self._changed.wait()
-        return monotonic() - before, blocker
+        before, self._blocker = monotonic(), trace.CAUSE_FETCH
+        self._wait_while(self._is_full)
+        return monotonic() - before, self._blocker
+
+    def _is_full(self) -> bool:
+        if self._room or self._cancelled or self._error is not None:
+            return False
+        if self._ready:
+            self._blocker = trace.CAUSE_CONSUMER
+        elif self._early:
+            self._blocker = trace.CAUSE_ORDER
+        return True
+
+    def _wait_while(self, going: Callable[[], bool]) -> None:
+        """Wait as long as this goes on, and tell a live source meanwhile what it wants to hear."""
+        while True:
+            self._source.tend()
+            with self._changed:
+                if not going():
+                    return
+                patience = self._source.patience
+                if patience != 0.0:
+                    self._changed.wait(patience)
 
     def _enter(
         self, pairs: Sequence[Pair], recalled: Sequence[Recalled], payloads: Sequence[Any] = ()

@@ -54,6 +54,12 @@ def encode(record: dict[str, Any], item: Any) -> bytes:
         return _encode_escaped(record).encode() + b"\n"
 
 
+def encode_value(value: Any, part: str, item: Any) -> bytes:
+    """One value as JSON, without an end of line. `part`: what of its record. Raises as `encode` does."""
+    line = encode({part: value}, item)
+    return line[len(f'{{"{part}": ') : -len("}\n")]
+
+
 def _explain(record: dict[str, Any], item: Any) -> str:
     name = repr(item)
     name = name if len(name) <= 60 else name[:59] + "…"

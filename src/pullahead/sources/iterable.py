@@ -1,7 +1,7 @@
 """Items from any iterable: a list, a generator, a file's lines, a running `map`.
 
-What is refused, and why. A `str` or `bytes` is an iterable of characters, which nobody means, and an
-address such as "redis://…" will mean something later. A mapping is an iterable of its keys, and the
+What is refused, and why. A `str` or `bytes` is an iterable of characters, which nobody means, unless it is an
+address such as "redis://…": then it is that of a live queue. A mapping is an iterable of its keys, and the
 values would be lost without a word; `d.items()`, `d.values()` and `list(d)` say which is meant.
 """
 
@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any, Final, final
 
+from pullahead.sources.addresses import is_address, open_source
 from pullahead.sources.pump import IN_MEMORY, Direct, Pump
 from pullahead.sources.source import Capabilities, Source, Taken
 
@@ -78,7 +79,7 @@ class IterableSource:
         """The item has its result."""
         self._held.pop(token, None)
 
-    def failed(self, token: int, reason: str) -> None:  # noqa: ARG002  a list has no dead letters
+    def failed(self, token: int, reason: str, attempts: int = 1) -> None:  # noqa: ARG002  no dead letters
         """The item has failed for good."""
         self._held.pop(token, None)
 
@@ -92,7 +93,7 @@ class IterableSource:
                 if not self._closed:
                     heapq.heappush(self._returned, (token, item))
 
-    def extend(self, tokens: Iterable[int]) -> None:
+    def extend(self, tokens: Iterable[int], seconds: float) -> None:
         """Does nothing: an iterable takes nothing back by itself."""
 
     def close(self) -> None:
@@ -107,14 +108,18 @@ def as_source(obj: Any) -> Source:
     """Make a source of what the user gave.
 
     Args:
-        obj: a `Source`, or any iterable.
+        obj: a `Source`, any iterable, or the address of a live queue.
 
     Raises:
+        SourceError: the live queue cannot be used.
+        ValueError: its address says what nobody understands.
         TypeError: for a `str`, `bytes`, path, mapping, async iterable, or what is no iterable at all. The
             message says what to write instead.
     """
     if isinstance(obj, Source) and not isinstance(obj, type):
         return obj
+    if isinstance(obj, str) and is_address(obj):
+        return open_source(obj)
     hint = _why_not(obj)
     if hint:
         raise TypeError(f"expected an iterable of items, got {_describe(obj)}{hint}")

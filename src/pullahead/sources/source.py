@@ -6,15 +6,25 @@ The rules, which every source keeps and every run may rely on:
    back for the sake of one that is not there yet; with nothing there it waits at most `wait` seconds and
    returns [].
 2. Every taken token ends once: by `done`, by `failed`, or by `give_back`. Giving back costs no attempt,
-   and the item comes again at its old place.
+   and the item comes again: at its old place, or before what nobody has had yet.
 3. An error of the source itself is raised by `take`, at its place: after every item that came before it. The
    source is closed from then on.
 4. `closed` means that `take` has nothing more to give, unless something is given back.
-5. `take` is called from one thread at a time; the other verbs from any thread.
+5. `take`, `extend` and `close` are called from one thread at a time. They may wait for a server, and raise
+   `SourceError` if that has gone. The other verbs are called from any thread, never wait and never raise for
+   a reason of the world: what they say is done at once, or by the next `take`, `extend` or `close`.
+6. A source with `deadlines` gives an item to others once its deadline has passed. What is said of an item
+   that has gone to somebody else does no harm: it is not extended, not given back and not buried; a result
+   counts.
 
 A list fits this seam, and so does a broker. What they differ in is said in `Capabilities`, so that a run
-can ask instead of knowing who is there: a source with `deadlines` wants `extend` now and then, the others
-ignore it.
+can ask instead of knowing who is there. Whoever writes a source finds out with `pullahead.testing.sources`
+whether it keeps the rules.
+
+What a run does with a source: it takes as much as its workers can start soon; says `done` or `failed` after
+the result was stored *and* the sink was called, or the loop of a `map` asked for the next one; extends what
+is out, if there are deadlines; gives back what has not begun if it is interrupted; and closes the source:
+one with deadlines at the very end, all others as soon as they have nothing more to give.
 """
 
 from __future__ import annotations
@@ -29,9 +39,11 @@ class Capabilities:
     """What a source can do beyond the verbs that all of them have.
 
     Attributes:
-        ordered: items come in an order that means something, and tokens sort in that order.
-        finite: it ends by itself. A live queue does not.
-        deadlines: a taken item goes back by itself unless `extend` is called in time.
+        ordered: items come in an order that means something, and tokens sort in that order. Results can only
+            be in that order, and a journal can only go by it, where there is one.
+        finite: it ends by itself. A live queue does not, unless it was asked to end when it is empty.
+        deadlines: others take from it, too: a taken item goes to them unless `extend` is called in time. The
+            source itself remembers what has ended.
         delivery_count: `attempt` counts deliveries of earlier runs and of other consumers too.
         delayed_retry: `give_back(tokens, delay)` can wait before the item comes again.
     """
@@ -69,17 +81,20 @@ class Source(Protocol):
     def done(self, token: Any) -> None:
         """The item has its result. Its token is forgotten."""
 
-    def failed(self, token: Any, reason: str) -> None:
-        """The item has failed for good, every retry included. Its token is forgotten."""
+    def failed(self, token: Any, reason: str, attempts: int = 1) -> None:
+        """The item has failed for good, after so many attempts since it was taken. Its token is forgotten."""
 
     def give_back(self, tokens: Iterable[Any], delay: float = 0.0) -> None:
-        """These items were not started; they come again, at their old place, at no cost."""
+        """These items were not started; they come again, `delay` seconds from now, at no cost."""
 
-    def extend(self, tokens: Iterable[Any]) -> None:
-        """These items are still being worked on: move their deadlines on."""
+    def extend(self, tokens: Iterable[Any], seconds: float) -> None:
+        """These items are still being worked on: their deadlines are `seconds` from now.
+
+        Those of what is taken from now on are so far ahead as well. With no tokens, that is all it says.
+        """
 
     def close(self) -> None:
-        """Nothing more will be taken. Lets go of files and threads; may be called twice.
+        """Nothing more will be taken. Lets go of files, threads and connections; may be called twice.
 
-        Tokens that are out may still end, in each of the three ways.
+        Where there are no deadlines, tokens that are out may still end, in each of the three ways.
         """

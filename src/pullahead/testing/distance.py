@@ -1,4 +1,4 @@
-"""For tests on one machine: what else there is only on several.
+"""What else there is only on several machines.
 
 `delay_line`: a way between workers and queue that takes as long as it is told to.
 On one machine a message takes a tenth of a millisecond, so what a lookahead is good for does not show. Behind

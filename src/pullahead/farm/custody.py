@@ -1,0 +1,103 @@
+"""What a run has of its source: from the moment it is taken until it has ended, or goes back.
+
+Most sources want no more than to hear of each end. One with deadlines is shared with others, and wants to
+hear that what is out is still being worked on (`core.leases` says when, and for how long). It may be on a
+server, so only the feeder's thread waits for it: ends are noted by who hears of them, and `tend` tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import Lock
+from time import monotonic
+from typing import Any, final
+
+from pullahead.core.leases import Leases
+from pullahead.sources.source import Source, Taken
+
+
+@final
+class Custody:
+    """See the module. `take`, `tend` and `close` are the feeder's; the rest is anybody's.
+
+    Args:
+        source: where the items come from, and what hears of their ends.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.is_live = source.capabilities.deadlines
+        self._lock = Lock()
+        self._leases = Leases()
+        self._has_news = False
+
+    def __bool__(self) -> bool:
+        """Whether anything is out that a live source has not heard the end of."""
+        return len(self._leases) > 0 or self._has_news
+
+    @property
+    def closed(self) -> bool:
+        """Whether the source has nothing more to give."""
+        return self._source.closed
+
+    def take(self, n: int, wait: float) -> list[Taken]:
+        """Take up to n items."""
+        before = monotonic()  # their deadlines count from when they left, not from when they came
+        with self._lock:
+            self._has_news = False  # it tells them, too
+        taken = self._source.take(n, wait)
+        if self.is_live:
+            with self._lock:
+                self._leases.took([token for token, _, _ in taken], before)
+        return taken
+
+    def settle(self, token: Any, reason: str | None, attempts: int = 1) -> None:
+        """An item has ended, and whoever wanted its result has it. `reason`: why it failed, if it did."""
+        if reason is None:
+            self._source.done(token)
+        else:
+            self._source.failed(token, reason, attempts)
+        if self.is_live:
+            with self._lock:
+                self._leases.ended(token, monotonic())
+                self._has_news = True
+
+    def give_back(self, tokens: Iterable[Any]) -> None:
+        """These were not started."""
+        tokens = list(tokens)
+        self._source.give_back(tokens)
+        if self.is_live:
+            with self._lock:
+                self._leases.gave_back(tokens)
+                self._has_news = True
+
+    @property
+    def patience(self) -> float | None:
+        """For how many seconds nothing needs to be tended; None: until something happens."""
+        if not self.is_live:
+            return None
+        with self._lock:
+            due = self._leases.deadline
+            if self._has_news:
+                return 0.0
+        return None if due is None else max(0.0, due - monotonic())
+
+    def tend(self) -> None:
+        """Tell a live source what has ended, and what is still being worked on."""
+        if self.patience != 0.0:
+            return
+        with self._lock:
+            due, seconds = self._leases.due(monotonic()), self._leases.seconds
+            self._has_news = False
+        self._source.extend(due, seconds)
+
+    def give_all_back(self) -> None:
+        """Nobody waits any more for what is out."""
+        with self._lock:
+            out = self._leases.out
+        if out:
+            self.give_back(out)
+
+    def close(self) -> None:
+        """Let go of the source."""
+        self._source.close()

@@ -1,0 +1,61 @@
+"""What an entry of a stream is as an item, and back.
+
+An entry has fields. If the one that was named (`item`) is there, its JSON is the item; otherwise the entry
+is, as a dict of its fields. Names and values are texts where they are UTF-8, and bytes where they are not.
+Nothing is unpickled: whoever may write into a stream may not run code here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pullahead.errors import SourceError
+
+#: What a dead letter says beside the fields of its entry.
+ID: Final = "pullahead-id"
+STREAM: Final = "pullahead-stream"
+REASON: Final = "pullahead-reason"
+ATTEMPTS: Final = "pullahead-attempts"
+
+_SHOWN: Final = 60
+
+
+def item_of(fields: Sequence[bytes], field: str) -> Any:
+    """Return the item.
+
+    Args:
+        fields: names and values in turn, as the server has them.
+        field: whose JSON it is, if it is there.
+
+    Raises:
+        SourceError: the field is no JSON.
+    """
+    pairs = list(zip(fields[::2], fields[1::2], strict=True))
+    name = field.encode()
+    for key, value in pairs:
+        if key == name:
+            return _parse(value, field)
+    return {_text(key): _text(value) for key, value in pairs}
+
+
+def _parse(value: bytes, field: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        shown = _text(value[:_SHOWN])
+        raise SourceError(f"expected JSON in the field {field!r}, got {shown!r} ({error})") from None
+
+
+def _text(value: bytes) -> str | bytes:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
+
+
+def letter(stream: str, token: str, reason: str, attempts: int, fields: Sequence[bytes]) -> list[str | bytes]:
+    """Return what a dead letter says: the entry as it was, and why it is here."""
+    told = (STREAM, stream, ID, token, REASON, reason, ATTEMPTS, str(attempts))
+    return [*fields, *told]

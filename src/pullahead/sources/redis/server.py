@@ -1,0 +1,183 @@
+"""A server and what can go wrong with it: redis-py, behind two verbs.
+
+`ask` sends commands in one go and returns their answers, or raises: `Away` where it may be worth another try,
+`SourceError` where it is not (a password that is wrong, a key that is no stream). `reach` does something with
+the server that may be tried again, as `core.outage` says, and lets the caller do something else meanwhile.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
+
+from pullahead.core.outage import Outage
+from pullahead.errors import SourceError
+
+if TYPE_CHECKING:
+    from pullahead.sources.redis.address import Address
+
+T = TypeVar("T")
+Command = tuple[Any, ...]
+
+#: Seconds until a connection is there, or is given up. A server that is far away takes one.
+_CONNECT: Final = 10.0
+#: Seconds until a call that waits for nothing has its answer, or the connection counts as cut.
+_ANSWER: Final = 30.0
+
+
+class Away(Exception):  # noqa: N818  it ends like that in the middle of a sentence
+    """The server could not be reached, or does not serve just now."""
+
+
+def redis_py() -> Any:
+    """Return redis-py.
+
+    Raises:
+        ImportError: it is not installed. The message says how to get it.
+    """
+    try:
+        import redis
+    except ImportError:
+        raise ImportError("an address of Redis needs redis-py: pip install 'pullahead[redis]'") from None
+    return redis
+
+
+def known_options() -> frozenset[str]:
+    """Return the options that an address may have because redis-py has them."""
+    redis = redis_py()
+    found = set(redis.connection.URL_QUERY_ARGUMENT_PARSERS)
+    for kind in (redis.Connection, redis.SSLConnection, redis.UnixDomainSocketConnection):
+        for one in kind.__mro__[:-1]:
+            found |= set(inspect.signature(one.__init__).parameters)
+    return frozenset(found - {"self", "args", "kwargs", "host", "port", "path"})
+
+
+@cache
+def script(name: str) -> str:
+    """Return one of our scripts, without what it says to people only."""
+    text = resources.files("pullahead.sources.redis").joinpath("lua", f"{name}.lua").read_text()
+    return "\n".join(line for line in text.splitlines() if line and not line.startswith("--"))
+
+
+def run(name: str, keys: Sequence[str], *arguments: Any) -> Command:
+    """Return the command that runs one of our scripts."""
+    return ("EVAL", script(name), len(keys), *keys, *arguments)
+
+
+@final
+class Server:
+    """See the module. Used from one thread at a time.
+
+    Args:
+        address: where it is.
+
+    Raises:
+        SourceError: it does not answer, or refuses us.
+        ValueError: redis-py does not understand the address.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._redis = redis_py()
+        self._shown = address.shown
+        self._outage = Outage(address.patience)
+        self._nap = Event()  # never set: it waits as long as it is told to
+        self.was_away = False  # since somebody last looked
+        self._client = self._make(address)
+        try:
+            self.ask([("PING",)])
+        except Away as error:
+            self.close()
+            raise SourceError(f"cannot reach {self._shown}: {error}") from error
+        except SourceError:
+            self.close()
+            raise
+
+    def _make(self, address: Address) -> Any:
+        redis = self._redis
+        never = redis.retry.Retry(redis.backoff.NoBackoff(), 0)  # we know better what may be sent twice
+        given = {"protocol": 2, "decode_responses": False, "retry": never}
+        limits = {"socket_connect_timeout": _CONNECT, "socket_timeout": _ANSWER}
+        kind = redis.RedisCluster if address.cluster else redis.Redis
+        try:
+            return kind.from_url(address.url, **limits, **given)  # what the address says goes before it
+        except (
+            redis.RedisError,
+            redis.exceptions.RedisClusterException,
+        ) as error:  # a cluster is connected at once
+            raise SourceError(f"cannot reach {self._shown}: {_brief(error)}") from error
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"expected an address that redis-py understands, got {self._shown}: {error}"
+            ) from None
+
+    def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands in one go. Returns their answers, in order."""
+        redis = self._redis
+        try:
+            pipeline = self._client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            answers = pipeline.execute(raise_on_error=False)
+        except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
+            raise self._sorted(error) from error
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise self._sorted(answer) from answer
+        return list(answers)
+
+    def _sorted(self, error: Exception) -> Exception:
+        """Return what to raise: whether waiting could help."""
+        redis, said = self._redis, _brief(error)
+        refused = (
+            redis.AuthenticationError,
+            redis.exceptions.AuthorizationError,
+            redis.exceptions.NoPermissionError,
+        )
+        if isinstance(error, refused) or said.startswith("NOAUTH"):
+            return SourceError(f"{self._shown} refuses us: {said}")
+        waits = redis.ConnectionError, redis.TimeoutError, redis.exceptions.ClusterDownError, OSError
+        if isinstance(error, waits) or said.startswith(("LOADING", "READONLY", "MASTERDOWN", "TRYAGAIN")):
+            return Away(said)
+        if "NOGROUP" in said:
+            return NoGroup(f"{self._shown}: {said}")
+        return SourceError(f"{self._shown}: {said}")
+
+    def reach(self, what: Callable[[], T], wait: float = 0.0) -> T | None:
+        """Do something with the server. Returns None if it is away just now; then it waited, so long at most.
+
+        Raises:
+            SourceError: it has been away for too long, or refuses what is wanted.
+        """
+        left = 0.0 if self._outage.retry_at is None else self._outage.retry_at - monotonic()
+        if left > 0.0:
+            self._nap.wait(min(left, wait))
+            if left > wait:
+                return None
+        try:
+            found = what()
+        except Away as error:
+            self.was_away = True
+            if self._outage.failed(monotonic(), random.random()):
+                return None
+            raise SourceError(f"{self._shown} went away and did not come back: {error}") from error
+        self._outage.mended()
+        return found
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._client.close()
+
+
+class NoGroup(SourceError):  # noqa: N818  it is mended, not shown
+    """The stream or its group is not there (any more): somebody deleted it, or the server lost its data."""
+
+
+def _brief(error: BaseException) -> str:
+    """What redis-py says, in a line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,436 @@
+"""Whether a source keeps the rules of `pullahead.sources.source`. For sources of your own, too.
+
+Put your source on a bench, inherit, and let pytest find it::
+
+    class TestMine(SourceSuite):
+        @contextmanager
+        def bench(self, items):
+            with MyServer() as server:
+                server.put(items)
+                yield MyBench(server)
+
+All tests are for any source; what a source says in its `capabilities` that it cannot do is not asked of it.
+The last one lets Hypothesis (`pip install hypothesis`) invent sequences of operations, of one consumer or of
+two, and compares each answer with that of the model, `pullahead.core.broker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from threading import Thread
+from typing import Any, Protocol
+
+from pullahead.core.broker import Broker
+from pullahead.sources.source import Source, Taken
+
+#: Seconds of a lease here. Time passes in whole seconds, so that a server's own clock, which also goes on
+#: while a test runs, decides nothing.
+LEASE = 30.5
+#: Seconds that a test waits for an item that is there: only a failing one takes so long.
+WAIT = 5.0
+
+
+class Bench(Protocol):
+    """A queue with some items in it, as the tests handle it. Items are whole numbers."""
+
+    def consumer(self) -> Source:
+        """Return a new consumer of the queue, which ends when that is empty. The bench closes none.
+
+        Asked for twice only if the first one has `deadlines`.
+        """
+
+    def put(self, items: Sequence[int]) -> None:
+        """Add items. Asked of sources with `deadlines` only."""
+
+    def pass_time(self, seconds: float) -> None:
+        """Let so many seconds pass for every deadline. Asked of sources with `deadlines` only."""
+
+    def dead(self) -> list[int]:
+        """Return what has failed, in that order. Asked of sources with `deadlines` only."""
+
+
+OpenBench = Callable[[list[int]], AbstractContextManager[Bench]]
+
+
+def told(source: Source) -> None:
+    """Let a source tell its server what it has noted."""
+    source.extend([], LEASE)
+
+
+class SourceSuite:
+    """Inherit it and say what the `bench` is. See the module."""
+
+    def bench(self, items: list[int]) -> AbstractContextManager[Bench]:
+        """Return a context manager that gives a bench with these items, and clears it up."""
+        raise NotImplementedError
+
+    def test_every_item_comes_once(self) -> None:
+        with self.bench(list(range(10))) as bench, _Closing(bench.consumer()) as source:
+            taken = _take_all(source, 3)
+            assert [one.item for one in taken] == list(range(10))
+            assert {one.attempt for one in taken} == {1}
+            assert len({one.token for one in taken}) == 10
+            for one in taken:
+                source.done(one.token)
+            assert source.take(1, 0.2) == []
+            assert source.closed
+
+    def test_never_more_than_was_asked_for(self) -> None:
+        with self.bench(list(range(10))) as bench, _Closing(bench.consumer()) as source:
+            for n in (1, 4, 2):
+                assert 1 <= len(source.take(n, WAIT)) <= n
+
+    def test_what_is_given_back_comes_again_as_the_same_attempt_before_what_is_new(self) -> None:
+        with self.bench(list(range(6))) as bench, _Closing(bench.consumer()) as source:
+            first = _take(source, 4)
+            source.give_back([first[2].token, first[1].token])
+            again = _take(source, 3)
+            assert [(one.item, one.attempt) for one in again] == [(1, 1), (2, 1), (4, 1)]
+
+    def test_giving_back_the_last_ones_opens_it_again(self) -> None:
+        with self.bench([0]) as bench, _Closing(bench.consumer()) as source:
+            (one,) = _take(source, 1)
+            assert source.take(1, 0.2) == []
+            assert source.closed
+            source.give_back([one.token])
+            assert not source.closed
+            assert [one.item for one in _take(source, 1)] == [0]
+
+    def test_ends_may_be_told_from_any_thread(self) -> None:
+        with self.bench(list(range(3))) as bench, _Closing(bench.consumer()) as source:
+            done, failed, returned = (one.token for one in _take(source, 3))
+
+            def tell() -> None:
+                source.done(done)
+                source.failed(failed, "a reason", 2)
+                source.give_back([returned])
+
+            thread = Thread(target=tell)
+            thread.start()
+            thread.join()
+            assert [one.item for one in _take(source, 1)] == [2]
+
+    def test_it_may_be_closed_twice(self) -> None:
+        with self.bench([0, 1]) as bench, _Closing(bench.consumer()) as source:
+            _take(source, 1)
+            source.close()
+            source.close()
+            assert source.take(1) == []
+            assert source.closed
+
+    def test_consumers_share(self) -> None:
+        with self.bench(list(range(6))) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                mine, others = _take(a, 2), _take_all(b, 9)
+                assert [one.item for one in mine + others] == list(range(6))
+
+    def test_it_ends_for_one_when_everything_has_ended_for_all(self) -> None:
+        with self.bench([0, 1]) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                (mine,), (others,) = _take(a, 1), _take(b, 1)
+                a.done(mine.token)
+                assert a.take(1) == []
+                assert not a.closed  # what the other one has may still come
+                b.done(others.token)
+                told(b)
+                assert a.take(1) == []
+                assert a.closed
+
+    def test_what_a_dead_consumer_had_goes_to_another_and_counts(self) -> None:
+        with self.bench([0, 1]) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                _take(a, 2)
+                assert b.take(2) == []
+                bench.pass_time(31)
+                assert [(one.item, _counted(b, one)) for one in _take(b, 2)] == [(0, 2), (1, 2)]
+
+    def test_what_a_live_consumer_has_stays_with_it(self) -> None:
+        with self.bench([0, 1]) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                kept, lost = _take(a, 2)
+                bench.pass_time(20)
+                a.extend([kept.token], LEASE)
+                bench.pass_time(20)
+                assert [one.item for one in _take_all(b, 2)] == [1]
+                a.extend([lost.token], LEASE)  # not its own any more
+                bench.pass_time(11)
+                assert [one.item for one in _take(b, 1)] == [0]
+
+    def test_nobody_gets_again_what_it_has(self) -> None:
+        with self.bench([0]) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                _take(a, 1)
+                bench.pass_time(100)
+                assert a.take(1) == []
+                assert [one.item for one in _take(b, 1)] == [0]
+
+    def test_what_is_given_back_is_there_for_others_at_once(self) -> None:
+        with self.bench([0, 1]) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                _, second = _take(a, 2)
+                a.give_back([second.token])
+                told(a)
+                assert [(one.item, one.attempt) for one in _take_all(b, 2)] == [(1, 1)]
+
+    def test_giving_back_may_wait(self) -> None:
+        with self.bench([0]) as bench, _Consumers(bench) as (a, b):
+            if a is not b and a.capabilities.delayed_retry:
+                a.give_back([_take(a, 1)[0].token], delay=10.5)
+                told(a)
+                bench.pass_time(10)
+                assert b.take(1) == []
+                bench.pass_time(1)
+                assert [(one.item, one.attempt) for one in _take(b, 1)] == [(0, 1)]
+
+    def test_who_has_lost_an_item_cannot_bury_it_or_give_it_back(self) -> None:
+        with self.bench([0, 1]) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                lost, too = _take(a, 2)
+                bench.pass_time(31)
+                _take(b, 2)
+                a.failed(lost.token, "late")
+                a.give_back([too.token])
+                told(a)
+                assert bench.dead() == []
+                assert a.take(2) == []
+
+    def test_a_late_result_is_a_result(self) -> None:
+        with self.bench([0]) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                (mine,) = _take(a, 1)
+                bench.pass_time(31)
+                (same,) = _take(b, 1)
+                a.done(mine.token)
+                told(a)
+                b.failed(same.token, "too late for that")
+                told(b)
+                bench.pass_time(31)
+                assert (a.take(1), b.take(1), bench.dead()) == ([], [], [])
+
+    def test_what_failed_is_dead(self) -> None:
+        with self.bench([0, 1]) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                bad, _ = _take(a, 2)
+                a.failed(bad.token, "ValueError: no", 3)
+                told(a)
+                bench.pass_time(31)
+                assert bench.dead() == [0]
+                assert [one.item for one in _take_all(b, 2)] == [1]
+
+    def test_closing_tells_what_was_noted(self) -> None:
+        with self.bench([0, 1, 2]) as bench, _Consumers(bench) as (a, b):
+            if a is not b:
+                done, failed, returned = _take(a, 3)
+                a.done(done.token)
+                a.failed(failed.token, "no")
+                a.give_back([returned.token])
+                a.close()
+                assert [one.item for one in _take_all(b, 3)] == [2]
+                bench.pass_time(31)
+                assert b.take(3) == []
+                assert bench.dead() == [1]
+
+    def test_any_sequence_of_operations_agrees_with_the_model(self) -> None:
+        agrees_with_the_model(self.bench)
+
+
+def agrees_with_the_model(bench: OpenBench, examples: int = 40, steps: int = 40) -> None:
+    """Compare random sequences of operations on a source with the same ones on the model.
+
+    Args:
+        bench: as that of a `SourceSuite`.
+        examples: how many sequences.
+        steps: operations in each, at most.
+
+    Raises:
+        AssertionError: they differ. Hypothesis prints the shortest sequence that it finds.
+    """
+    from hypothesis import HealthCheck, settings
+    from hypothesis import strategies as st
+    from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+    from hypothesis.stateful import run_state_machine_as_test as compare
+
+    who, some = st.integers(0, 1), st.integers(1, 4)
+    pick, picks = st.integers(0, 99), st.lists(st.integers(0, 99), max_size=4)
+
+    class Comparison(RuleBasedStateMachine):
+        @initialize(count=st.integers(0, 6))
+        def begin(self, count: int) -> None:
+            self.both = Both(bench, count)
+
+        @rule(who=who, n=some)
+        def take(self, who: int, n: int) -> None:
+            self.both.take(who, n)
+
+        @rule(who=who, pick=pick)
+        def done(self, who: int, pick: int) -> None:
+            self.both.done(who, pick)
+
+        @rule(who=who, pick=pick)
+        def failed(self, who: int, pick: int) -> None:
+            self.both.failed(who, pick)
+
+        @rule(who=who, picks=picks)
+        def give_back(self, who: int, picks: list[int]) -> None:
+            self.both.give_back(who, picks)
+
+        @precondition(lambda self: self.both.is_live)
+        @rule(who=who, picks=picks)
+        def extend(self, who: int, picks: list[int]) -> None:
+            self.both.extend(who, picks)
+
+        @precondition(lambda self: self.both.is_live)
+        @rule(count=some)
+        def put(self, count: int) -> None:
+            self.both.put(count)
+
+        @precondition(lambda self: self.both.is_live)
+        @rule(seconds=st.sampled_from([1, 10, 20, 31]))
+        def pass_time(self, seconds: int) -> None:
+            self.both.pass_time(seconds)
+
+        def teardown(self) -> None:
+            if hasattr(self, "both"):
+                self.both.close()
+
+    quietly = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    how = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=quietly
+    )
+    compare(Comparison, settings=how)
+
+
+class Both:
+    """A source and the model, side by side. Every operation is done to both, and the answers compared."""
+
+    def __init__(self, bench: OpenBench, count: int) -> None:
+        self._stack = ExitStack()
+        self._model = Broker()
+        self._now = 0.0
+        self._bench = self._stack.enter_context(bench([self._model.put() for _ in range(count)]))
+        first = self._bench.consumer()
+        self.is_live = first.capabilities.deadlines
+        self._sources = [first, self._bench.consumer()] if self.is_live else [first]
+        for source in self._sources:
+            self._stack.callback(source.close)
+            told(source)
+        self._lease = LEASE if self.is_live else float("inf")
+        self._tokens: list[dict[int, Any]] = [{} for _ in self._sources]  # what each thinks it has, by item
+
+    def take(self, who: int, n: int) -> None:
+        who %= len(self._sources)
+        is_there = self._model.is_ready(who, self._now)
+        taken = self._sources[who].take(n, WAIT if is_there or not self.is_live else 0.0)
+        expected = self._model.take(who, max(1, len(taken)), self._now, self._lease)
+        counts = self._sources[who].capabilities.delivery_count
+        got = [(item, attempt) for _, item, attempt in taken]
+        assert got == [(item, attempt if counts else 1) for item, attempt in expected]
+        self._tokens[who].update((item, token) for token, item, _ in taken)
+        if not taken:
+            assert self._sources[who].closed == (not self._model.others(who))
+
+    def done(self, who: int, pick: int) -> None:
+        for mine, item, token in self._picked(who, [pick]):
+            self._sources[mine].done(token)
+            self._model.done(item)
+            self._forget(mine, item)
+
+    def failed(self, who: int, pick: int) -> None:
+        for mine, item, token in self._picked(who, [pick]):
+            self._sources[mine].failed(token, "a reason")
+            self._model.failed(mine, item)
+            self._forget(mine, item)
+
+    def give_back(self, who: int, picks: list[int]) -> None:
+        picked = self._picked(who, picks)
+        who %= len(self._sources)
+        self._model.give_back(who, [item for _, item, _ in picked], self._now)
+        self._sources[who].give_back([token for _, _, token in picked])
+        for _, item, _ in picked:
+            self._forget(who, item)
+
+    def extend(self, who: int, picks: list[int]) -> None:
+        picked = self._picked(who, picks)
+        who %= len(self._sources)
+        self._model.extend(who, [item for _, item, _ in picked], self._now, self._lease)
+        self._sources[who].extend([token for _, _, token in picked], self._lease)
+
+    def put(self, count: int) -> None:
+        self._bench.put([self._model.put() for _ in range(count)])
+
+    def pass_time(self, seconds: int) -> None:
+        self._now += seconds
+        self._bench.pass_time(seconds)
+
+    def close(self) -> None:
+        """Both agree about what is dead, in the end."""
+        try:
+            if self.is_live:
+                assert self._bench.dead() == self._model.dead
+        finally:
+            self._stack.close()
+
+    def _picked(self, who: int, picks: list[int]) -> list[tuple[int, int, Any]]:
+        who %= len(self._sources)
+        items = list(self._tokens[who])
+        chosen = dict.fromkeys(items[pick % len(items)] for pick in picks if items)
+        return [(who, item, self._tokens[who][item]) for item in chosen]
+
+    def _forget(self, who: int, item: int) -> None:
+        del self._tokens[who][item]
+        told(self._sources[who])
+
+
+class _Closing:
+    """Closes a source. `contextlib.closing` wants to know its type."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def __enter__(self) -> Source:
+        told(self._source)
+        return self._source
+
+    def __exit__(self, *_: object) -> None:
+        self._source.close()
+
+
+class _Consumers:
+    """Two consumers of a bench; twice the same one if its source is nobody else's."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._stack = ExitStack()
+
+    def __enter__(self) -> tuple[Source, Source]:
+        first = self._stack.enter_context(_Closing(self._bench.consumer()))
+        if not first.capabilities.deadlines:
+            return first, first
+        return first, self._stack.enter_context(_Closing(self._bench.consumer()))
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+def _take(source: Source, count: int) -> list[Taken]:
+    """Take exactly so many: a source may have them in several steps."""
+    taken: list[Taken] = []
+    while len(taken) < count:
+        more = source.take(count - len(taken), WAIT)
+        assert more, f"expected {count} items, got {len(taken)} and then nothing for {WAIT} s"
+        taken += more
+    return taken
+
+
+def _take_all(source: Source, n: int) -> list[Taken]:
+    """Take what there is, so many at once."""
+    taken: list[Taken] = []
+    while more := source.take(n, 0.2):
+        taken += more
+    return taken
+
+
+def _counted(source: Source, one: Taken) -> int:
+    """The attempt of an item that was delivered before; what does not count is not asked."""
+    return one.attempt if source.capabilities.delivery_count else 2

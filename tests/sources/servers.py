@@ -1,0 +1,122 @@
+"""Servers for tests: each starts its own, on a socket file in a folder of its own, and ends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+#: Seconds until a server answers, or has ended.
+_PATIENCE = 20.0
+
+
+def redis_or_skip() -> str:
+    """Return the program. Without it, a laptop skips the test, and a build fails."""
+    program = shutil.which("redis-server")
+    if program is None:
+        why = "redis-server is not installed (apt-get install redis-server)"
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+    pytest.importorskip("redis")
+    return program
+
+
+class RedisServer:
+    """A server that keeps what it has when it is restarted."""
+
+    def __init__(self, *options: str) -> None:
+        self._program = redis_or_skip()
+        # Not pytest's folder: a path of a socket has a hundred characters at most.
+        self._folder = Path(tempfile.mkdtemp(prefix="pullahead-redis-"))
+        self.socket = self._folder / "redis.sock"
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._client: Any = None
+        self._streams = 0
+        self.start()
+
+    @property
+    def client(self) -> Any:
+        """redis-py, as somebody else uses it."""
+        import redis
+
+        if self._client is None:
+            self._client = redis.Redis(
+                unix_socket_path=str(self.socket), decode_responses=True, password=self._password
+            )
+        return self._client
+
+    @property
+    def _password(self) -> str | None:
+        options = list(self._options)
+        return options[options.index("--requirepass") + 1] if "--requirepass" in options else None
+
+    def address(self, stream: str, group: str = "g", **options: Any) -> str:
+        """Return the address of a source; of a sink with `group=""`."""
+        query = {"stream": stream} | ({"group": group} if group else {}) | options
+        return f"unix://{self.socket}?{urlencode(query)}"
+
+    def new_stream(self) -> str:
+        """Return a name that no other test has."""
+        self._streams += 1
+        return f"jobs-{self._streams}"
+
+    def put(self, stream: str, items: Sequence[Any]) -> list[str]:
+        """Add items, as JSON. Returns their ids."""
+        pipeline = self.client.pipeline(transaction=False)
+        for item in items:
+            pipeline.xadd(stream, {"item": str(item)})
+        return list(pipeline.execute())
+
+    def pending(self, stream: str, group: str = "g") -> list[tuple[str, str, int]]:
+        """Return id, consumer and deliveries of what is out."""
+        found = self.client.xpending_range(stream, group, "-", "+", 10_000)
+        return [(one["message_id"], one["consumer"], one["times_delivered"]) for one in found]
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        folder = ["--dir", str(self._folder), "--unixsocket", str(self.socket), "--port", "0"]
+        kept = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        command = [self._program, *folder, *kept, *self._options]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + _PATIENCE
+        while not self._answers():
+            assert time.monotonic() < deadline, "redis-server does not answer"
+            assert self._process.poll() is None, "redis-server has ended"
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        import redis
+
+        try:
+            return bool(self.client.ping())
+        except redis.RedisError:
+            return False
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it, and wait for that. What it has is on disk."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(_PATIENCE)
+            self._process = None
+
+    def cut(self) -> None:
+        """Cut every connection but our own."""
+        self.client.client_kill_filter(_type="normal", skipme=True)
+
+    def close(self) -> None:
+        """End it and leave nothing."""
+        if self._client is not None:
+            self._client.close()
+        self.stop(signal.SIGKILL)
+        shutil.rmtree(self._folder)
