@@ -85,7 +85,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        folder = ["--dir", str(self._folder), "--unixsocket", str(self.socket), "--port", "0"]
+        folder = ["--port", "0", "--dir", str(self._folder), "--unixsocket", str(self.socket)]
         kept = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         command = [self._program, *folder, *kept, *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -102,6 +102,13 @@ class RedisServer:
             return bool(self.client.ping())
         except redis.RedisError:
             return False
+
+    def wait_for_cluster(self) -> None:
+        """Wait until a node that has all slots says that the cluster is well."""
+        deadline = time.monotonic() + _PATIENCE
+        while "cluster_state:ok" not in str(self.client.execute_command("CLUSTER", "INFO")):
+            assert time.monotonic() < deadline, "the cluster is not well"
+            time.sleep(0.01)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it, and wait for that. What it has is on disk."""

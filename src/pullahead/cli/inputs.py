@@ -1,5 +1,5 @@
-"""Where the items of `pullahead run` come from: the arguments, a file or standard input, and only one of
-them."""
+"""Where the items of `pullahead run` come from: the arguments, a file, standard input or a live queue, and
+only one of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pullahead.cli.ending import Refused
-from pullahead.sources import jsonl, lines
+from pullahead.sources import is_address, jsonl, lines, open_source
 
 #: Files with these endings hold one JSON value per line; all others one text per line.
 JSON_SUFFIXES: Final = (".jsonl", ".ndjson")
@@ -17,18 +17,20 @@ JSON_SUFFIXES: Final = (".jsonl", ".ndjson")
 _PLACES: Final = "as arguments, with --from FILE, or piped to standard input"
 
 
-def choose_items(arguments: Sequence[str], file: str | None) -> tuple[Iterable[Any], str]:
+def choose_items(arguments: Sequence[str], file: str | None) -> tuple[Any, str]:
     """Find the items.
 
     Args:
         arguments: the INPUTs of the command line; ("-",) is standard input.
-        file: what came with `--from`; "-" is standard input.
+        file: what came with `--from`; "-" is standard input, and an address is that of a live queue.
 
     Returns:
-        The items, and the name of the place that they come from.
+        The items, as an iterable or a source, and the name of the place that they come from.
 
     Raises:
-        Refused: items from nowhere, or from more than one place; a file that cannot be read.
+        Refused: items from nowhere, or from more than one place; a file that cannot be read, an address that
+            nobody understands.
+        SourceError: the live queue cannot be used.
     """
     if arguments and file is not None:
         raise Refused(f"expected items from one place, got {_count(arguments)} and --from {file}")
@@ -38,7 +40,17 @@ def choose_items(arguments: Sequence[str], file: str | None) -> tuple[Iterable[A
         return list(arguments), "the arguments"
     if not arguments and file is None and _at_a_terminal():
         raise Refused(f"expected items {_PLACES}, got none")
+    if file is not None and is_address(file):
+        return _open_queue(file)
     return _open(file or "-")
+
+
+def _open_queue(address: str) -> tuple[Any, str]:
+    try:
+        queue: Any = open_source(address)
+    except (ValueError, ImportError) as error:
+        raise Refused(f"--from: {error}") from error
+    return queue, queue.name
 
 
 def _open(file: str) -> tuple[Iterable[Any], str]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, final
@@ -19,10 +18,17 @@ from typing import IO, Any, final
 from pullahead.cli.ending import FAILED, INTERRUPTED, OK, USAGE, Refused, no_reader, quiet, say, tell
 from pullahead.cli.inputs import choose_items
 from pullahead.cli.interrupts import of_a_command
-from pullahead.cli.outputs import CannotWrite, NoReader, Results, open_results, set_standard_output_aside
+from pullahead.cli.outputs import (
+    CannotWrite,
+    NoReader,
+    Results,
+    open_queue,
+    open_results,
+    set_standard_output_aside,
+)
 from pullahead.cli.target import load_work
 from pullahead.errors import JournalError, SourceError
-from pullahead.sources import JsonlSink, total_hint
+from pullahead.sources import JsonlSink, RecordSink, Source, is_address, total_hint
 from pullahead.sources.jsonl_sink import Mode
 
 WHO = "pullahead run"
@@ -75,9 +81,15 @@ class Job:
             raise Refused(f"expected --to FILE with --{self._mode}, got none")
         _check_timeline(self.timeline)
         items, place = choose_items(self.inputs, self.from_)
+        with ExitStack() as opened:
+            if isinstance(items, Source):
+                opened.callback(items.close)  # if it comes to nothing; a run closes it itself
+            return self._run_on(items, place, interrupts)
+
+    def _run_on(self, items: Any, place: str, interrupts: Any) -> int:
         aside = set_standard_output_aside()  # before the work's module can print into it
         work = load_work(self.work)
-        with self._open_sink(aside, items) as sink:
+        with closing(self._open_sink(aside, items)) as sink:
             results = Results(sink, self.traceback)
             try:
                 report = self._work(work, items, results, interrupts)
@@ -95,9 +107,11 @@ class Job:
             say(f"{failed} of {done + failed} items failed; {first}", WHO)
         return FAILED if failed else OK
 
-    def _open_sink(self, aside: IO[Any], items: Iterable[Any]) -> JsonlSink:
+    def _open_sink(self, aside: IO[Any], items: Any) -> RecordSink:
         if self.to is None:
             return JsonlSink(aside)
+        if is_address(self.to):
+            return open_queue(self.to, self._mode)
         unless: Mode = "refuse" if self.journal is None else "continue"
         return open_results(self.to, self._mode or unless, items, self.journal)
 
@@ -106,7 +120,7 @@ class Job:
         """What was said of a --to file that exists."""
         return "append" if self.append else "overwrite" if self.overwrite else None
 
-    def _work(self, work: Any, items: Iterable[Any], results: Results, interrupts: Any) -> Any:
+    def _work(self, work: Any, items: Any, results: Results, interrupts: Any) -> Any:
         import pullahead
 
         if self.engine != "local":
@@ -134,7 +148,7 @@ class Job:
         return code
 
 
-def _left(report: Any, items: Iterable[Any], place: str) -> str:
+def _left(report: Any, items: Any, place: str) -> str:
     back = f"{report.returned} given back"
     total = total_hint(items)
     if total is not None:

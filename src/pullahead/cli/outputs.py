@@ -15,7 +15,7 @@ from typing import IO, Any, final
 
 from pullahead.cli.ending import Refused, tell
 from pullahead.errors import ResultError
-from pullahead.sources import JsonlSink, is_failure
+from pullahead.sources import JsonlSink, RecordSink, is_failure, open_sink
 from pullahead.sources.jsonl_sink import Mode
 
 
@@ -39,6 +39,23 @@ def set_standard_output_aside() -> IO[Any]:
     aside = os.fdopen(os.dup(number), "wb")
     os.dup2(2, number)
     return aside
+
+
+def open_queue(address: str, mode: Mode | None) -> RecordSink:
+    """Open the live queue for the results.
+
+    Raises:
+        Refused: something was said of a file, or the address makes no sense.
+        SourceError: it cannot be used.
+    """
+    if mode is not None:
+        raise Refused(
+            f"expected --to FILE with --{mode}, got the address of a queue, which is always added to"
+        )
+    try:
+        return open_sink(address)
+    except (ValueError, ImportError) as error:
+        raise Refused(f"--to: {error}") from error
 
 
 def open_results(to: str, mode: Mode, source: Any, journal: str | None) -> JsonlSink:
@@ -83,7 +100,7 @@ class Results:
         tracebacks: print the traceback of each failure to standard error.
     """
 
-    def __init__(self, sink: JsonlSink, tracebacks: bool = False) -> None:
+    def __init__(self, sink: RecordSink, tracebacks: bool = False) -> None:
         self.name = sink.name
         self.checkpoint = sink.checkpoint
         self._sink = sink

@@ -41,9 +41,12 @@ ENGINES: Final = click.Choice(["local", "ray"])
 @click.argument("work", metavar="WORK")
 @click.argument("inputs", metavar="[INPUT]...", nargs=-1)
 @click.option(
-    "--from", "from_", metavar="FILE", help="Items: one per line, JSON values if it ends in .jsonl."
+    "--from",
+    "from_",
+    metavar="FILE|URL",
+    help="Items: one per line, JSON values if it ends in .jsonl; or a live queue.",
 )
-@click.option("--to", metavar="FILE", help="Results: a new file, instead of standard output.")
+@click.option("--to", metavar="FILE|URL", help="Results: a new file, or a queue, instead of standard output.")
 @click.option("--append", is_flag=True, help="Add to the --to file if it exists.")
 @click.option("--overwrite", is_flag=True, help="Replace the --to file if it exists.")
 @click.option(
@@ -133,6 +136,10 @@ def run(
     Examples:
       pullahead run hashes.py:sha256 *.iso
       find . -name '*.py' | pullahead run shrink:Compress --to sizes.jsonl -w 8
+
+    A live queue is 'redis://host/0?stream=jobs&group=g' (with --to: 'redis://host/0?stream=results'). The run
+    goes on until it is interrupted, or with &drain=1 until all that is in the queue has ended. An item is
+    acknowledged when its result is written; what fails is in the stream jobs:dead, with its reason.
 
     With --journal, the same command again goes on where it was, in the same --to file: what has ended is not
     computed again.

@@ -12,7 +12,7 @@ from pullahead.sources.files import JsonLines, Lines, jsonl, lines, paths
 from pullahead.sources.iterable import IterableSource, as_source, total_hint
 from pullahead.sources.jsonl_sink import JsonlSink
 from pullahead.sources.memory import MemoryQueue
-from pullahead.sources.sink import FailedItem, ResumableSink, Sink, as_sink, is_failure, resumable
+from pullahead.sources.sink import FailedItem, RecordSink, ResumableSink, Sink, as_sink, is_failure, resumable
 from pullahead.sources.source import Capabilities, Source, Taken
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "JsonlSink",
     "Lines",
     "MemoryQueue",
+    "RecordSink",
     "ResumableSink",
     "Sink",
     "Source",

@@ -6,22 +6,13 @@ about what is wrong with it, and not taken for the name of a file.
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Final
 
+from pullahead.sources.sink import RecordSink
 from pullahead.sources.source import Source
 
 #: Of redis-py's addresses: plain, over TLS, and a socket file of this machine.
 REDIS: Final = ("redis://", "rediss://", "unix://")
-
-
-class ClosableSink(Protocol):
-    """A sink that was opened by an address. Whoever opened it closes it."""
-
-    def __call__(self, result: Any, item: Any) -> object:
-        """Write one."""
-
-    def close(self) -> None:
-        """Let go of the connection."""
 
 
 def is_address(text: str) -> bool:
@@ -42,7 +33,7 @@ def open_source(address: str) -> Source:
     return RedisSource(address)
 
 
-def open_sink(address: str) -> ClosableSink:
+def open_sink(address: str) -> RecordSink:
     """Open the live queue at an address, to put results into it. Raises as `open_source` does."""
     from pullahead.sources.redis import RedisSink
 

@@ -48,6 +48,19 @@ class ResumableSink(Protocol):
         """Return the size in bytes of what is safely written; None if it has no size."""
 
 
+class RecordSink(ResumableSink, Protocol):
+    """What our own sinks offer: they write records, of results and of failures, and can be closed."""
+
+    def __call__(self, result: Any, item: Any) -> object:
+        """Write the record of one item."""
+
+    def write_error(self, item: Any, error: BaseException, attempts: int) -> None:
+        """Write the record of an item that has failed."""
+
+    def close(self) -> None:
+        """Let go of the file, or the connection."""
+
+
 def resumable(sink: Any) -> ResumableSink | None:
     """Return the sink if it can go on where it was."""
     return sink if isinstance(sink, ResumableSink) else None

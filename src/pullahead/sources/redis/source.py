@@ -254,7 +254,7 @@ class RedisSource:
         """
         start = "-"
         while True:
-            pending = self._run_pending(start)
+            pending = [_name(token) for token in self._ask(self._run("held", start, _PAGE))]
             unknown = [token for token in pending if token not in self._had and token not in self._notes]
             if unknown:
                 self._ask(self._run("give_back", NOBODY, IDLE, 0, *unknown))
@@ -262,10 +262,6 @@ class RedisSource:
                 break
             start = f"({pending[-1]}"
         self._server.was_away = False
-
-    def _run_pending(self, start: str) -> list[str]:
-        found = self._ask(("XPENDING", self._at.stream, self._at.group, start, "+", _PAGE, self._me))
-        return [_name(one["message_id"] if isinstance(one, dict) else one[0]) for one in found]
 
     def _run(self, name: str, *arguments: Any) -> tuple[Any, ...]:
         return tuple(run(name, [self._at.stream], self._at.group, self._me, *arguments))

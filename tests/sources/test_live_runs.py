@@ -1,0 +1,249 @@
+"""Runs on a live queue, without a server: when an item is acknowledged, what goes back, when a run ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pullahead as pa
+from pullahead.core.leases import LEAST
+from pullahead.sources import MemoryQueue
+
+WAIT = 20.0
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def queue_of(*items: Any) -> MemoryQueue:
+    queue = MemoryQueue()
+    for item in items:
+        queue.put(item)
+    return queue
+
+
+def test_a_run_on_a_drained_queue_ends_when_it_is_empty() -> None:
+    queue, seen = queue_of(*range(50)), []
+    report = pa.run(
+        double, queue.consumer(drain=True), lambda result, item: seen.append((item, result)), workers=2
+    )
+    assert sorted(seen) == [(x, 2 * x) for x in range(50)]
+    assert (report.done, report.failed, report.left) == (50, 0, 0)
+    assert len(queue) == 0
+
+
+def test_a_run_goes_on_until_the_queue_is_closed() -> None:
+    queue, seen, first = queue_of(1), [], threading.Event()
+
+    def sink(result: int, item: int) -> None:
+        seen.append(result)
+        first.set()
+
+    def put_more() -> None:
+        assert first.wait(WAIT)
+        queue.put(2)
+        queue.close()
+
+    helper = threading.Thread(target=put_more)
+    helper.start()
+    pa.run(double, queue.consumer(), sink, workers=1)
+    helper.join()
+    assert seen == [2, 4]
+
+
+def test_an_item_is_acknowledged_after_the_sink_was_called() -> None:
+    queue, open_meanwhile = queue_of(*range(20)), []
+    pa.run(double, queue.consumer(drain=True), lambda *_: open_meanwhile.append(len(queue)), workers=2)
+    assert open_meanwhile == list(range(20, 0, -1))  # the one in the sink's hands is among them
+
+
+def test_what_a_sink_refuses_goes_back_and_so_does_everything_else() -> None:
+    queue = queue_of(*range(20))
+
+    def sink(result: int, item: int) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        pa.run(double, queue.consumer(drain=True), sink, workers=2)
+    assert len(queue) == 20
+    other = queue.consumer()
+    assert sorted(one.item for one in other.take(100)) == list(range(20))  # at once, not after a lease
+
+
+def test_an_item_of_a_map_is_acknowledged_when_the_next_is_asked_for() -> None:
+    queue = queue_of(*range(3))
+    left = []
+    for _ in pa.map(double, queue.consumer(drain=True), workers=1):
+        left.append(len(queue))
+    assert left == [3, 2, 1]
+    assert len(queue) == 0
+
+
+def test_a_loop_that_is_left_gives_everything_back_that_it_has_not_dealt_with() -> None:
+    queue = queue_of(*range(30))
+    with pa.map(double, queue.consumer(), workers=2) as results:
+        next(results)
+        next(results)
+    assert len(queue) == 29
+    assert {one.attempt for one in queue.consumer().take(100)} == {1}
+
+
+def test_failures_are_dead_letters_with_their_reason() -> None:
+    def work(x: int) -> int:
+        if x == 1:
+            raise ValueError("odd")
+        return x
+
+    queue, seen = queue_of(0, 1, 2), []
+    report = pa.run(work, queue.consumer(drain=True), lambda r, x: seen.append(x), workers=1, retries=2)
+    assert [(dead.item, dead.reason, dead.attempts) for dead in queue.dead] == [(1, "ValueError: odd", 3)]
+    assert sorted(seen) == [0, 1, 2]  # the sink hears of it as well
+    assert (report.done, report.failed, len(queue)) == (2, 1, 0)
+
+
+def test_attempts_of_earlier_consumers_count() -> None:
+    now = 0.0
+    queue = MemoryQueue(clock=lambda: now)
+    queue.put("x")
+    queue.consumer().take(1)  # and dies
+    now = LEAST + 1
+
+    def work(x: str) -> None:
+        raise ValueError(x)
+
+    pa.run(work, queue.consumer(drain=True), workers=1)
+    assert [dead.attempts for dead in queue.dead] == [2]
+
+
+def test_a_failure_that_is_raised_is_dead_and_the_rest_goes_back() -> None:
+    def work(x: int) -> int:
+        raise ValueError(x)
+
+    queue = queue_of(*range(10))
+    with pytest.raises(ValueError), pa.map(work, queue.consumer(), workers=1) as results:
+        next(results)
+    assert [dead.item for dead in queue.dead] == [0]
+    assert len(queue) == 9
+    assert len(queue.consumer().take(100)) == 9
+
+
+def test_an_interrupt_gives_back_what_has_not_begun(tmp_path: Path) -> None:
+    queue, seen = queue_of(*range(100)), []
+
+    def work(x: int) -> int:
+        (tmp_path / str(x)).touch()
+        time.sleep(0.05)
+        return x
+
+    def sink(result: int, item: int) -> None:
+        seen.append(item)
+        if len(seen) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        pa.run(work, queue.consumer(), sink, workers=2)
+    begun = sorted(int(path.name) for path in tmp_path.iterdir())
+    assert sorted(seen) == begun  # what had begun was finished and handed over
+    assert len(queue) == 100 - len(begun)
+    rest = queue.consumer().take(1000)
+    assert {one.attempt for one in rest} == {1}
+    assert sorted([one.item for one in rest] + begun) == list(range(100))
+
+
+def test_what_lasts_longer_than_a_lease_stays_with_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pullahead.core.leases.LEAST", 0.4)
+    queue = queue_of("x")
+    seen: list[Any] = []
+    thief = queue.consumer()
+    stolen: list[Any] = []
+
+    def work(x: str) -> str:
+        time.sleep(1.5)
+        return x
+
+    def steal() -> None:
+        while not seen:
+            stolen.extend(thief.take(1))
+            time.sleep(0.02)  # what is looked for is a moment when it could be had
+
+    consumer = queue.consumer(drain=True)
+    consumer.extend([], 0.4)
+    helper = threading.Thread(target=steal)
+    results = pa.map(work, consumer, workers=1)
+    time.sleep(0.2)  # it has it, before the other one looks
+    helper.start()
+    seen.append(list(results))
+    helper.join()
+    assert (seen, stolen) == ([["x"]], [])
+
+
+def test_two_runs_share_a_queue_and_neither_hoards() -> None:
+    queue = queue_of(*range(40))
+    first = pa.map(slow, queue.consumer(drain=True), workers=1)
+    taken = next(first)
+    held = sum(entry.owner is not None for entry in queue._broker._had.values())
+    assert held <= 4  # three for one worker, and the one whose result is here
+    second = pa.map(slow, queue.consumer(drain=True), workers=1)
+    found = [[taken], []]
+    helper = threading.Thread(target=lambda: found[1].extend(second))
+    helper.start()
+    found[0].extend(first)
+    helper.join()
+    assert sorted(found[0] + found[1]) == list(range(40))
+    assert min(map(len, found)) >= 8
+
+
+def slow(x: int) -> int:
+    time.sleep(0.03)
+    return x
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ordered": True}, "ordered: expected False or nothing with a live queue"),
+        ({"journal": "run.db"}, "journal: expected none with a live queue"),
+    ],
+)
+def test_what_a_live_queue_cannot_do_is_refused_with_a_reason(options: dict[str, Any], said: str) -> None:
+    queue = queue_of(1)
+    for call in (pa.map, pa.run):
+        with pytest.raises(ValueError, match=said):
+            call(double, queue.consumer(), **options)
+    assert len(queue) == 1
+
+
+def test_a_pool_refuses_it_as_well() -> None:
+    with pa.Pool(double, workers=1) as pool, pytest.raises(ValueError, match="ordered"):
+        pool.map(queue_of(1).consumer(), ordered=True)
+
+
+def test_a_queue_is_put_into_as_long_as_it_is_open() -> None:
+    queue = queue_of()
+    queue.close()
+    with pytest.raises(ValueError, match="open queue"):
+        queue.put(1)
+    assert list(pa.map(double, queue.consumer(), workers=1)) == []
+
+
+def test_what_is_tried_later_by_the_work_stays_with_the_run() -> None:
+    class Later:
+        def __init__(self) -> None:
+            self.seen = 0
+
+        def process(self, x: int) -> int:
+            self.seen += 1
+            if self.seen == 1:
+                raise pa.RetryLater(0.05)
+            return x
+
+    queue = queue_of(7)
+    assert list(pa.map(Later, queue.consumer(drain=True), workers=1)) == [7]
+    assert len(queue) == 0

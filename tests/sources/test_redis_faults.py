@@ -1,0 +1,288 @@
+"""What goes wrong with a server: nothing is lost, and if it stays wrong, one line says so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.sources.servers import RedisServer
+
+import pullahead as pa
+from pullahead.core.leases import MOST
+from pullahead.errors import SourceError
+from pullahead.sources import open_sink, open_source
+from pullahead.sources.redis import RedisSource
+from pullahead.sources.redis.server import Away
+
+WAIT = 20.0
+
+
+def nap(x: int) -> int:
+    time.sleep(0.005)
+    return x
+
+
+def results_of(server: RedisServer, stream: str) -> Counter[int]:
+    return Counter(int(fields["item"]) for _, fields in server.client.xrange(stream))
+
+
+class Meanwhile:
+    """A sink that does something to the server once it has seen some results."""
+
+    def __init__(self, after: int, what: Any) -> None:
+        self.seen: Counter[int] = Counter()
+        self._after = after
+        self._what = what
+
+    def __call__(self, result: int, item: int) -> None:
+        self.seen[item] += 1
+        if self.seen.total() == self._after:
+            self._what()
+
+
+def test_a_server_that_is_restarted_in_the_middle(own_server: RedisServer) -> None:
+    own_server.put("jobs", range(300))
+    threads: list[threading.Thread] = []
+
+    def restart() -> None:
+        own_server.stop(signal.SIGKILL)
+        thread = threading.Timer(0.5, own_server.start)
+        thread.start()
+        threads.append(thread)
+
+    sink = Meanwhile(100, restart)
+    report = pa.run(nap, own_server.address("jobs", drain=1), sink, workers=2)
+    for thread in threads:
+        thread.join()
+    assert set(sink.seen) == set(range(300))
+    assert report.done == sink.seen.total()
+    assert own_server.pending("jobs") == []
+
+
+def test_connections_that_are_cut_again_and_again(own_server: RedisServer) -> None:
+    own_server.put("jobs", range(300))
+    over = threading.Event()
+
+    def cut() -> None:
+        while not over.wait(0.02):
+            own_server.cut()
+
+    helper = threading.Thread(target=cut)
+    helper.start()
+    seen: Counter[int] = Counter()
+    try:
+        pa.run(nap, own_server.address("jobs", drain=1), lambda r, x: seen.update([x]), workers=2)
+    finally:
+        over.set()
+        helper.join()
+    assert set(seen) == set(range(300))
+    assert own_server.pending("jobs") == []
+
+
+@pytest.mark.parametrize("wait", [0.0, 1.0])
+def test_a_batch_whose_answer_was_lost_is_not_lost(own_server: RedisServer, wait: float) -> None:
+    source = RedisSource(own_server.address("jobs"))
+    ask = source._server.ask
+
+    def lose_the_answer(commands: Any) -> Any:
+        if wait and commands[0][0] != "XREADGROUP":
+            return ask(commands)
+        if wait:
+            own_server.put("jobs", range(1, 5))
+        ask(commands)
+        source._server.ask = ask  # type: ignore[method-assign]
+        raise Away("Connection reset by peer")
+
+    own_server.put("jobs", range(1 if wait else 5))
+    with closing(source):
+        (first,) = source.take(1)
+        source._server.ask = lose_the_answer  # type: ignore[method-assign]
+        assert source.take(10, wait) == []
+        found = source.take(10, WAIT)
+        assert sorted((one.item, one.attempt) for one in found) == [(1, 1), (2, 1), (3, 1), (4, 1)]
+        source.done(first.token)
+        source.give_back([one.token for one in found])
+    assert [count for _, _, count in own_server.pending("jobs")] == [0] * 4
+
+
+def test_what_was_noted_while_a_server_was_away_is_told(own_server: RedisServer) -> None:
+    ids = own_server.put("jobs", range(3))
+    source = open_source(own_server.address("jobs"))
+    done, failed, returned = source.take(3)
+    own_server.stop()
+    source.done(done.token)
+    source.failed(failed.token, "no", 1)
+    source.give_back([returned.token])
+    source.extend([], 30.0)  # it does not wait, and does not raise
+    own_server.start()
+    source.close()
+    assert [(token, count) for token, _, count in own_server.pending("jobs")] == [(ids[2], 0)]
+    assert own_server.client.xlen("jobs:dead") == 1
+
+
+def test_a_server_that_stays_away_ends_the_run_in_a_line(own_server: RedisServer) -> None:
+    own_server.put("jobs", range(100))
+    sink = Meanwhile(20, own_server.stop)
+    with pytest.raises(SourceError, match="went away and did not come back") as caught:
+        pa.run(nap, own_server.address("jobs", drain=1, patience=0.5), sink, workers=2)
+    assert "\n" not in str(caught.value)
+    own_server.start()
+    rest = pa.map(nap, own_server.address("jobs", drain=1), workers=2)
+    late(own_server, "jobs")  # nobody waits for the leases of the first run
+    assert set(rest) | set(sink.seen) == set(range(100))
+
+
+def late(server: RedisServer, stream: str) -> None:
+    for token, consumer, _ in server.pending(stream):
+        server.client.xclaim(stream, "g", consumer, 0, [token], idle=int(MOST * 1000), justid=True)
+
+
+def test_a_sink_waits_for_its_server(own_server: RedisServer) -> None:
+    with closing(open_sink(own_server.address("results", ""))) as sink:
+        sink(1, 1)
+        own_server.stop()
+        helper = threading.Timer(0.3, own_server.start)
+        helper.start()
+        sink(2, 2)
+        helper.join()
+    assert results_of(own_server, "results") == Counter([1, 2])
+
+
+def test_a_sink_whose_server_stays_away_ends_the_run_in_a_line(own_server: RedisServer) -> None:
+    with closing(open_sink(own_server.address("results", "", patience=0.3))) as sink:
+        own_server.stop()
+        with pytest.raises(SourceError, match="went away and did not come back"):
+            sink(1, 1)
+
+
+def test_a_stream_that_is_trimmed_under_a_run(own_server: RedisServer) -> None:
+    own_server.put("jobs", range(4))
+    ids = [one for one, _ in own_server.client.xrange("jobs")]
+    with closing(open_source(own_server.address("jobs"))) as source:
+        dead, back, done, kept = source.take(4)
+        own_server.client.xtrim("jobs", maxlen=0)
+        source.extend([one.token for one in (dead, back, kept)], 30.0)  # the server forgets whose they are
+        source.failed(dead.token, "no", 1)
+        source.give_back([back.token])
+        source.done(done.token)
+        (again,) = source.take(5)
+        assert again.item == 1  # added again, from memory
+        source.done(again.token)
+        source.give_back([kept.token])
+    assert [fields["item"] for _, fields in own_server.client.xrange("jobs")] == ["1", "3"]
+    assert [fields["pullahead-id"] for _, fields in own_server.client.xrange("jobs:dead")] == [ids[0]]
+
+
+def test_what_is_trimmed_while_its_consumer_is_dead_is_at_least_said(own_server: RedisServer) -> None:
+    (token,) = own_server.put("jobs", ["1"])
+    with closing(open_source(own_server.address("jobs"))) as dead:
+        dead.take(1)
+        own_server.client.xtrim("jobs", maxlen=0)
+        late(own_server, "jobs")
+        # Redis drops a pending entry that is gone as soon as anybody claims it; ours or anybody else's.
+        with closing(open_source(own_server.address("jobs", drain=1))) as other:
+            assert other.take(1) == []
+            assert other.take(1) == []
+    found = [fields for _, fields in own_server.client.xrange("jobs:dead")]
+    if own_server.client.info("server")["redis_version"] >= "7":
+        assert [one["pullahead-id"] for one in found] in ([token], [])
+
+
+def test_a_stream_that_is_deleted_is_made_again(own_server: RedisServer) -> None:
+    own_server.put("jobs", [1])
+    with closing(open_source(own_server.address("jobs"))) as source:
+        (one,) = source.take(1)
+        own_server.client.delete("jobs")
+        source.done(one.token)
+        assert source.take(1) == []
+        own_server.put("jobs", [2])
+        assert [one.item for one in source.take(1, WAIT)] == [2]
+
+
+SCRIPT = """
+import sys, time
+import pullahead as pa
+
+def work(x):
+    time.sleep(0.02)
+    return x
+
+pa.run(work, sys.argv[1], sys.argv[2], workers=2)
+"""
+
+
+def test_a_run_that_is_killed_loses_nothing(own_server: RedisServer, tmp_path: Path) -> None:
+    own_server.put("jobs", range(200))
+    addresses = own_server.address("jobs"), own_server.address("results", "")
+    run = subprocess.Popen([sys.executable, "-c", SCRIPT, *addresses])
+    try:
+        deadline = time.monotonic() + WAIT
+        while own_server.client.xlen("results") < 20:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # the other process takes its time
+    finally:
+        run.kill()
+        run.wait(WAIT)
+    held = own_server.pending("jobs")
+    assert 0 < len(held) <= 40  # not the whole queue, of which it could start a few
+    late(own_server, "jobs")
+    pa.run(nap, own_server.address("jobs", drain=1), own_server.address("results", ""), workers=2)
+    seen = results_of(own_server, "results")
+    assert set(seen) == set(range(200))
+    assert seen.total() <= 200 + len(held)  # only what it had may be there twice
+    assert own_server.pending("jobs") == []
+
+
+def test_an_interrupted_command_gives_back_what_has_not_begun(
+    own_server: RedisServer, tmp_path: Path
+) -> None:
+    (tmp_path / "job.py").write_text("import time\ndef work(x):\n    time.sleep(0.05)\n    return x\n")
+    own_server.put("jobs", range(200))
+    where = ["--from", own_server.address("jobs"), "--to", own_server.address("results", "")]
+    command = [sys.executable, "-m", "pullahead", "run", "job.py:work", *where, "-w", "2"]
+    run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + WAIT
+    while own_server.client.xlen("results") < 10:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # the other process takes its time
+    os.kill(run.pid, signal.SIGINT)
+    _, said = run.communicate(timeout=WAIT)
+    assert run.returncode == 130, said
+    assert "interrupted: " in said
+    done = own_server.client.xlen("results")
+    pending = own_server.pending("jobs")
+    assert {(consumer, count) for _, consumer, count in pending} <= {("pullahead-nobody", 0)}
+    left = open_source(own_server.address("jobs"))
+    with closing(left):
+        taken = left.take(1000)
+        assert len(taken) + done == 200
+        assert {one.attempt for one in taken} == {1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "redis://host/0?group=g"], "--from: expected stream=NAME in the query"),
+        (["--from", "unix:///nowhere?stream=s&group=g"], "cannot reach unix:///nowhere"),
+        (["--to", "redis://host/0?stream=s&grp=g", "a"], "--to: expected one of stream"),
+        (["--to", "redis://host/0?stream=s", "--append", "a"], "which is always added to"),
+    ],
+)
+def test_the_command_says_in_a_line_what_is_wrong(arguments: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("def work(x):\n    return x\n")
+    command = [sys.executable, "-m", "pullahead", "run", "job.py:work", *arguments]
+    ended = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert ended.stderr.count("\n") == 1
