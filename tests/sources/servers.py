@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -29,6 +30,20 @@ def redis_or_skip() -> str:
         pytest.skip(why)
     pytest.importorskip("redis")
     return program
+
+
+def free_port() -> int:
+    """Return a port that nobody has just now; a cluster's node wants the one that is 10,000 above it, too."""
+    for _ in range(100):
+        with socket.socket() as found, socket.socket() as bus:
+            found.bind(("127.0.0.1", 0))
+            port = int(found.getsockname()[1])
+            try:
+                bus.bind(("127.0.0.1", port + 10_000))
+            except (OSError, OverflowError):
+                continue
+            return port
+    raise AssertionError("no two ports are free")
 
 
 class RedisServer:

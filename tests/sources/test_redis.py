@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sources.servers import RedisServer
+from tests.sources.servers import RedisServer, free_port
 
 import pullahead as pa
 from pullahead.core.leases import LEAST, MOST
@@ -252,11 +254,7 @@ def test_a_resumed_run_with_a_journal_may_write_into_a_stream(
 
 
 def test_a_cluster_of_one_node() -> None:
-    import socket
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     options = ("--cluster-enabled", "yes", "--port", str(port), "--bind", "127.0.0.1")
     with closing(RedisServer(*options)) as server:
         server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
@@ -268,3 +266,33 @@ def test_a_cluster_of_one_node() -> None:
         assert report.done == 20
         assert server.client.xlen("results") == 20
         assert len(letters(server, "{jobs}:dead")) == 1
+
+
+# TLS
+
+
+def test_tls(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    key, certificate, port = tmp_path / "key.pem", tmp_path / "cert.pem", free_port()
+    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names)
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    files = (
+        "--tls-cert-file",
+        str(certificate),
+        "--tls-key-file",
+        str(key),
+        "--tls-ca-cert-file",
+        str(certificate),
+    )
+    options = ("--tls-port", str(port), *files, "--tls-auth-clients", "no", "--requirepass", "secret")
+    with closing(RedisServer(*options)) as server:
+        server.put("jobs", range(5))
+        where = f"rediss://:secret@localhost:{port}/0?stream=jobs&group=g&drain=1"
+        with pytest.raises(
+            SourceError, match=r"cannot reach rediss://@localhost:.*certificate verify failed"
+        ) as caught:
+            open_source(where)
+        assert "secret" not in str(caught.value)
+        assert sorted(pa.map(double, f"{where}&ssl_ca_certs={certificate}", workers=1)) == [0, 2, 4, 6, 8]

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from threading import Lock
 from time import monotonic
-from typing import Any, final
+from typing import Any, Final, final
 
 from pullahead.core.leases import Leases
 from pullahead.sources.source import Source, Taken
+
+#: Seconds that an end waits for others, so that they are told in one go. The caller's notices wait as long.
+_COMPANY: Final = 0.01
 
 
 @final
@@ -30,6 +33,7 @@ class Custody:
         self._lock = Lock()
         self._leases = Leases()
         self._has_news = False
+        self._told = 0.0  # when the source was last told something
 
     def __bool__(self) -> bool:
         """Whether anything is out that a live source has not heard the end of."""
@@ -51,16 +55,21 @@ class Custody:
                 self._leases.took([token for token, _, _ in taken], before)
         return taken
 
-    def settle(self, token: Any, reason: str | None, attempts: int = 1) -> None:
-        """An item has ended, and whoever wanted its result has it. `reason`: why it failed, if it did."""
+    def settle(self, token: Any, reason: str | None = None, attempts: int = 1) -> bool:
+        """An item has ended, and whoever wanted its result has it. `reason`: why it failed, if it did.
+
+        Returns whether there is something to `tend` that there was not before.
+        """
         if reason is None:
             self._source.done(token)
         else:
             self._source.failed(token, reason, attempts)
-        if self.is_live:
-            with self._lock:
-                self._leases.ended(token, monotonic())
-                self._has_news = True
+        if not self.is_live:
+            return False
+        with self._lock:
+            self._leases.ended(token, monotonic())
+            had_news, self._has_news = self._has_news, True
+        return not had_news
 
     def give_back(self, tokens: Iterable[Any]) -> None:
         """These were not started."""
@@ -79,7 +88,8 @@ class Custody:
         with self._lock:
             due = self._leases.deadline
             if self._has_news:
-                return 0.0
+                news = self._told + _COMPANY
+                due = news if due is None else min(due, news)
         return None if due is None else max(0.0, due - monotonic())
 
     def tend(self) -> None:
@@ -87,7 +97,8 @@ class Custody:
         if self.patience != 0.0:
             return
         with self._lock:
-            due, seconds = self._leases.due(monotonic()), self._leases.seconds
+            self._told = monotonic()
+            due, seconds = self._leases.due(self._told), self._leases.seconds
             self._has_news = False
         self._source.extend(due, seconds)
 

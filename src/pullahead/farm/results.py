@@ -69,6 +69,7 @@ class Results(Iterator[Any]):
         baseline = crew.seen.totals(run.started, run.started)
         self._baseline = {name: replace(one) for name, one in baseline.items()}
         self._outcomes: deque[Outcome] = deque()
+        self._acknowledge = run.acknowledge
         self._is_unsettled = False
         self._token: Any = None  # of the last result, as long as nobody has asked for the next one
         self._failed_with: Failure | None = None  # in its place
@@ -129,7 +130,11 @@ class Results(Iterator[Any]):
 
     def __next__(self) -> Any:
         if self._is_unsettled:  # who asks for the next one has dealt with this one
-            self._settle()
+            if self._failed_with is None:
+                self._acknowledge(self._token)
+            else:
+                self._settle()
+            self._is_unsettled = False
         while not self._outcomes:
             if self._closed:
                 raise StopIteration
@@ -140,11 +145,9 @@ class Results(Iterator[Any]):
         return (item, result) if self._options.pairs else result
 
     def _settle(self) -> None:
-        self._is_unsettled = False
-        failure, self._failed_with = self._failed_with, None
-        if failure is None:
-            self._run.settle(self._token)
-        else:
+        """The failure that came last was dealt with."""
+        failure, self._failed_with, self._is_unsettled = self._failed_with, None, False
+        if failure is not None:
             self._run.settle(self._token, reason_of(failure), failure.attempts)
 
     def refused(self) -> None:

@@ -80,6 +80,8 @@ class Run:
         self.source_ended = False  # by itself, not by a cancellation
         self._crew = crew
         self._source = Custody(source)
+        #: As `settle`, of a result. Without deadlines that is the source itself: it is called for each item.
+        self.acknowledge: Callable[[Any], object] = self.settle if self._source.is_live else source.done
         self._ordered = ordered
         self._total = total
         limit = ORDERED_LIMIT if ordered else LIMIT
@@ -136,8 +138,7 @@ class Run:
 
     def settle(self, token: Any, reason: str | None = None, attempts: int = 1) -> None:
         """The end of an item was dealt with, and its source may hear of it. `reason`: why it failed."""
-        self._source.settle(token, reason, attempts)
-        if self._source.is_live:
+        if self._source.settle(token, reason, attempts):
             with self._changed:
                 self._changed.notify_all()  # the feeder tells it
 

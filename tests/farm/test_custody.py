@@ -1,0 +1,114 @@
+"""What a run has of its source, and when a live one hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from pullahead.core.leases import LEAST
+from pullahead.farm import custody
+from pullahead.farm.custody import Custody
+from pullahead.sources import Capabilities, Taken
+
+
+class Recorder:
+    """A source that writes down what it is told."""
+
+    def __init__(self, *, live: bool = True) -> None:
+        self.capabilities = Capabilities(ordered=not live, deadlines=live)
+        self.closed = False
+        self.told: list[tuple[Any, ...]] = []
+
+    def take(self, n: int, wait: float = 0.0) -> list[Taken]:
+        return [Taken(number, number, 1) for number in range(n)]
+
+    def done(self, token: int) -> None:
+        self.told.append(("done", token))
+
+    def failed(self, token: int, reason: str, attempts: int = 1) -> None:
+        self.told.append(("failed", token, reason, attempts))
+
+    def give_back(self, tokens: Iterable[int], delay: float = 0.0) -> None:
+        self.told.append(("give back", *tokens))
+
+    def extend(self, tokens: Iterable[int], seconds: float) -> None:
+        self.told.append(("extend", tuple(tokens), seconds))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Time:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(custody, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    return Time(monkeypatch)
+
+
+def test_what_is_out_is_extended_after_half_a_lease(time: Time) -> None:
+    source = Recorder()
+    kept = Custody(source)
+    kept.take(2, 0.0)
+    assert kept.patience == LEAST / 2
+    kept.tend()
+    assert source.told == []
+    time.now += LEAST / 2
+    kept.tend()
+    assert source.told == [("extend", (0, 1), LEAST)]
+
+
+def test_ends_are_told_together(time: Time) -> None:
+    source = Recorder()
+    kept = Custody(source)
+    kept.take(3, 0.0)
+    assert kept.settle(0)
+    kept.tend()
+    assert not kept or kept.patience is not None
+    assert kept.settle(1, "ValueError: no", 2)
+    assert not kept.settle(2)  # the feeder has been woken for the one before
+    assert kept.patience == pytest.approx(custody._COMPANY)
+    kept.tend()
+    time.now += custody._COMPANY
+    kept.tend()
+    ends = [("done", 0), ("failed", 1, "ValueError: no", 2), ("done", 2)]
+    assert source.told == [ends[0], ("extend", (), LEAST), *ends[1:], ("extend", (), LEAST)]
+    assert not kept
+
+
+def test_nothing_is_out_once_the_source_knows_all_ends(time: Time) -> None:
+    kept = Custody(Recorder())
+    assert not kept
+    kept.take(1, 0.0)
+    assert kept
+    kept.settle(0)
+    assert kept  # it has not heard of it
+    kept.tend()
+    assert not kept
+    assert kept.patience is None
+
+
+def test_what_is_left_goes_back(time: Time) -> None:
+    source = Recorder()
+    kept = Custody(source)
+    kept.take(3, 0.0)
+    kept.settle(1)
+    kept.give_back([2])
+    kept.give_all_back()
+    kept.give_all_back()
+    assert source.told == [("done", 1), ("give back", 2), ("give back", 0)]
+
+
+def test_a_source_without_deadlines_is_not_tended(time: Time) -> None:
+    source = Recorder(live=False)
+    kept = Custody(source)
+    kept.take(1, 0.0)
+    time.now += 10 * LEAST
+    assert not kept.settle(0)
+    kept.tend()
+    assert (source.told, kept.patience, bool(kept)) == ([("done", 0)], None, False)
