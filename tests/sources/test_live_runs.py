@@ -77,6 +77,22 @@ def test_what_a_sink_refuses_goes_back_and_so_does_everything_else() -> None:
     assert sorted(one.item for one in other.take(100)) == list(range(20))  # at once, not after a lease
 
 
+def test_what_a_sink_was_interrupted_in_goes_back_and_what_runs_is_finished() -> None:
+    queue = queue_of(*range(20))
+    seen: list[Any] = []
+
+    def sink(result: int, item: int) -> None:
+        if not seen:
+            seen.append(None)
+            raise KeyboardInterrupt  # as a handler of the user's would
+        seen.append(item)
+
+    with pytest.raises(KeyboardInterrupt):
+        pa.run(double, queue.consumer(drain=True), sink, workers=1)
+    back = [one.item for one in queue.consumer().take(100)]
+    assert sorted([*seen[1:], *back]) == list(range(20))
+
+
 def test_an_item_of_a_map_is_acknowledged_when_the_next_is_asked_for() -> None:
     queue = queue_of(*range(3))
     left = []

@@ -266,6 +266,10 @@ def test_a_cluster_of_one_node() -> None:
         assert report.done == 20
         assert server.client.xlen("results") == 20
         assert len(letters(server, "{jobs}:dead")) == 1
+        with closing(open_source(f"{where}more&group=g")) as source:
+            assert source.take(1, 0.01) == []
+            server.put("more", [1])
+            assert [one.item for one in source.take(1, 5.0)] == [1]
 
 
 # TLS

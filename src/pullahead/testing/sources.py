@@ -152,8 +152,12 @@ class SourceSuite:
                 bench.pass_time(20)
                 a.extend([kept.token], LEASE)
                 bench.pass_time(20)
-                assert [one.item for one in _take_all(b, 2)] == [1]
+                (gained,) = _take_all(b, 2)
+                assert gained.item == 1
                 a.extend([lost.token], LEASE)  # not its own any more
+                b.failed(gained.token, "no")
+                told(b)
+                assert bench.dead() == [1]
                 bench.pass_time(11)
                 assert [one.item for one in _take(b, 1)] == [0]
 
@@ -235,7 +239,7 @@ class SourceSuite:
         agrees_with_the_model(self.bench)
 
 
-def agrees_with_the_model(bench: OpenBench, examples: int = 40, steps: int = 40) -> None:
+def agrees_with_the_model(bench: OpenBench, examples: int = 100, steps: int = 40) -> None:
     """Compare random sequences of operations on a source with the same ones on the model.
 
     Args:
