@@ -99,10 +99,11 @@ class RedisServer:
         return [(one["message_id"], one["consumer"], one["times_delivered"]) for one in found]
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start, and wait until it answers. On the main thread: the server dies with who started it."""
+        dies_with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         folder = ["--port", "0", "--dir", str(self._folder), "--unixsocket", str(self.socket)]
         kept = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        command = [self._program, *folder, *kept, *self._options]
+        command = [*dies_with_us, self._program, *folder, *kept, *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():

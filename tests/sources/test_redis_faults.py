@@ -51,18 +51,14 @@ class Meanwhile:
 
 def test_a_server_that_is_restarted_in_the_middle(own_server: RedisServer) -> None:
     own_server.put("jobs", range(300))
-    threads: list[threading.Thread] = []
 
     def restart() -> None:
         own_server.stop(signal.SIGKILL)
-        thread = threading.Timer(0.5, own_server.start)
-        thread.start()
-        threads.append(thread)
+        time.sleep(0.5)  # so long it is away; who takes from it notices
+        own_server.start()
 
     sink = Meanwhile(100, restart)
     report = pa.run(nap, own_server.address("jobs", drain=1), sink, workers=2)
-    for thread in threads:
-        thread.join()
     assert set(sink.seen) == set(range(300))
     assert report.done == sink.seen.total()
     assert own_server.pending("jobs") == []
@@ -122,11 +118,28 @@ def test_what_was_noted_while_a_server_was_away_is_told(own_server: RedisServer)
     source.done(done.token)
     source.failed(failed.token, "no", 1)
     source.give_back([returned.token])
-    source.extend([], 30.0)  # it does not wait, and does not raise
+    assert source.take(1, 0.01) == []  # that is how it finds out
     own_server.start()
     source.close()
     assert [(token, count) for token, _, count in own_server.pending("jobs")] == [(ids[2], 0)]
     assert own_server.client.xlen("jobs:dead") == 1
+
+
+def test_an_extension_waits_for_its_server(own_server: RedisServer) -> None:
+    own_server.put("jobs", range(2))
+    with closing(open_source(own_server.address("jobs"))) as source:
+        (one, _) = source.take(2)
+        own_server.stop()
+        helper = threading.Thread(target=source.extend, args=([one.token], 100.0))
+        helper.start()
+        time.sleep(0.3)  # so long it is away
+        own_server.start()
+        helper.join()
+        idle = [
+            entry["time_since_delivered"]
+            for entry in own_server.client.xpending_range("jobs", "g", "-", "+", 9)
+        ]
+        assert idle == pytest.approx([(MOST - 100) * 1000, (MOST - 30) * 1000], abs=5000)
 
 
 def test_a_server_that_stays_away_ends_the_run_in_a_line(own_server: RedisServer) -> None:
@@ -150,9 +163,10 @@ def test_a_sink_waits_for_its_server(own_server: RedisServer) -> None:
     with closing(open_sink(own_server.address("results", ""))) as sink:
         sink(1, 1)
         own_server.stop()
-        helper = threading.Timer(0.3, own_server.start)
+        helper = threading.Thread(target=sink, args=(2, 2))
         helper.start()
-        sink(2, 2)
+        time.sleep(0.3)  # so long it is away
+        own_server.start()
         helper.join()
     assert results_of(own_server, "results") == Counter([1, 2])
 
@@ -267,6 +281,18 @@ def test_an_interrupted_command_gives_back_what_has_not_begun(
         taken = left.take(1000)
         assert len(taken) + done == 200
         assert {one.attempt for one in taken} == {1}
+
+
+def test_the_command_refuses_what_a_live_queue_cannot_do(own_server: RedisServer, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("def work(x):\n    return x\n")
+    where = ["--from", own_server.address("jobs"), "--to", own_server.address("results", "")]
+    for option in (["--ordered"], ["--journal", "run.db"]):
+        command = [sys.executable, "-m", "pullahead", "run", "job.py:work", *where, *option]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ended.returncode == 2
+        assert f"{option[0][2:]}: expected" in ended.stderr
+        assert ended.stderr.count("\n") == 1
+    assert own_server.client.xinfo_consumers("jobs", "g") == []
 
 
 @pytest.mark.parametrize(

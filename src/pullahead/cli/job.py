@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, final
@@ -89,7 +89,7 @@ class Job:
     def _run_on(self, items: Any, place: str, interrupts: Any) -> int:
         aside = set_standard_output_aside()  # before the work's module can print into it
         work = load_work(self.work)
-        with closing(self._open_sink(aside, items)) as sink:
+        with self._open_sink(aside, items) as sink:
             results = Results(sink, self.traceback)
             try:
                 report = self._work(work, items, results, interrupts)
@@ -122,10 +122,13 @@ class Job:
 
     def _work(self, work: Any, items: Any, results: Results, interrupts: Any) -> Any:
         import pullahead
+        from pullahead.farm.options import Options
 
         if self.engine != "local":
             pullahead.init(self.engine, **self.where)
         try:
+            if isinstance(items, Source):
+                Options.of(self.options).order(items.capabilities)  # before workers are started for nothing
             pool = pullahead.Pool(work, progress=True, trace=self.timeline is not None, **self.options)
         except (TypeError, ValueError, JournalError) as error:  # an option, or the work's shape
             raise Refused(str(error)) from error

@@ -13,6 +13,7 @@ from pullahead.farm.machine import usable_cores
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import WorkerOptions
 from pullahead.journal import Journal
+from pullahead.sources.source import Capabilities
 
 
 @final
@@ -120,6 +121,24 @@ class Options:
     def unit(self) -> int:
         """How many items one call of `process` takes."""
         return self.batch_size or 1
+
+    def order(self, can: Capabilities) -> bool:
+        """Return whether results come in order.
+
+        Raises:
+            ValueError: for what such a source cannot do, and why.
+        """
+        if self.journal is not None and can.deadlines:
+            raise ValueError(
+                "journal: expected none with a live queue, which itself remembers what has ended and does "
+                f"not bring the same items again, got {self.journal!r}"
+            )
+        if self.ordered and not can.ordered:
+            raise ValueError(
+                "ordered: expected False or nothing with a live queue, whose items have no order among its "
+                "consumers and come again at any time, got True"
+            )
+        return can.ordered if self.ordered is None else self.ordered
 
     def spec(self, work: Any) -> WorkSpec:
         """Return what travels to the workers.

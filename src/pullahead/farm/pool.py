@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from threading import Lock, Thread
 from time import monotonic
@@ -94,7 +94,9 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         JournalError: the journal cannot be used, or is of another work.
     """
     with _opened(items) as source:
-        _order(source, Options.of(options))  # what is refused is refused before workers are started
+        Options.of(options).order(
+            source.capabilities
+        )  # what is refused is refused before workers are started
         pool = _once(work, options)
         return pool._begin(source, total_hint(items), pool._options, owner=True)
 
@@ -116,7 +118,9 @@ def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
     """
     _check_run_options(options)
     with _opened(source) as opened:
-        _order(opened, Options.of(options))  # what is refused is refused before workers are started
+        Options.of(options).order(
+            opened.capabilities
+        )  # what is refused is refused before workers are started
         pool = _once(work, options)
     with of_a_run() as interrupts, pool:
         results = pool._run(opened, sink, {}, interrupts)
@@ -176,7 +180,7 @@ class Pool:
     def _run(self, source: Any, sink: Any, options: dict[str, Any], interrupts: Interrupts) -> Results:
         _check_run_options(options)
         if isinstance(sink, str) and is_address(sink):
-            with closing(open_sink(sink)) as opened:
+            with open_sink(sink) as opened:
                 return self._run(source, opened, options, interrupts)
         deliver = Delivery(sink, as_sink(sink), self._crew)
         results = self.map(source, on_error="collect", pairs=True, **options)
@@ -268,7 +272,7 @@ class Pool:
             warnings.warn(f"a Pool of {self._name} was never closed", ResourceWarning, stacklevel=2)
 
     def _begin(self, source: Source, total: int | None, options: Options, *, owner: bool) -> Results:
-        ordered = _order(source, options)
+        ordered = options.order(source.capabilities)
         if self._begun and self._crew.recorded is not None:
             raise RuntimeError("a journal is of one map or run, which this pool has had; make another pool")
         self._begun = True
@@ -325,22 +329,6 @@ def _check_run_options(options: dict[str, Any]) -> None:
                 f"{name}: not an option of `run`, whose sink gets every result with its item, and a Failure "
                 "in place of the result of an item that failed"
             )
-
-
-def _order(source: Source, options: Options) -> bool:
-    """Return whether results come in order. Raises ValueError for what this source cannot do, and why."""
-    can = source.capabilities
-    if options.journal is not None and can.deadlines:
-        raise ValueError(
-            "journal: expected none with a live queue, which itself remembers what has ended and does not "
-            f"bring the same items again, got {options.journal!r}"
-        )
-    if options.ordered and not can.ordered:
-        raise ValueError(
-            "ordered: expected False or nothing with a live queue, whose items have no order among its "
-            "consumers and come again at any time, got True"
-        )
-    return can.ordered if options.ordered is None else options.ordered
 
 
 @contextmanager

@@ -291,9 +291,11 @@ class Run:
     def _see_out(self) -> None:
         """Nothing more is read, but what is out has deadlines until the source has heard of its end."""
         try:
-            self._wait_while(lambda: bool(self._source) and not self._released)
-            self._source.give_all_back()
-            self._source.close()
+            try:
+                self._wait_while(lambda: bool(self._source) and not self._released)
+                self._source.give_all_back()
+            finally:
+                self._source.close()
         except Exception as error:  # noqa: BLE001  the consumer hears of it
             self._source_error = self._source_error or error
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeGuard, runtime_checkable
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeGuard, runtime_checkable
 
 Sink = Callable[[Any, Any], object]
 
@@ -59,6 +60,14 @@ class RecordSink(ResumableSink, Protocol):
 
     def close(self) -> None:
         """Let go of the file, or the connection."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """Close it; a file that was made for a run which came to nothing is removed."""
 
 
 def resumable(sink: Any) -> ResumableSink | None:

@@ -11,7 +11,7 @@ its result is there; one whose answer was lost because a connection was cut may 
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from typing import Any, Final, Self, final
 
 from pullahead.errors import SourceError
 from pullahead.sources.encode import encode_value, type_name
@@ -90,3 +90,9 @@ class RedisSink:
     def close(self) -> None:
         """Let go of the connection."""
         self._server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -23,8 +23,8 @@ IDLE: Final = int(MOST * 1000)
 NOBODY: Final = "pullahead-nobody"
 #: Entries of our own that are looked at in one step after a connection was cut.
 _PAGE: Final = 1000
-#: Seconds between two looks at a server that is away while we wait for it to hear the last ends.
-_CLOSING: Final = 1.0
+#: Seconds that one look at a server that is away may take.
+_LOOK: Final = 1.0
 
 
 class Had(NamedTuple):
@@ -91,7 +91,8 @@ class RedisSource:
         self._lease = min(seconds, MOST)
         with self._lock:
             self._notes.extended.update(dict.fromkeys(tokens))
-        self._server.reach(self._tell)
+        while self._server.reach(self._tell, _LOOK) is None:  # or what is extended too late is lost
+            pass
 
     def close(self) -> None:
         """Nothing more will be taken. Waits until the server has heard how everything ended."""
@@ -99,7 +100,7 @@ class RedisSource:
             return
         self._is_over = True
         try:
-            while self._server.reach(self._leave, _CLOSING) is None:
+            while self._server.reach(self._leave, _LOOK) is None:
                 pass
         except SourceError as error:
             untold = len(self._notes)
