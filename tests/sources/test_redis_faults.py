@@ -154,8 +154,11 @@ def test_a_server_that_stays_away_ends_the_run_in_a_line(own_server: RedisServer
     assert set(rest) | set(sink.seen) == set(range(100))
 
 
-def late(server: RedisServer, stream: str) -> None:
+def late(server: RedisServer, stream: str, consumers: set[str] | None = None) -> None:
+    """Let the leases of these consumers have passed; None: of all."""
     for token, consumer, _ in server.pending(stream):
+        if consumers is not None and consumer not in consumers:
+            continue
         server.client.xclaim(stream, "g", consumer, 0, [token], idle=int(MOST * 1000), justid=True)
 
 
@@ -255,6 +258,65 @@ def test_a_run_that_is_killed_loses_nothing(own_server: RedisServer, tmp_path: P
     assert set(seen) == set(range(200))
     assert seen.total() <= 200 + len(held)  # only what it had may be there twice
     assert own_server.pending("jobs") == []
+
+
+@pytest.mark.timeout(120)  # of which it needs ten; each of five processes takes a second to begin
+def test_whatever_happens_to_processes_and_server_nothing_is_lost(own_server: RedisServer) -> None:
+    count = 600
+    own_server.put("jobs", range(count))
+    addresses = own_server.address("jobs"), own_server.address("results", "")
+    runs = [start_run(*addresses) for _ in range(2)]
+    dead: set[str] = set()
+
+    def killed() -> None:
+        runs[0].kill()
+        runs[0].wait(WAIT)
+        dead.update(consumers_of(own_server, runs[0]))
+        runs[0] = start_run(*addresses)
+
+    def interrupted() -> None:
+        runs[1].send_signal(signal.SIGINT)
+        runs[1].wait(WAIT)
+        runs[1] = start_run(*addresses)
+
+    def stopped_for_longer_than_a_lease() -> None:
+        runs[0].send_signal(signal.SIGSTOP)
+        late(own_server, "jobs", consumers_of(own_server, runs[0]))
+        time.sleep(0.5)  # so that others take what it had
+        runs[0].send_signal(signal.SIGCONT)
+
+    def restarted() -> None:
+        own_server.stop(signal.SIGKILL)
+        own_server.start()
+
+    try:
+        for what in (
+            killed,
+            own_server.cut,
+            interrupted,
+            restarted,
+            stopped_for_longer_than_a_lease,
+            own_server.cut,
+        ):
+            time.sleep(0.4)  # some work is done in between
+            what()
+            late(own_server, "jobs", dead)
+    finally:
+        for run in runs:
+            run.kill()
+            run.wait(WAIT)
+    late(own_server, "jobs")
+    pa.run(nap, own_server.address("jobs", drain=1), own_server.address("results", ""), workers=2)
+    assert set(results_of(own_server, "results")) == set(range(count))
+    assert own_server.pending("jobs") == []
+
+
+def start_run(*addresses: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, *addresses], stderr=subprocess.DEVNULL)
+
+
+def consumers_of(server: RedisServer, run: subprocess.Popen[bytes]) -> set[str]:
+    return {consumer for _, consumer, _ in server.pending("jobs") if f"-{run.pid}-" in consumer}
 
 
 def test_an_interrupted_command_gives_back_what_has_not_begun(
