@@ -174,46 +174,47 @@ def test_an_interrupt_gives_back_what_has_not_begun(tmp_path: Path) -> None:
 
 
 def test_what_lasts_longer_than_a_lease_stays_with_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pullahead.core.leases.LEAST", 0.4)
-    queue = queue_of("x")
-    seen: list[Any] = []
-    thief = queue.consumer()
+    lease = 0.8
+    monkeypatch.setattr("pullahead.core.leases.LEAST", lease)
+    queue, over = queue_of("x"), threading.Event()
+    consumer, thief = queue.consumer(drain=True), queue.consumer()
+    consumer.extend([], lease)
     stolen: list[Any] = []
 
     def work(x: str) -> str:
-        time.sleep(1.5)
+        time.sleep(3 * lease)
         return x
 
     def steal() -> None:
-        while not seen:
+        while not over.wait(0.02):
             stolen.extend(thief.take(1))
-            time.sleep(0.02)  # what is looked for is a moment when it could be had
 
-    consumer = queue.consumer(drain=True)
-    consumer.extend([], 0.4)
-    helper = threading.Thread(target=steal)
     results = pa.map(work, consumer, workers=1)
-    time.sleep(0.2)  # it has it, before the other one looks
+    while "1 held" not in repr(consumer):
+        time.sleep(0.001)  # until it has it
+    helper = threading.Thread(target=steal)
     helper.start()
-    seen.append(list(results))
+    found = list(results)
+    over.set()
     helper.join()
-    assert (seen, stolen) == ([["x"]], [])
+    assert (found, stolen) == (["x"], [])
 
 
 def test_two_runs_share_a_queue_and_neither_hoards() -> None:
-    queue = queue_of(*range(40))
-    first = pa.map(slow, queue.consumer(drain=True), workers=1)
-    taken = next(first)
-    held = sum(entry.owner is not None for entry in queue._broker._had.values())
-    assert held <= 4  # three for one worker, and the one whose result is here
-    second = pa.map(slow, queue.consumer(drain=True), workers=1)
-    found = [[taken], []]
-    helper = threading.Thread(target=lambda: found[1].extend(second))
-    helper.start()
-    found[0].extend(first)
-    helper.join()
-    assert sorted(found[0] + found[1]) == list(range(40))
-    assert min(map(len, found)) >= 8
+    with pa.Pool(slow, workers=1) as one, pa.Pool(slow, workers=1) as two:
+        assert list(one.map([-1])) == list(two.map([-1])) == [-1]  # both workers are there
+        queue = queue_of(*range(60))
+        first = one.map(queue.consumer(drain=True))
+        found = [[next(first)], list[int]()]
+        held = sum(entry.owner is not None for entry in queue._broker._had.values())
+        assert held <= 4  # three for one worker, and the one whose result is here
+        second = two.map(queue.consumer(drain=True))
+        helper = threading.Thread(target=lambda: found[1].extend(second))
+        helper.start()
+        found[0].extend(first)
+        helper.join()
+    assert sorted(found[0] + found[1]) == list(range(60))
+    assert min(map(len, found)) >= 15
 
 
 def slow(x: int) -> int:

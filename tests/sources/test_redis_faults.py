@@ -110,6 +110,27 @@ def test_a_batch_whose_answer_was_lost_is_not_lost(own_server: RedisServer, wait
     assert [count for _, _, count in own_server.pending("jobs")] == [0] * 4
 
 
+def test_what_vanishes_while_its_end_is_noted_is_not_lost(own_server: RedisServer) -> None:
+    own_server.put("jobs", range(2))
+    source = RedisSource(own_server.address("jobs"))
+    tell = source._consumer.tell
+
+    def end_meanwhile(*arguments: Any) -> Any:
+        heard = tell(*arguments)
+        source._consumer.tell = tell  # type: ignore[method-assign]
+        source.failed(failed.token, "no")
+        source.give_back([returned.token])
+        return heard
+
+    with closing(source):
+        failed, returned = source.take(2)
+        own_server.client.xtrim("jobs", maxlen=0)
+        source._consumer.tell = end_meanwhile  # type: ignore[method-assign,assignment]
+        source.extend([failed.token, returned.token], 30.0)
+    assert [fields["item"] for _, fields in own_server.client.xrange("jobs")] == ["1"]
+    assert [fields["item"] for _, fields in own_server.client.xrange("jobs:dead")] == ["0"]
+
+
 def test_what_was_noted_while_a_server_was_away_is_told(own_server: RedisServer) -> None:
     ids = own_server.put("jobs", range(3))
     source = open_source(own_server.address("jobs"))
@@ -216,14 +237,19 @@ def test_what_is_trimmed_while_its_consumer_is_dead_is_at_least_said(own_server:
 
 
 def test_a_stream_that_is_deleted_is_made_again(own_server: RedisServer) -> None:
-    own_server.put("jobs", [1])
+    own_server.put("jobs", range(4))
     with closing(open_source(own_server.address("jobs"))) as source:
-        (one,) = source.take(1)
+        done, failed, returned, kept = source.take(4)
         own_server.client.delete("jobs")
-        source.done(one.token)
-        assert source.take(1) == []
-        own_server.put("jobs", [2])
-        assert [one.item for one in source.take(1, WAIT)] == [2]
+        source.done(done.token)
+        source.failed(failed.token, "no")
+        source.give_back([returned.token])
+        assert [one.item for one in source.take(1)] == [2]  # added again, from memory
+        own_server.put("jobs", [4])
+        assert [one.item for one in source.take(1, WAIT)] == [4]
+        source.give_back([kept.token])
+        assert [one.item for one in source.take(2, WAIT) + source.take(2, WAIT)] == [3]
+    assert [fields["item"] for _, fields in own_server.client.xrange("jobs:dead")] == ["1"]
 
 
 SCRIPT = """

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterable
-from secrets import token_hex
 from threading import Lock
-from typing import Any, Final, NamedTuple, final
+from typing import Final, final
 
 from pullahead.core.leases import LEAST, MOST
 from pullahead.errors import SourceError
 from pullahead.sources.redis.address import of_source
+from pullahead.sources.redis.consumer import Consumer, Had, Heard
 from pullahead.sources.redis.entries import item_of, letter
 from pullahead.sources.redis.notes import Notes
-from pullahead.sources.redis.server import NoGroup, Server, known_options, run
+from pullahead.sources.redis.server import NoGroup, Server, known_options
 from pullahead.sources.source import Capabilities, Taken
 
-#: ms that an entry is idle when anybody may have it: all consumers of a group have to agree about it.
-IDLE: Final = int(MOST * 1000)
-#: In whose name an entry waits that was given back.
-NOBODY: Final = "pullahead-nobody"
-#: Entries of our own that are looked at in one step after a connection was cut.
-_PAGE: Final = 1000
 #: Seconds that one look at a server that is away may take.
 _LOOK: Final = 1.0
 
-
-class Had(NamedTuple):
-    """An entry that is out. `fields`: names and values in turn."""
-
-    fields: list[bytes]
-    attempt: int
+_TRIMMED: Final = "trimmed from the stream before it had ended"
 
 
 @final
@@ -54,7 +41,6 @@ class RedisSource:
             ordered=False, finite=self._at.drain, deadlines=True, delivery_count=True, delayed_retry=True
         )
         self._dead = self._at.dead or dead_letters(self._at.stream, cluster=self._at.cluster)
-        self._me = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
         self._lease = LEAST
         self._lock = Lock()  # of the notes, and of what is out
         self._notes = Notes()
@@ -62,9 +48,10 @@ class RedisSource:
         self._vanished: set[str] = set()  # out, and trimmed: the server has forgotten that they are ours
         self._is_dry = self._is_over = False
         self._server = Server(self._at)
+        self._consumer = Consumer(self._server, self._at, self._dead)
         try:
-            self._make_group()
-        except SourceError:
+            self._consumer.make_group()
+        except BaseException:
             self._server.close()
             raise
 
@@ -77,7 +64,7 @@ class RedisSource:
         """Whether `take` has nothing more to give: what others have may still come here."""
         return self._is_over or (self._at.drain and self._is_dry)
 
-    # What may wait
+    # What may wait for the server
 
     def take(self, n: int, wait: float = 0.0) -> list[Taken]:
         """Hand out up to n items: first what was given back, or is late, then new ones."""
@@ -103,9 +90,8 @@ class RedisSource:
             while self._server.reach(self._leave, _LOOK) is None:
                 pass
         except SourceError as error:
-            untold = len(self._notes)
-            if untold:
-                error.add_note(f"it was not told of {untold} ends, so these items come again")
+            if self._notes:
+                error.add_note(f"it was not told of {len(self._notes)} ends, so these items come again")
             raise
         finally:
             self._server.close()
@@ -130,11 +116,10 @@ class RedisSource:
         with self._lock:
             for token in tokens:
                 had, vanished = self._forget(token)
-                if had is not None:
-                    self._notes.given_back[token] = had.fields, delay
                 if had is not None and vanished:
-                    self._notes.given_back.pop(token)
                     self._notes.added.append((self._at.stream, had.fields))
+                elif had is not None:
+                    self._notes.given_back[token] = had.fields, delay
             self._is_dry = False
 
     def _forget(self, token: str) -> tuple[Had | None, bool]:
@@ -153,155 +138,92 @@ class RedisSource:
     # With the server
 
     def _take(self, n: int, wait: float) -> list[tuple[str, Had]]:
-        lease = int(self._lease * 1000)
-        found, gone, others = self._ask_with_news(self._run("take", n, IDLE, lease))
-        entries = [(_name(token), Had(fields, attempt)) for token, fields, attempt in found]
+        heard = self._exchange(n)
         with self._lock:
-            for token in map(_name, gone):
-                self._bury(token, "trimmed from the stream before it had ended", 0, [], is_there=False)
-            self._is_dry = not (entries or gone or others or self._notes.given_back or self._notes.added)
-        if not entries and wait > 0.0 and not self.closed:
-            entries = self._wait(n, wait)
-        return entries
-
-    def _wait(self, n: int, wait: float) -> list[tuple[str, Had]]:
-        """Wait for new entries. They are leased in a second step: if we die before, for MOST seconds."""
-        milliseconds = max(1, int(wait * 1000))
-        group = ("GROUP", self._at.group, self._me)
-        read = ("XREADGROUP", *group, "COUNT", n, "BLOCK", milliseconds, "STREAMS", self._at.stream, ">")
-        found = self._ask(read)
-        if not found:
-            return []
-        entries = [(_name(token), Had(_flat(fields), 1)) for token, fields in found[0][1]]
+            for token in heard.gone:
+                self._bury(token, _TRIMMED, 0, [], is_there=False)
+            self._is_dry = not (heard.found or heard.others or self._notes.given_back or self._notes.added)
+        if heard.found or wait <= 0.0 or self.closed:
+            return heard.found
+        found = self._consumer.wait(n, wait)
         with self._lock:
-            self._notes.extended.update(dict.fromkeys(token for token, _ in entries))
-        return entries
-
-    def _hand_out(self, entries: list[tuple[str, Had]]) -> list[Taken]:
-        taken = []
-        with self._lock:
-            for token, had in entries:
-                if had.attempt > self._at.deliveries:
-                    often = f"delivered {self._at.deliveries} times, and never ended"
-                    self._bury(token, often, had.attempt - 1, had.fields, is_there=True)
-                    continue
-                try:
-                    item = item_of(had.fields, self._at.field)
-                except SourceError as error:
-                    self._bury(token, str(error), had.attempt - 1, had.fields, is_there=True)
-                    continue
-                self._had[token] = had
-                taken.append(Taken(token, item, had.attempt))
-        return taken
+            self._notes.extended.update(dict.fromkeys(token for token, _ in found))
+        return found
 
     def _tell(self) -> bool:
-        """Tell the server what it has not heard yet."""
-        self._ask_with_news()
+        self._exchange()
         return True
 
     def _leave(self) -> bool:
-        self._tell()
-        self._ask(self._run("leave"))
+        self._exchange()
+        self._consumer.leave()
         return True
 
-    def _ask_with_news(self, last: tuple[Any, ...] | None = None) -> Any:
-        """Tell what was noted, and ask something, in one go. Returns the answer to that."""
+    def _exchange(self, most: int = 0) -> Heard:
+        """Tell the server what it has not heard yet, and take up to so many entries."""
+        try:
+            return self._exchange_once(most)
+        except NoGroup:  # somebody deleted it, or the server lost its data: what is put from now on counts
+            if self._consumer.make_group():
+                with self._lock:
+                    self._vanish(list(self._had) + list(self._notes.buried) + list(self._notes.given_back))
+            return self._exchange_once(most)
+
+    def _exchange_once(self, most: int) -> Heard:
         if self._server.was_away:
             self._give_back_unheard()
         with self._lock:
             notes = self._notes.copy()
-        commands = list(self._commands(notes))
-        if last is not None:
-            commands.append(last)
-        if not commands:
-            return None
-        answers = self._ask_all(commands)
+        heard = self._consumer.tell(notes, self._lease, most)
         with self._lock:
             self._notes.subtract(notes)
-            self._heard_gone(notes, answers)
-        return answers[-1]
-
-    def _commands(self, notes: Notes) -> Iterable[tuple[Any, ...]]:
-        """Say the notes as commands. Said twice, only what is added does harm: it is there twice."""
-        if notes.extended:
-            yield self._run("extend", IDLE, int(self._lease * 1000), *notes.extended)
-        for delay in {delay for _, delay in notes.given_back.values()}:
-            tokens = [token for token, (_, one) in notes.given_back.items() if one == delay]
-            yield self._run("give_back", NOBODY, IDLE, min(IDLE, int(delay * 1000)), *tokens)
-        if notes.acknowledged:
-            yield ("XACK", self._at.stream, self._at.group, *notes.acknowledged)
-        for token, said in notes.buried.items():
-            keys = [self._at.stream, self._dead]
-            yield run("bury", keys, self._at.group, self._me, token, *said)
-        for stream, fields in notes.added:
-            yield ("XADD", stream, "*", *fields)
-
-    def _heard_gone(self, notes: Notes, answers: list[Any]) -> None:
-        """What was trimmed while it was out is ours alone to know of."""
-        place = 0
-        if notes.extended:
-            self._vanished.update(token for token in map(_name, answers[0]) if token in self._had)
-            place = 1
-        delays = len({delay for _, delay in notes.given_back.values()})
-        for answer in answers[place : place + delays]:
-            for token in map(_name, answer):
+            self._vanish(heard.vanished)
+            for token in heard.unreturned:
                 self._notes.added.append((self._at.stream, notes.given_back[token][0]))
+        return heard
+
+    def _vanish(self, tokens: Iterable[str]) -> None:
+        """The server has forgotten these, so what is to become of them is ours alone to know."""
+        for token in tokens:
+            if token in self._had:
+                self._vanished.add(token)
+            elif token in self._notes.buried:
+                self._notes.added.append((self._dead, self._notes.buried.pop(token)))
+            elif token in self._notes.given_back:
+                self._notes.added.append((self._at.stream, self._notes.given_back.pop(token)[0]))
 
     def _give_back_unheard(self) -> None:
         """A connection was cut: what the server has given us, and we have not heard of, goes back.
 
-        It is found among what the server says is ours and we do not know. What we have is not more than what
-        was taken, so this ends.
+        It is among what the server says is ours, and we do not know it.
         """
-        start = "-"
-        while True:
-            pending = [_name(token) for token in self._ask(self._run("held", start, _PAGE))]
-            unknown = [token for token in pending if token not in self._had and token not in self._notes]
-            if unknown:
-                self._ask(self._run("give_back", NOBODY, IDLE, 0, *unknown))
-            if len(pending) < _PAGE:
-                break
-            start = f"({pending[-1]}"
+        held = self._consumer.held()
+        with self._lock:
+            unknown = [token for token in held if token not in self._had and token not in self._notes]
+        back = Notes(given_back={token: ([], 0.0) for token in unknown})
+        unreturned = self._consumer.tell(back, self._lease).unreturned
+        with self._lock:
+            for token in unreturned:
+                self._bury(token, _TRIMMED, 0, [], is_there=False)
         self._server.was_away = False
 
-    def _run(self, name: str, *arguments: Any) -> tuple[Any, ...]:
-        return tuple(run(name, [self._at.stream], self._at.group, self._me, *arguments))
-
-    def _ask(self, command: tuple[Any, ...]) -> Any:
-        return self._ask_all([command])[0]
-
-    def _ask_all(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        try:
-            return self._server.ask(commands)
-        except NoGroup:  # somebody deleted it, or the server lost its data: what is put from now on counts
-            self._make_group()
-            return self._server.ask(commands)
-
-    def _make_group(self) -> None:
-        """Make the group, and the stream, unless they are there. All that is in the stream counts."""
-        at = self._at
-        try:
-            self._server.ask([("XGROUP", "CREATE", at.stream, at.group, "0", "MKSTREAM")])
-        except SourceError as error:
-            if "BUSYGROUP" in str(error):
-                return
-            if "WRONGTYPE" in str(error):
-                kind = _name(self._server.ask([("TYPE", at.stream)])[0])
-                raise SourceError(
-                    f"{at.shown}: expected {at.stream!r} to be a stream, got a {kind}"
-                ) from None
-            raise
+    def _hand_out(self, entries: list[tuple[str, Had]]) -> list[Taken]:
+        """Make items of entries. Those that are none, or are delivered again and again, are dead letters."""
+        taken = []
+        with self._lock:
+            for token, had in entries:
+                try:
+                    if had.attempt > self._at.deliveries:
+                        raise SourceError(f"delivered {self._at.deliveries} times, and never ended")
+                    item = item_of(had.fields, self._at.field)
+                except SourceError as error:
+                    self._bury(token, str(error), had.attempt - 1, had.fields, is_there=True)
+                else:
+                    self._had[token] = had
+                    taken.append(Taken(token, item, had.attempt))
+        return taken
 
 
 def dead_letters(stream: str, *, cluster: bool) -> str:
     """Name the stream for what has failed: in a cluster one that is in the same slot."""
     return f"{{{stream}}}:dead" if cluster and "{" not in stream else f"{stream}:dead"
-
-
-def _name(value: bytes | str) -> str:
-    return value if isinstance(value, str) else value.decode()
-
-
-def _flat(fields: Any) -> list[bytes]:
-    """Names and values in turn, as scripts return them; redis-py makes dicts of them otherwise."""
-    return [part for pair in fields.items() for part in pair] if isinstance(fields, dict) else list(fields)
