@@ -183,6 +183,16 @@ def test_where_others_want_the_items_it_is_what_starts_soon() -> None:
     assert window.size == 6
 
 
+def test_where_others_want_the_items_it_is_what_workers_look_ahead() -> None:
+    window = Window(2, shared=True)
+    window.paced(0.0, lookahead=2)
+    assert window.size == 6  # two run, two are on their way, and one each beyond
+    window.paced(0.0, lookahead=40)
+    assert window.size == 44
+    window.paced(100.0, lookahead=2)
+    assert window.size == 16
+
+
 def test_where_others_want_the_items_hunger_does_not_make_it_larger() -> None:
     window = Window(1, shared=True)
     window.submitted(1)

@@ -206,8 +206,7 @@ def test_two_runs_share_a_queue_and_neither_hoards() -> None:
         queue = queue_of(*range(60))
         first = one.map(queue.consumer(drain=True))
         found = [[next(first)], list[int]()]
-        held = sum(entry.owner is not None for entry in queue._broker._had.values())
-        assert held <= 4  # three for one worker, and the one whose result is here
+        assert held(queue) <= 4  # three for one worker, and the one whose result is here
         second = two.map(queue.consumer(drain=True))
         helper = threading.Thread(target=lambda: found[1].extend(second))
         helper.start()
@@ -215,6 +214,25 @@ def test_two_runs_share_a_queue_and_neither_hoards() -> None:
         helper.join()
     assert sorted(found[0] + found[1]) == list(range(60))
     assert min(map(len, found)) >= 15
+
+
+def held(queue: MemoryQueue) -> int:
+    """Count what somebody has."""
+    return sum(entry.owner is not None for entry in queue._broker._had.values())
+
+
+def test_a_run_takes_as_much_as_hides_its_loads() -> None:
+    def load(x: int) -> int:
+        time.sleep(0.3)
+        return x
+
+    def work(x: int) -> int:
+        time.sleep(0.01)
+        return x
+
+    queue = queue_of(*range(120))
+    most = max(held(queue) for _ in pa.map(work, queue.consumer(drain=True), load=load, workers=1))
+    assert most >= 15  # thirty computes take as long as one load
 
 
 def slow(x: int) -> int:

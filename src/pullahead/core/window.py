@@ -17,8 +17,9 @@ Rules:
 6. Large items, and large results that were not taken, are bounded by their bytes as well, as far as the mean
    of what is inside tells, but never below what keeps the workers busy. The first item, or
    batch, comes alone: before it, nobody knows what one weighs.
-7. Where others want the same items (a live queue), nobody hoards: then it is a few items for each worker, and
-   what the crew ends within a moment at the pace of its latest items, and rules 1, 3 and 5 do not hold.
+7. Where others want the same items (a live queue), nobody hoards: then it is what the workers look ahead, for
+   reasons of their own, with what they run and what is on its way; and what the crew ends within a moment, at
+   the pace of its latest items. It shrinks again, and rules 1, 3 and 5 do not hold.
 """
 
 from __future__ import annotations
@@ -124,10 +125,16 @@ class Window:
         if self.inside:
             self._each = self._bytes / self.inside
 
-    def paced(self, per_second: float) -> None:
-        """The crew ends so many items in a second: where it shares, what it starts soon may be inside."""
+    def paced(self, per_second: float, lookahead: int = 0) -> None:
+        """Where the crew shares: what it can start soon may be inside.
+
+        Args:
+            per_second: items that it ends.
+            lookahead: items that all its workers together want beyond those that they run.
+        """
         if self._shared:
-            self.size = min(self._limit, self._shared + int(SOON * per_second))
+            wanted = self._shared * _LEAST // _BUSY + lookahead
+            self.size = min(self._limit, max(self._shared, wanted) + int(SOON * per_second))
 
     def starved(self, unread: int) -> bool:
         """Workers wait for items, which is said once until items come. Return True if there is room now.

@@ -161,6 +161,11 @@ class Crew:
         return self._lanes.gone.copy()
 
     @property
+    def lookahead(self) -> int:
+        """How many items all workers together look ahead."""
+        return self.seen.lookahead(besides=self._lanes.gone)
+
+    @property
     def recorded(self) -> Recorded | None:
         """What the journal has, if there is one."""
         return self._queues.recorded

@@ -208,7 +208,7 @@ class Run:
         self._count(state, len(items))
         if self._source.is_live:
             self._pace.ended(len(items), monotonic())
-            self._window.paced(self._pace.per_second)
+            self._window.paced(self._pace.per_second, self._crew.lookahead)
         if state == DONE:
             self._window.weighs(self._weigh(items, payloads))
         if self._ordered:

@@ -10,7 +10,7 @@ compares. It has done nothing until then: items come with that answer, or later.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import NamedTuple, final
 
@@ -72,6 +72,11 @@ class Seen:
             if way is not None:
                 seen[worker] = _lined_up(totals, way, since, until)
         return seen
+
+    def lookahead(self, besides: Container[int]) -> int:
+        """How many items all workers together look ahead, but for these."""
+        told = self._totals.copy().items()
+        return sum(totals.lookahead for worker, totals in told if worker not in besides)
 
     def trace(self, since: float) -> dict[int, list[Span]]:
         """Return the spans of each lane that had not ended by then."""
