@@ -149,15 +149,24 @@ def make() -> Iterator[Make]:
     """Builds pipelines for items of 4 ms with a backlog. Item 0 runs, and 1 to 5 are in the buffer."""
     made: list[Pipeline] = []
 
-    def build(item: float = 4 * MS, held: int = 6, backlog: int = PLENTY) -> Pipeline:
-        pipeline = Pipeline(Lookahead(40), Meter(0, 0.0), Recorder(True), says_starts=False)
+    def build(
+        item: float = 4 * MS,
+        held: int = 6,
+        backlog: int = PLENTY,
+        lookahead: int | None = 40,
+        fetch: float = MS,
+        cost: float = 0.0,
+    ) -> Pipeline:
+        pipeline = Pipeline(Lookahead(lookahead), Meter(0, 0.0), Recorder(True), says_starts=False)
         made.append(pipeline)
         for _ in range(40):
-            pipeline.lookahead.fetched(MS)
+            pipeline.lookahead.called(cost)
+            pipeline.lookahead.fetched(fetch)
             pipeline.lookahead.computed(item, 1)
         pipeline.began(0.0)
         pipeline.take_messages(0.0)
-        pipeline._demand.asks.made(40, 0.0)
+        if lookahead is not None:
+            pipeline._demand.asks.made(lookahead, 0.0)
         pipeline.answered([(m.GRANT, 1, 0, [None] * held, 0.0, "source", backlog)], 0.0)
         said(pipeline, 0.0)
         assert pipeline.take(0.0)[0] == 0
@@ -215,6 +224,19 @@ def test_what_has_finished_is_reported_while_the_next_one_is_computed(make: Make
     items, _ = pipeline.turn(4 * MS, 12 * MS, MS, 12 * MS)
     assert items == (3,), "what was put in and has not begun has kept its place"
     assert (totals.items, totals.useful) == (3, 12 * MS)
+
+
+@pytest.mark.parametrize(("cost", "held", "waiting"), [(0.1, 12, 1), (0.4, 12, 4), (0.4, 5, 3), (0.4, 4, 2)])
+def test_where_calls_are_dear_looks_are_rare_and_yet_in_time_for_an_ask(
+    make: Make, cost: float, held: int, waiting: int
+) -> None:
+    """With calls of 0.4 ms a result waits for 48 ms, so one look in 16 ms will do. With a depth of three, an
+    ask is due as soon as two are in hand."""
+    pipeline = make(held=held + 1, lookahead=None, fetch=10 * MS, cost=cost * MS)
+    assert pipeline.lookahead.depth == 3
+    pipeline._demand.asks.taken_back(pipeline.asked)
+    pipeline.few_left(MS)
+    assert len(running(pipeline).waiting) == waiting
 
 
 def test_a_start_is_said_once(make: Make) -> None:

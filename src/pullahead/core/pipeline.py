@@ -46,7 +46,15 @@ from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.outbox import Outbox
 from pullahead.core.patience import Patience
-from pullahead.core.slices import MAX_SLICE, Slice, low_mark, refill_size, slice_size, stretches
+from pullahead.core.slices import (
+    MAX_SLICE,
+    REFILL_SHARE,
+    Slice,
+    low_mark,
+    refill_size,
+    slice_size,
+    stretches,
+)
 from pullahead.core.stores import MOST, Stores
 from pullahead.errors import ProtocolError
 
@@ -421,7 +429,7 @@ class Pipeline:
         if not self._announced:
             self._announce(now)  # it costs nothing beside what is sent anyway
         wanted = self._wanted()
-        if wanted:
+        if wanted >= (self._demand.bundle if self._outbox.caller.must_send else 1):
             self._demand.ask(wanted, now)  # so does this
         self._demand.asks.sent(now)
         over = self._is_over()
@@ -619,7 +627,9 @@ class Pipeline:
             return 0
         if self._is_full() or self._holdings.has_suspects:
             return 0
-        most = ran.low + refill_size(self.lookahead.mean_compute)
+        mean, company = self.lookahead.mean_compute, self.lookahead.quantum * REFILL_SHARE
+        until_ask = self._demand.bundle - self._wanted()  # nobody looks before these have begun
+        most = ran.low + max(refill_size(mean), min(refill_size(mean, company), until_ask))
         return max(0, min(buffered, max(1, min(most, self._demand.plenty)) - len(ran.waiting)))
 
     def _cut(self, now: float, most: int = MAX_SLICE) -> list[Effect]:
