@@ -286,6 +286,24 @@ def test_failures_are_reported_as_such(make: Make) -> None:
     assert said(pipeline, 5 * MS) == [(m.FAILED, 1, 0, "error", 0.0), (m.STARTED, 1, (1,))]
 
 
+def test_what_has_failed_and_comes_again_into_the_slice_has_not_failed_again(make: Make) -> None:
+    """A slice may go on for ever, and an item be tried again in it."""
+    pipeline = make(held=2)
+    pipeline.few_left(MS)
+    running(pipeline).failures[0] = "error", 0.0
+    goes_on(pipeline, 4 * MS)
+    pipeline.few_left(5 * MS)
+    assert (m.FAILED, 1, 0, "error", 0.0) in said(pipeline, 5 * MS)
+    grants = [(m.GRANT, 2, 0, [None], 0.0, "source", PLENTY), (m.GRANT, 3, 7, [None], 0.0, "source", PLENTY)]
+    pipeline.answered(grants, 6 * MS)
+    pipeline.few_left(6 * MS)
+    assert goes_on(pipeline, 8 * MS) == 0
+    pipeline.few_left(9 * MS)
+    assert goes_on(pipeline, 12 * MS) == 7
+    pipeline.few_left(13 * MS)
+    assert (m.DONE, 2, (0,)) in said(pipeline, 13 * MS)
+
+
 def test_what_was_put_in_counts_as_held(make: Make) -> None:
     pipeline = make(held=40)
     wanted = pipeline._wanted()

@@ -647,7 +647,7 @@ class Pipeline:
         for item in items:
             self._holdings.ran(item)
             if failures and item in failures:
-                self._fail(item, *failures[item], now)
+                self._fail(item, *failures.pop(item), now)  # it may come again while this slice goes on
             elif self._has_store:
                 self._stores.begin(item, now)
                 effects.append(Store(item))
