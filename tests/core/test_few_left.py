@@ -51,10 +51,10 @@ def test_what_has_finished_is_settled_once_with_its_times() -> None:
     taken.times += [(0.0, 1.0), (1.0, 3.0)]
     taken.waiting.popleft()
     taken.waiting.popleft()
-    assert (taken.useful, taken.longest) == (3.0, 2.0)
+    assert taken.useful == 3.0
     assert taken.settle() == ((3, 4), (3, 4), [(0.0, 1.0), (1.0, 3.0)])
     assert (taken.items, taken.open, taken.begun, taken.settled) == ((5, 6), (5, 6), (5,), 2)
-    assert (taken.useful, taken.longest) == (0.0, 0.0)
+    assert taken.useful == 0.0
 
 
 def test_what_was_reported_before_is_settled_and_is_not_new() -> None:
@@ -237,6 +237,20 @@ def test_where_calls_are_dear_looks_are_rare_and_yet_in_time_for_an_ask(
     pipeline._demand.asks.taken_back(pipeline.asked)
     pipeline.few_left(MS)
     assert len(running(pipeline).waiting) == waiting
+
+
+@pytest.mark.parametrize(("item", "spans"), [(4 * MS, [(0, 1), (1, 1), (2, 1)]), (MS, [(0, 3)])])
+def test_what_is_as_long_as_a_slice_is_recorded_by_itself(
+    make: Make, item: float, spans: list[tuple[int, int]]
+) -> None:
+    pipeline = make(item, held=12, lookahead=None, cost=0.4 * MS)
+    pipeline.few_left(0.0)
+    for count in (1, 2, 3):
+        goes_on(pipeline, count * item)
+    pipeline.few_left(3 * item)
+    recorded = [one for one in pipeline.recorder.take() if one.kind == PROCESS]
+    assert [(one.item, one.size) for one in recorded] == spans
+    assert (recorded[0].start, recorded[-1].end) == (0.0, 3 * item)
 
 
 def test_a_start_is_said_once(make: Make) -> None:

@@ -49,6 +49,7 @@ from pullahead.core.patience import Patience
 from pullahead.core.slices import (
     MAX_SLICE,
     REFILL_SHARE,
+    SLICE,
     Slice,
     low_mark,
     refill_size,
@@ -361,22 +362,33 @@ class Pipeline:
         if ran.ahead:  # they were put in when the main thread had just found nothing
             self._holdings.put(ran.cut(ran.ahead)[::-1])
         self._patience.ended()
-        self._note_process(ran.items[: ran.size], start, end, ran.longest, cpu, now)
+        self._note_process(ran.items[: ran.size], start, end, ran.times, cpu, now)
         self._last_announced = -1
         self.running = None
         return self._computed(ran.open, ran.failures, now)
 
     def _note_process(
-        self, items: tuple[int, ...], start: float, end: float, longest: float, cpu: float, now: float
+        self,
+        items: tuple[int, ...],
+        start: float,
+        end: float,
+        times: list[tuple[float, float]],
+        cpu: float,
+        now: float,
     ) -> None:
-        """Account for what was computed, and record it: a span for each stretch of consecutive items, with
-        its share of time."""
+        """Account for what was computed, and record it: a span for each item that would be a slice by itself;
+        of smaller ones one for each stretch of consecutive items, with its share of the time."""
         self.meter.computed(start, end, len(items), cpu)
         each = (end - start) / len(items)
+        longest = max((ended - began for began, ended in times), default=0.0)
         since = start
-        for first, size in stretches(items) if self.recorder.on else ():
-            self.recorder.add(trace.PROCESS, since, since + size * each, first, size)
-            since += size * each
+        if self.recorder.on and each >= SLICE and len(times) == len(items):
+            for item, (began, ended) in zip(items, times, strict=True):
+                self.recorder.add(trace.PROCESS, began, ended, item)
+        elif self.recorder.on:
+            for first, size in stretches(items):
+                self.recorder.add(trace.PROCESS, since, since + size * each, first, size)
+                since += size * each
         if self.lookahead.computed(end - start, len(items), longest):
             self._account.note_lookahead(now)
 
@@ -386,7 +398,7 @@ class Pipeline:
         if ended:
             lasted = [end - start for start, end in times]
             useful, end = sum(lasted), times[-1][1]
-            self._note_process(ended, end - useful, end, max(lasted), min(useful, ran.burnt()), now)
+            self._note_process(ended, end - useful, end, times, min(useful, ran.burnt()), now)
             self.meter.computing(ran.since)
         effects = self._computed(new, ran.failures, now)
         ran.low = self._low()

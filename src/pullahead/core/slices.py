@@ -124,11 +124,6 @@ class Slice:
         return self.items[self._first : self._stop - len(self.waiting)]
 
     @property
-    def longest(self) -> float:
-        """Seconds of the longest one that is not settled; 0: they are not timed one by one."""
-        return max((end - start for start, end in self.times), default=0.0)
-
-    @property
     def useful(self) -> float:
         """Seconds of all that have ended and are not settled."""
         return sum([end - start for start, end in self.times])
