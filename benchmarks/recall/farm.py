@@ -50,7 +50,8 @@ class Farm:
         self._heard = Condition()
         self._done: list[Done] = []
         self._submitted = 0
-        self._queue: Any = actors.remote(WatchedQueue).remote(moves)
+        queue = actors.remote(WatchedQueue).options(parked=2 * (workers + 1))  # as in a run
+        self._queue: Any = queue.remote(moves)
         options = WorkerOptions(lookahead=lookahead, gives_back=moves)
         self._workers: list[Any] = [
             actors.remote(Worker).remote(number, self._queue, WorkSpec(work), options)

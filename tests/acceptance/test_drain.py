@@ -72,9 +72,9 @@ def test_another_run_of_the_pool_loses_nothing_when_one_is_cut_off(tmp_path: Pat
 
 def test_an_orderly_end_waits_for_close_as_long_as_it_takes(tmp_path: Path) -> None:
     with pa.Pool(functools.partial(works.SlowToClose, str(tmp_path)), workers=2, grace=0.1) as pool:
-        while len(list(tmp_path.iterdir())) < 2:  # until both are there: who is not would not be waited for
+        while len(list(tmp_path.iterdir())) < 2:  # until both have worked: who has not is not waited for
             assert list(pool.map(range(4))) == list(range(4))
-    assert Counter(path.name.split()[0] for path in tmp_path.iterdir()) == {"built": 2, "closed": 2}
+    assert Counter(path.name.split()[0] for path in tmp_path.iterdir()) == {"worked": 2, "closed": 2}
 
 
 def test_a_work_whose_close_hangs_is_not_waited_for_once_a_run_was_cancelled() -> None:

@@ -68,8 +68,21 @@ def placement() -> dict[str, Any]:
 
 def no_place() -> dict[str, Any]:
     """Of five workers three find a place; the others keep nobody waiting."""
-    results = pa.map(node, range(60), workers=5, worker_options=ONE_EACH)
-    return {"items": len(list(results)), "workers": len(results.report.workers)}
+    nodes: set[str] = set()
+    fed: list[int] = []
+
+    def until_three_take_part() -> Iterator[int]:
+        deadline = time.monotonic() + 60
+        while len(nodes) < 3 and time.monotonic() < deadline:
+            fed.append(len(fed))
+            yield fed[-1]
+
+    results = pa.map(node, until_three_take_part(), workers=5, worker_options=ONE_EACH)
+    done = 0
+    for found in results:
+        nodes.add(found)
+        done += 1
+    return {"all_done": done == len(fed), "nodes": len(nodes), "workers": len(results.report.workers)}
 
 
 def here() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tests.conformance.cast import (
     AsyncGrouped,
     AsyncMeeting,
     Counter,
+    Faulty,
     Grouped,
     Mailbox,
     Meeting,
@@ -21,7 +22,7 @@ from tests.conformance.cast import (
 from tests.differences import Differences
 
 from pullahead import actors
-from pullahead.errors import GetTimeoutError
+from pullahead.errors import ActorDiedError, GetTimeoutError
 
 
 def test_calls_run_on_the_main_thread() -> None:
@@ -115,8 +116,9 @@ def test_a_method_of_an_undeclared_group_is_refused() -> None:
         actors.remote(Undeclared).remote()
 
 
-def test_a_deferred_reply_comes_when_its_future_is_set() -> None:
-    box = Mailbox.remote()
+@pytest.mark.parametrize("parked", [None, 4])
+def test_a_deferred_reply_comes_when_its_future_is_set(parked: int | None) -> None:
+    box = Mailbox.options(parked=parked).remote()
     refs = [box.take.remote() for _ in range(4)]
     with pytest.raises(GetTimeoutError):
         actors.get(refs[0], timeout=0.01)
@@ -131,9 +133,49 @@ def test_a_deferred_reply_comes_when_its_future_is_set() -> None:
         actors.get(refs[3], timeout=10)
 
 
-def test_a_deferred_method_must_return_a_future() -> None:
+@pytest.mark.parametrize("parked", [None, 4])
+def test_a_deferred_method_must_return_a_future(parked: int | None) -> None:
     with pytest.raises(TypeError, match="wrong is deferred and must return a Future, not int"):
-        actors.get(Mailbox.remote().wrong.remote())
+        actors.get(Mailbox.options(parked=parked).remote().wrong.remote())
+
+
+def test_calls_keep_their_order_where_answers_are_parked() -> None:
+    """Each begins when the one before it has: a plain one behind a deferred one, and behind a late ref."""
+    box = Mailbox.options(parked=300).remote()
+    late = Faulty.remote().sleep.remote(0.2)
+    first = box.take.remote()
+    refs = [box.take.remote() for _ in range(200)]
+    box.bring.remote(late)
+    for i in range(200):
+        box.bring.remote(i)
+    assert actors.get(first, timeout=20) == actors.get(late)
+    assert actors.get(refs, timeout=20) == list(range(200))
+
+
+def test_a_call_whose_ref_has_failed_keeps_nobody_waiting_where_answers_are_parked() -> None:
+    box = Mailbox.options(parked=4).remote()
+    answer = box.take.remote()
+    with pytest.raises(OddError):
+        actors.get(box.bring.remote(Faulty.remote().odd.remote()), timeout=10)
+    box.bring.remote("after it")
+    assert actors.get(answer, timeout=10) == "after it"
+
+
+def test_what_is_raised_is_raised_where_answers_are_parked() -> None:
+    box = Mailbox.options(parked=2).remote()
+    with pytest.raises(IndexError, match="pop from empty list"):
+        actors.get(box.bring.remote("for nobody"), timeout=10)
+
+
+def test_an_actor_with_parked_answers_can_be_killed() -> None:
+    box = Mailbox.options(parked=4).remote()
+    refs = [box.take.remote() for _ in range(4)]
+    with pytest.raises(GetTimeoutError):
+        actors.get(refs[-1], timeout=0.1)
+    actors.kill(box)
+    for ref in refs:
+        with pytest.raises(ActorDiedError):
+            actors.get(ref, timeout=20)
 
 
 def test_a_deferred_method_cannot_be_async() -> None:

@@ -51,10 +51,10 @@ def test_what_has_finished_is_settled_once_with_its_times() -> None:
     taken.times += [(0.0, 1.0), (1.0, 3.0)]
     taken.waiting.popleft()
     taken.waiting.popleft()
-    assert (taken.useful, taken.longest) == (3.0, 2.0)
+    assert taken.useful == 3.0
     assert taken.settle() == ((3, 4), (3, 4), [(0.0, 1.0), (1.0, 3.0)])
     assert (taken.items, taken.open, taken.begun, taken.settled) == ((5, 6), (5, 6), (5,), 2)
-    assert (taken.useful, taken.longest) == (0.0, 0.0)
+    assert taken.useful == 0.0
 
 
 def test_what_was_reported_before_is_settled_and_is_not_new() -> None:
@@ -149,15 +149,24 @@ def make() -> Iterator[Make]:
     """Builds pipelines for items of 4 ms with a backlog. Item 0 runs, and 1 to 5 are in the buffer."""
     made: list[Pipeline] = []
 
-    def build(item: float = 4 * MS, held: int = 6, backlog: int = PLENTY) -> Pipeline:
-        pipeline = Pipeline(Lookahead(40), Meter(0, 0.0), Recorder(True), says_starts=False)
+    def build(
+        item: float = 4 * MS,
+        held: int = 6,
+        backlog: int = PLENTY,
+        lookahead: int | None = 40,
+        fetch: float = MS,
+        cost: float = 0.0,
+    ) -> Pipeline:
+        pipeline = Pipeline(Lookahead(lookahead), Meter(0, 0.0), Recorder(True), says_starts=False)
         made.append(pipeline)
         for _ in range(40):
-            pipeline.lookahead.fetched(MS)
+            pipeline.lookahead.called(cost)
+            pipeline.lookahead.fetched(fetch)
             pipeline.lookahead.computed(item, 1)
         pipeline.began(0.0)
         pipeline.take_messages(0.0)
-        pipeline._demand.asks.made(40, 0.0)
+        if lookahead is not None:
+            pipeline._demand.asks.made(lookahead, 0.0)
         pipeline.answered([(m.GRANT, 1, 0, [None] * held, 0.0, "source", backlog)], 0.0)
         said(pipeline, 0.0)
         assert pipeline.take(0.0)[0] == 0
@@ -217,6 +226,33 @@ def test_what_has_finished_is_reported_while_the_next_one_is_computed(make: Make
     assert (totals.items, totals.useful) == (3, 12 * MS)
 
 
+@pytest.mark.parametrize(("cost", "held", "waiting"), [(0.1, 12, 1), (0.4, 12, 4), (0.4, 5, 3), (0.4, 4, 2)])
+def test_where_calls_are_dear_looks_are_rare_and_yet_in_time_for_an_ask(
+    make: Make, cost: float, held: int, waiting: int
+) -> None:
+    """With calls of 0.4 ms a result waits for 48 ms, so one look in 16 ms will do. With a depth of three, an
+    ask is due as soon as two are in hand."""
+    pipeline = make(held=held + 1, lookahead=None, fetch=10 * MS, cost=cost * MS)
+    assert pipeline.lookahead.depth == 3
+    pipeline._demand.asks.taken_back(pipeline.asked)
+    pipeline.few_left(MS)
+    assert len(running(pipeline).waiting) == waiting
+
+
+@pytest.mark.parametrize(("item", "spans"), [(4 * MS, [(0, 1), (1, 1), (2, 1)]), (MS, [(0, 3)])])
+def test_what_is_as_long_as_a_slice_is_recorded_by_itself(
+    make: Make, item: float, spans: list[tuple[int, int]]
+) -> None:
+    pipeline = make(item, held=12, lookahead=None, cost=0.4 * MS)
+    pipeline.few_left(0.0)
+    for count in (1, 2, 3):
+        goes_on(pipeline, count * item)
+    pipeline.few_left(3 * item)
+    recorded = [one for one in pipeline.recorder.take() if one.kind == PROCESS]
+    assert [(one.item, one.size) for one in recorded] == spans
+    assert (recorded[0].start, recorded[-1].end) == (0.0, 3 * item)
+
+
 def test_a_start_is_said_once(make: Make) -> None:
     pipeline = make()
     pipeline.few_left(MS)
@@ -262,6 +298,24 @@ def test_failures_are_reported_as_such(make: Make) -> None:
     goes_on(pipeline, 4 * MS)
     assert pipeline.few_left(5 * MS) == [S]
     assert said(pipeline, 5 * MS) == [(m.FAILED, 1, 0, "error", 0.0), (m.STARTED, 1, (1,))]
+
+
+def test_what_has_failed_and_comes_again_into_the_slice_has_not_failed_again(make: Make) -> None:
+    """A slice may go on for ever, and an item be tried again in it."""
+    pipeline = make(held=2)
+    pipeline.few_left(MS)
+    running(pipeline).failures[0] = "error", 0.0
+    goes_on(pipeline, 4 * MS)
+    pipeline.few_left(5 * MS)
+    assert (m.FAILED, 1, 0, "error", 0.0) in said(pipeline, 5 * MS)
+    grants = [(m.GRANT, 2, 0, [None], 0.0, "source", PLENTY), (m.GRANT, 3, 7, [None], 0.0, "source", PLENTY)]
+    pipeline.answered(grants, 6 * MS)
+    pipeline.few_left(6 * MS)
+    assert goes_on(pipeline, 8 * MS) == 0
+    pipeline.few_left(9 * MS)
+    assert goes_on(pipeline, 12 * MS) == 7
+    pipeline.few_left(13 * MS)
+    assert (m.DONE, 2, (0,)) in said(pipeline, 13 * MS)
 
 
 def test_what_was_put_in_counts_as_held(make: Make) -> None:

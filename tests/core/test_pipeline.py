@@ -290,6 +290,20 @@ def test_any_message_takes_along_an_ask_for_what_is_missing(make: Make) -> None:
     assert said(pipeline, QUANTUM) == [], "once is enough"
 
 
+def test_a_call_that_only_has_to_be_parked_takes_no_small_ask_along(make: Make) -> None:
+    """The grant would be its answer, and again no call would be parked: a call for every few items."""
+    pipeline = settled(measured(make(None, says_starts=False)))
+    assert granted(pipeline, 0.0, 1, 0, 294) == [S, W], "the one call that was out is answered"
+    items = pipeline.take(0.0)
+    compute(pipeline, 0.0, 0.0)
+    assert said(pipeline, 0.0) == [(m.DONE, 1, items)], "what is missing is less than a bundle"
+    assert (pipeline.asked, pipeline.deadline) == (0, None)
+    for _ in range(8):
+        pipeline.take(0.0)
+        compute(pipeline, 0.0, 0.0)
+    assert (m.ASK, 262) in said(pipeline, 0.0)
+
+
 def test_a_worker_that_stops_takes_no_ask_along(make: Make) -> None:
     pipeline = settled(make(1))
     granted(pipeline, 0.0, 1, 0, 2)

@@ -25,7 +25,16 @@ from pullahead.cli.bench.cases.on_ray import data
 from pullahead.cli.bench.measure import compete
 from pullahead.cli.bench.peers import Rate, tuned
 from pullahead.cli.bench.show import number, times
-from pullahead.cli.bench.works import Times, loop, loops_in, noop, share_on_cpu, sleep_for, times_of
+from pullahead.cli.bench.works import (
+    Times,
+    loop,
+    loops_in,
+    noop,
+    share_on_cpu,
+    sleep_for,
+    times_of,
+    utilization,
+)
 
 COMMAND = [sys.executable, "-W", "error", "-m", "pullahead", "bench"]
 
@@ -204,10 +213,10 @@ def test_contenders_take_turns_and_ratios_are_taken_within_a_round() -> None:
     assert outcome.absent == [Absent("nobody", "not here")]
 
 
-def test_what_was_on_a_cpu_has_a_column_where_somebody_looked(
+def test_shares_of_time_have_columns_where_somebody_looked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    timed = [Measured(2.0, 0.5), Measured(2.0, 0.75), Measured(4.0, 0.25), Measured(3.0, 0.5)]
+    timed = [Measured(2.0, 0.5), Measured(2.0, 0.75, 0.9), Measured(4.0, 0.25, 0.8), Measured(3.0, 0.5, 0.7)]
     case = scripted({"ours": timed, "theirs": [1.0] * 4}, [])
     monkeypatch.setattr(cases, "load", lambda name, engine: case)
     file = tmp_path / "bench.json"
@@ -215,9 +224,10 @@ def test_what_was_on_a_cpu_has_a_column_where_somebody_looked(
     ours, theirs = json.loads(file.read_text())["cases"][0]["contenders"]
     assert ours["rounds"] == [2.0, 4.0, 3.0]
     assert ours["on_cpu"] == {"median": 0.5, "least": 0.25, "greatest": 0.75, "rounds": [0.75, 0.25, 0.5]}
-    assert theirs["on_cpu"] is None
-    assert re.search(r"\n  +÷ this +s +least – greatest +CPU +\n", ended.output)
-    assert re.search(r"\n  ours +3\.00 +2\.00 – 4\.00 +50% +\n", ended.output)
+    assert ours["utilization"]["rounds"] == [0.9, 0.8, 0.7]
+    assert theirs["on_cpu"] is theirs["utilization"] is None
+    assert re.search(r"\n  +÷ this +s +least – greatest +zation +CPU +\n", ended.output)
+    assert re.search(r"\n  ours +3\.00 +2\.00 – 4\.00 +80\.0% +50\.0% +\n", ended.output)
     assert re.search(r"\n  theirs +3\.00× +1\.00 +1\.00 – 1\.00 +\n", ended.output)
     unseen = scripted({"ours": [1.0] * 4}, [])
     monkeypatch.setattr(cases, "load", lambda name, engine: unseen)
@@ -280,8 +290,22 @@ def test_a_rate_finds_how_many_items_keep_a_pool_busy_and_counts_the_results() -
 def test_a_rate_of_timed_items_knows_the_share_on_a_cpu() -> None:
     times = [Times(1.0, 1.5, 0.5), Times(2.0, 3.0, 0.25)]
     assert share_on_cpu(times) == 0.5
-    assert Rate(lambda items: times, 2, timed=True)().on_cpu == 0.5
-    assert Rate(lambda items: times, 2)().on_cpu is None
+    assert Rate(lambda items: times, 2, timed=1)().on_cpu == 0.5
+    assert Rate(lambda items: times, 2)()[1:] == (None, None)
+
+
+def test_utilization_is_the_share_of_the_workers_time_within_items() -> None:
+    times = [Times(0.5, 1.5, 0.5), Times(2.0, 3.0, 0.25), Times(0.0, 0.5, 0.5)]
+    assert utilization(times, since=1.0, until=4.0, workers=2) == 1.5 / 6.0
+
+    def run(items: range) -> list[Times]:
+        return [times_of(partial(sleep_for, 0.02), item) for item in items]
+
+    alone, of_two = (Rate(run, 10, timed=workers)().utilization for workers in (1, 2))
+    assert alone is not None
+    assert of_two is not None
+    assert 0.5 < alone <= 1.0
+    assert 0.25 < of_two <= 0.5
 
 
 def test_an_item_is_timed_on_the_clock_and_on_the_cpu() -> None:
@@ -298,7 +322,7 @@ def test_fixed_work_takes_an_idle_core_as_long_as_it_should() -> None:
 def test_ray_data_is_timed_from_when_all_its_actors_have_begun() -> None:
     began = {1: [0.0, 1.0, 2.0, 3.0], 2: [1.5, 2.5, 3.5]}
     rows = [data.Row(pid, Times(at, at + 1.0, 1.0)) for pid, moments in began.items() for at in moments]
-    assert data.rate(rows, 5.5) == 5 / 4.0
+    assert data.rate(rows, 5.5) == (5 / 4.0, 5.5 / 8.0)
 
 
 def test_chunks_are_tuned_as_the_standard_library_does_it() -> None:

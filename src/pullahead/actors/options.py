@@ -26,6 +26,8 @@ class Options:
         get_if_exists: with `name`: return the registered actor, if there is one.
         max_concurrency: how many calls may run at once: threads, or coroutines of an async actor.
             None is 1 for threads and 1000 for coroutines.
+        parked: how many deferred calls wait for their answers at most, if that is known and no others run
+            at once. An engine may then keep each on a thread of its own; with more, it would stand still.
         concurrency_groups: groups of methods with threads of their own: {"control": 1}.
         num_cpus: advisory on one machine.
         num_gpus: devices to give to the process, through CUDA_VISIBLE_DEVICES. A fraction shares one
@@ -40,6 +42,7 @@ class Options:
     name: str | None = None
     get_if_exists: bool = False
     max_concurrency: int | None = None
+    parked: int | None = None
     concurrency_groups: dict[str, int] = field(default_factory=dict)
     num_cpus: float | None = None
     num_gpus: float | None = None
@@ -76,8 +79,13 @@ class Options:
             raise ValueError(f"name must be a non-empty string, got {self.name!r}")
         if self.get_if_exists and self.name is None:
             raise ValueError("get_if_exists=True needs a name")
-        if self.max_concurrency is not None:
-            _positive("max_concurrency", self.max_concurrency)
+        for name in ("max_concurrency", "parked"):
+            if getattr(self, name) is not None:
+                _positive(name, getattr(self, name))
+        if self.parked is not None and (self.concurrency_groups or self.max_concurrency not in {None, 1}):
+            raise ValueError(
+                "parked: calls run one at a time, so max_concurrency and groups do not go with it"
+            )
         for group, size in self.concurrency_groups.items():
             _positive(f"concurrency_groups[{group!r}]", size)
         for name in ("num_cpus", "num_gpus", "time_limit"):

@@ -4,7 +4,9 @@ Rules:
 1. Held + asked ≤ lookahead + bundle - 1 beyond what is computed now. When nothing is computed, what comes
    next (an item, a slice, a batch) is wanted too: with a lookahead of 0 that is all, so that asking on demand
    needs no rule of its own.
-2. The worker asks as soon as a whole bundle is wanted. With a message that goes anyway it asks for less, too.
+2. The worker asks as soon as a whole bundle is wanted. With a message that goes anyway it asks for less, too,
+   unless no other call is out: the grant would answer the only one, and the next one would have to follow at
+   once, with the next ask for a few items, and so on.
 3. A bundle is at most half of what was ready for each worker when the queue last granted something.
 4. Who has nothing to compute says so once between two grants, and what it has asked for.
 5. Asks and places are multiples of a batch, where there are batches.

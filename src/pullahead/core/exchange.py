@@ -101,7 +101,7 @@ class Caller:
 class Mailbox(Generic[Call]):
     """The queue's end for one peer: which call to answer, with what.
 
-    Both methods return what to answer now, as a list of (call, messages) with at most one entry.
+    These methods return what to answer now, as a list of (call, messages) with at most one entry.
     """
 
     __slots__ = ("_outbox", "_parked")
@@ -125,6 +125,11 @@ class Mailbox(Generic[Call]):
             return []
         call, self._parked = self._parked, None
         return [(call, self._take())]
+
+    def close(self) -> list[tuple[Call, list[Any]]]:
+        """The peer is gone: nobody waits for an answer, and a call that is parked costs something."""
+        call, self._parked = self._parked, None
+        return [] if call is None else [(call, self._take())]
 
     def _take(self) -> list[Message]:
         messages, self._outbox = self._outbox, []

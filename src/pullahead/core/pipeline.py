@@ -46,7 +46,16 @@ from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.outbox import Outbox
 from pullahead.core.patience import Patience
-from pullahead.core.slices import MAX_SLICE, Slice, low_mark, refill_size, slice_size, stretches
+from pullahead.core.slices import (
+    MAX_SLICE,
+    REFILL_SHARE,
+    SLICE,
+    Slice,
+    low_mark,
+    refill_size,
+    slice_size,
+    stretches,
+)
 from pullahead.core.stores import MOST, Stores
 from pullahead.errors import ProtocolError
 
@@ -353,22 +362,33 @@ class Pipeline:
         if ran.ahead:  # they were put in when the main thread had just found nothing
             self._holdings.put(ran.cut(ran.ahead)[::-1])
         self._patience.ended()
-        self._note_process(ran.items[: ran.size], start, end, ran.longest, cpu, now)
+        self._note_process(ran.items[: ran.size], start, end, ran.times, cpu, now)
         self._last_announced = -1
         self.running = None
         return self._computed(ran.open, ran.failures, now)
 
     def _note_process(
-        self, items: tuple[int, ...], start: float, end: float, longest: float, cpu: float, now: float
+        self,
+        items: tuple[int, ...],
+        start: float,
+        end: float,
+        times: list[tuple[float, float]],
+        cpu: float,
+        now: float,
     ) -> None:
-        """Account for what was computed, and record it: a span for each stretch of consecutive items, with
-        its share of time."""
+        """Account for what was computed, and record it: a span for each item that would be a slice by itself;
+        of smaller ones one for each stretch of consecutive items, with its share of the time."""
         self.meter.computed(start, end, len(items), cpu)
         each = (end - start) / len(items)
+        longest = max((ended - began for began, ended in times), default=0.0)
         since = start
-        for first, size in stretches(items) if self.recorder.on else ():
-            self.recorder.add(trace.PROCESS, since, since + size * each, first, size)
-            since += size * each
+        if self.recorder.on and each >= SLICE and len(times) == len(items):
+            for item, (began, ended) in zip(items, times, strict=True):
+                self.recorder.add(trace.PROCESS, began, ended, item)
+        elif self.recorder.on:
+            for first, size in stretches(items):
+                self.recorder.add(trace.PROCESS, since, since + size * each, first, size)
+                since += size * each
         if self.lookahead.computed(end - start, len(items), longest):
             self._account.note_lookahead(now)
 
@@ -378,7 +398,7 @@ class Pipeline:
         if ended:
             lasted = [end - start for start, end in times]
             useful, end = sum(lasted), times[-1][1]
-            self._note_process(ended, end - useful, end, max(lasted), min(useful, ran.burnt()), now)
+            self._note_process(ended, end - useful, end, times, min(useful, ran.burnt()), now)
             self.meter.computing(ran.since)
         effects = self._computed(new, ran.failures, now)
         ran.low = self._low()
@@ -421,7 +441,7 @@ class Pipeline:
         if not self._announced:
             self._announce(now)  # it costs nothing beside what is sent anyway
         wanted = self._wanted()
-        if wanted:
+        if wanted >= (self._demand.bundle if self._outbox.caller.must_send else 1):
             self._demand.ask(wanted, now)  # so does this
         self._demand.asks.sent(now)
         over = self._is_over()
@@ -619,7 +639,9 @@ class Pipeline:
             return 0
         if self._is_full() or self._holdings.has_suspects:
             return 0
-        most = ran.low + refill_size(self.lookahead.mean_compute)
+        mean, company = self.lookahead.mean_compute, self.lookahead.quantum * REFILL_SHARE
+        until_ask = self._demand.bundle - self._wanted()  # nobody looks before these have begun
+        most = ran.low + max(refill_size(mean), min(refill_size(mean, company), until_ask))
         return max(0, min(buffered, max(1, min(most, self._demand.plenty)) - len(ran.waiting)))
 
     def _cut(self, now: float, most: int = MAX_SLICE) -> list[Effect]:
@@ -637,7 +659,7 @@ class Pipeline:
         for item in items:
             self._holdings.ran(item)
             if failures and item in failures:
-                self._fail(item, *failures[item], now)
+                self._fail(item, *failures.pop(item), now)  # it may come again while this slice goes on
             elif self._has_store:
                 self._stores.begin(item, now)
                 effects.append(Store(item))

@@ -31,8 +31,10 @@ MAX_SLICE: Final = 512
 #: Seconds of work that hide a look: it takes some tenths of a millisecond, and where the work is pure Python
 #: it begins only when the interpreter is given up, half a millisecond later.
 LOOK: Final = 0.0015
-#: Seconds of work that a look puts behind what waits: a look costs 0.1 ms.
-_REFILL: Final = 0.004
+#: Seconds of work that a look puts behind what waits: a look costs 0.1 ms. Where results wait for company, it
+#: is this share of the time that they wait, for a look is what takes them out.
+REFILL: Final = 0.004
+REFILL_SHARE: Final = 1 / 3
 _ROUNDING: Final = 1e-9  # items: a mean of equal times is that exact
 
 
@@ -50,9 +52,10 @@ def low_mark(mean: float) -> int:
     return low if 2 * low <= MAX_SLICE else -1
 
 
-def refill_size(mean: float) -> int:
-    """Return how many items may wait after a look, beside those of the low mark. `mean`: as above."""
-    return max(1, min(MAX_SLICE // 2, int(_REFILL / mean + _ROUNDING)))
+def refill_size(mean: float, seconds: float = REFILL) -> int:
+    """Return how many items may wait after a look, beside those of the low mark: so many seconds of work.
+    `mean`: as above."""
+    return max(1, min(MAX_SLICE // 2, int(seconds / mean + _ROUNDING)))
 
 
 @final
@@ -119,11 +122,6 @@ class Slice:
     def begun(self) -> tuple[int, ...]:
         """Those of the open ones that have begun."""
         return self.items[self._first : self._stop - len(self.waiting)]
-
-    @property
-    def longest(self) -> float:
-        """Seconds of the longest one that is not settled; 0: they are not timed one by one."""
-        return max((end - start for start, end in self.times), default=0.0)
 
     @property
     def useful(self) -> float:

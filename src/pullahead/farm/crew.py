@@ -41,6 +41,8 @@ from pullahead.observe import words
 _ALL: Final = -1
 #: Seconds that a source may take to notice that nobody wants its items any more.
 _SOURCE_PATIENCE: Final = 10.0
+#: Calls that a queue may keep on threads of their own, of 20 kB each.
+_MOST_PARKED: Final = 2048
 
 
 class RunPort(Protocol):
@@ -171,8 +173,13 @@ class Crew:
         return self._queues.recorded
 
     def _start_queue(self, number: int, before: int) -> Any:
-        named = {"name": f"{self._options.queue_name}{before}"} if before else {}
+        named: dict[str, Any] = {"name": f"{self._options.queue_name}{before}"} if before else {}
         unit = self._spec.batch_size or 1
+        # One call of each peer is parked: of its workers, the other queues and the caller. As many again are
+        # of workers that have died, and others have taken their place before that is known here.
+        parked = 2 * (-(-self.size // self._queue_count) + self._queue_count)
+        if parked <= _MOST_PARKED:
+            named["parked"] = parked
         # Here, because the caller talks to it, and has to read the journal that it writes.
         queue = actors.remote(Queue).options(here=True, num_cpus=0, **named)
         if self._least is not None:

@@ -90,7 +90,7 @@ class Queue:
         self._neighbours: Neighbours | None = None  # until it has met them
         self._unsaid: list[led.Want] = []  # what it wanted of them before
         # Calls of workers that came back before the caller has said what there is.
-        self._early: list[tuple[int, list[m.Message], Answer]] | None = [] if before else None
+        self._early: dict[int, tuple[list[m.Message], Answer]] | None = {} if before else None
         self._lanes = (
             lanes or workers or 1
         )  # a worker that replaces another one has its number and so many more
@@ -138,14 +138,17 @@ class Queue:
         answer: Answer = Future()
         messages = opened(said)
         with self._lock:
-            if self._early is not None:
-                self._early.append((peer, messages, answer))
-                if peer == m.CALLER:
-                    early, self._early = sorted(self._early, key=lambda call: call[0] != m.CALLER), None
-                    for call in early:
-                        self._exchange(*call)
-            else:
+            if self._early is None:
                 self._exchange(peer, messages, answer)
+            elif peer != m.CALLER:
+                before, older = self._early.get(peer, ([], None))
+                self._early[peer] = [*before, *messages], answer
+                self._send([] if older is None else [(older, [])])
+            else:
+                early, self._early = self._early, None
+                self._exchange(peer, messages, answer)
+                for worker, call in early.items():
+                    self._exchange(worker, *call)
         return answer
 
     def _exchange(self, peer: int, messages: list[m.Message], answer: Answer) -> None:
@@ -295,8 +298,7 @@ class Queue:
     def _lost(
         self, worker: int, error: Any, running: tuple[int, ...] | None, loading: tuple[int, ...]
     ) -> list[led.Effect]:
-        self._mail.pop(worker, None)
-        self._gone.add(worker)
+        self._forget(worker)
         decide = {
             item: self._retry.decide(self._ledger.attempts(item), ERROR, 0.0, self._jitter())
             for item in self._ledger.charged(worker, running)
@@ -438,9 +440,15 @@ class Queue:
             self._leaving.add(worker)
             return []
         self._tell((m.BYE, worker))
-        del self._mail[worker]
-        self._gone.add(worker)
+        self._forget(worker)
         return self._ledger.said_goodbye(worker)
+
+    def _forget(self, worker: int) -> None:
+        """It is gone."""
+        self._gone.add(worker)
+        box = self._mail.pop(worker, None)
+        if box is not None:
+            self._send(box.close())
 
     # Other queues
 

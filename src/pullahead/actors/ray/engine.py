@@ -33,7 +33,7 @@ from pullahead.actors.notes import Notepad
 from pullahead.actors.options import Options
 from pullahead.actors.ray import pages
 from pullahead.actors.ray.failures import dead, translated
-from pullahead.actors.ray.host import AsyncHost, Host, Limits, World
+from pullahead.actors.ray.host import AsyncHost, Host, Limits, ThreadedHost, World
 from pullahead.actors.ray.refs import RayRef, forget_refs, ref_of, turns
 from pullahead.actors.refs import ObjectRef
 from pullahead.actors.signatures import MARK, ClassSpec, class_spec, unpack_spec
@@ -48,6 +48,8 @@ _NAME_PATIENCE: Final = 5.0
 _NAME_LOOK: Final = 0.01
 #: Calls that may wait in an async actor: as many as there may be workers.
 _MOST_CALLS: Final = 100_000
+#: Threads for the calls of an actor that has one for each answer which is waited for, beside those.
+_NOT_PARKED: Final = 8
 #: Seconds that the head of a cluster may take to take a connection.
 _CONNECT: Final = 5.0
 #: Seconds that joining it may take.
@@ -168,11 +170,14 @@ class RayEngine:
         target, _ = serial.dumps(actor_class.wrapped, by_value=True, out_of_band=False)
         world = World(list(sys.path), list(sys.argv), options.env_vars, options.time_limit)
         given: list[Any] = [target, world, list(args), kwargs]
-        if is_async:
+        base: type = AsyncHost if is_async else Host
+        if is_async and not spec.is_async and options.parked is not None:
+            base = ThreadedHost
+        if base is AsyncHost:
             given.append(Limits(options.max_concurrency, options.concurrency_groups))
         groups = tuple(sorted(options.concurrency_groups.items()))
-        ray_class = _ray_class(spec.name, is_async, groups)
-        ray_options = _ray_options(options, is_async)
+        ray_class = _ray_class(spec.name, base, groups)
+        ray_options = _ray_options(options, base)
         handle = self._start(lambda: ray_class.options(**ray_options).remote(*given), options)
         token = Token(handle, is_async)
         if options.name is not None:
@@ -376,22 +381,24 @@ def _has_deferred(cls: type) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _ray_class(name: str, is_async: bool, groups: tuple[tuple[str, int], ...]) -> Any:
+def _ray_class(name: str, base: type, groups: tuple[tuple[str, int], ...]) -> Any:
     """Return the Ray class that hosts a user's class: one of its name, so that Ray's tools show that."""
-    base = AsyncHost if is_async else Host
     cls = type(name, (base,), {"__module__": __name__})
     if not groups:
         return ray.remote(cls)
-    sizes = {group: _MOST_CALLS if is_async else size for group, size in groups}
+    sizes = {group: _MOST_CALLS if base is AsyncHost else size for group, size in groups}
     return ray.remote(concurrency_groups=sizes)(cls)  # type: ignore[call-overload]  # its stub knows fewer
 
 
-def _ray_options(options: Options, is_async: bool) -> dict[str, Any]:
+def _ray_options(options: Options, base: type) -> dict[str, Any]:
     given: dict[str, Any] = dict(options.cluster)
     if options.name is not None:
         given |= {"name": options.name, "get_if_exists": options.get_if_exists}
-    if is_async:
+    if base is AsyncHost:
         given["max_concurrency"] = _MOST_CALLS
+    elif base is ThreadedHost:
+        assert options.parked is not None
+        given["max_concurrency"] = options.parked + _NOT_PARKED
     elif options.max_concurrency is not None:
         given["max_concurrency"] = options.max_concurrency
     if options.here:

@@ -18,10 +18,12 @@ class Measured(NamedTuple):
         figure: in the unit of the case.
         on_cpu: for which share of the items' time the thread that computed them was on a CPU; None: nobody
             looked.
+        utilization: the share of the workers' time that was within items; None: likewise.
     """
 
     figure: float
     on_cpu: float | None = None
+    utilization: float | None = None
 
 
 @final
@@ -57,8 +59,8 @@ class Target:
     """What is good enough.
 
     Args:
-        figure: what is held against the limit: "median", "ratio" (ours, against this one) or "share" (of what
-            nobody can beat).
+        figure: what is held against the limit: "median", "ratio" (ours, against this one), "share" (of what
+            nobody can beat) or "utilization".
         of: the contender that it is about.
         limit: in the unit of the case, or a ratio.
         at_least: whether the figure may not be below the limit; otherwise it may not be above.

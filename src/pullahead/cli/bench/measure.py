@@ -49,12 +49,14 @@ class Line:
     """What one contender did, and our figure divided by it, round by round.
 
     `on_cpu`: the share of its items' time in which they were computed on a CPU, where that was measured.
+    `utilization`: the share of its workers' time that was within items, where that was.
     """
 
     name: str
     figures: Spread
     ratio: Spread | None
     on_cpu: Spread | None = None
+    utilization: Spread | None = None
 
 
 @final
@@ -100,6 +102,9 @@ class Outcome:
             share = self.share(line)
             assert share is not None, "a share of nothing"
             return share
+        if target.figure == "utilization":
+            assert line.utilization is not None, "a target of what nobody measured"
+            return line.utilization.median
         return line.figures.median
 
 
@@ -142,7 +147,13 @@ def _lines(contenders: list[Contender], rounds_of: dict[str, list[Measured]]) ->
         ratio = None
         if one.peer and own is not ours:
             ratio = Spread(tuple(our / their for our, their in zip(ours, own, strict=True)))
-        shares = [each.on_cpu for each in rounds_of[one.name] if each.on_cpu is not None]
-        on_cpu = Spread(tuple(shares)) if shares else None
-        lines.append(Line(one.name, Spread(tuple(own)), ratio, on_cpu))
+        rounds = rounds_of[one.name]
+        on_cpu = _spread([each.on_cpu for each in rounds])
+        utilization = _spread([each.utilization for each in rounds])
+        lines.append(Line(one.name, Spread(tuple(own)), ratio, on_cpu, utilization))
     return lines
+
+
+def _spread(rounds: list[float | None]) -> Spread | None:
+    measured = tuple(one for one in rounds if one is not None)
+    return Spread(measured) if measured else None

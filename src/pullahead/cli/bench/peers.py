@@ -110,23 +110,22 @@ class Rate:
     Args:
         run: from items to results.
         count: items in a round; None finds how many keep it busy for about `seconds`.
-        timed: whether the results are `works.Times`, which tell how much of their time was on a CPU.
+        timed: of how many workers the results are `works.Times`, which tell how much of the workers' time was
+            within items, and how much of that on a CPU; 0: they are none.
     """
 
-    def __init__(
-        self, run: Run, count: int | None = None, seconds: float = 0.0, *, timed: bool = False
-    ) -> None:
+    def __init__(self, run: Run, count: int | None = None, seconds: float = 0.0, *, timed: int = 0) -> None:
         self._run = run
         self._count = count
         self._seconds = seconds
         self._timed = timed
-        self._on_cpu: float | None = None  # of the last time
+        self._shares: tuple[float | None, float | None] = (None, None)  # of the last time
 
     def __call__(self) -> Measured:
         """Do one round."""
         if self._count is None:
             self._count = self._find_count()
-        return Measured(self._count / self._time(self._count), self._on_cpu)
+        return Measured(self._count / self._time(self._count), *self._shares)
 
     def _find_count(self) -> int:
         count = 200
@@ -137,9 +136,10 @@ class Rate:
     def _time(self, count: int) -> float:
         start = perf_counter()
         came = list(self._run(range(count)))
-        seconds = perf_counter() - start
+        end = perf_counter()
         if len(came) != count:
             raise RuntimeError(f"expected {count} results, got {len(came)}")
         if self._timed:
-            self._on_cpu = works.share_on_cpu(came)
-        return seconds
+            within = works.utilization(came, start, end, self._timed)
+            self._shares = works.share_on_cpu(came), within
+        return end - start

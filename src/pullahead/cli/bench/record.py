@@ -44,6 +44,7 @@ def _line(outcome: Outcome, line: Line) -> dict[str, Any]:
         **_spread(line.figures),
         "share": outcome.share(line),
         "on_cpu": None if line.on_cpu is None else _spread(line.on_cpu),
+        "utilization": None if line.utilization is None else _spread(line.utilization),
     }
 
 

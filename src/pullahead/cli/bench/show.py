@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, final
 
@@ -59,13 +59,17 @@ class Screen:
             table.add_column("pullahead\n÷ this", justify="right", no_wrap=True)
         if case.bound is not None:
             table.add_column("of the\nlimit", justify="right", no_wrap=True)
+        shares = [
+            (words, share)
+            for words, share in _SHARES.items()
+            if any(share(line) is not None for line in outcome.lines)
+        ]
         table.add_column(case.unit, justify="right", no_wrap=True)
         table.add_column("least – greatest", justify="right", no_wrap=True)
-        looked = any(line.on_cpu for line in outcome.lines)
-        if looked:
-            table.add_column("on a\nCPU", justify="right", no_wrap=True)
+        for words, _ in shares:
+            table.add_column(words, justify="right", no_wrap=True)
         for line in outcome.lines:
-            table.add_row(*_cells(outcome, line, compared, looked))
+            table.add_row(*_cells(outcome, line, compared), *(_share(share(line)) for _, share in shares))
         for one in outcome.absent:
             table.add_row(Text(f"{one.name}: {one.why}"), style="dim")
         self._title(f"{case.name}: {case.title}; {better} is better")
@@ -93,17 +97,25 @@ class Screen:
         self._out.print(Text(words))
 
 
-def _cells(outcome: Outcome, line: Line, compared: bool, looked: bool) -> list[str]:
+#: The columns of what was measured beside the figures.
+_SHARES: Final[dict[str, Callable[[Line], Spread | None]]] = {
+    "utili-\nzation": lambda line: line.utilization,
+    "on a\nCPU": lambda line: line.on_cpu,
+}
+
+
+def _share(share: Spread | None) -> str:
+    return "" if share is None else f"{share.median:.1%}"
+
+
+def _cells(outcome: Outcome, line: Line, compared: bool) -> list[str]:
     cells = [line.name]
     if compared:
         cells.append("" if line.ratio is None else times(line.ratio.median))
     share = outcome.share(line)
     if share is not None:
         cells.append(f"{share:.1%}")
-    cells += [number(line.figures.median), _range(line.figures)]
-    if looked:
-        cells.append("" if line.on_cpu is None else f"{line.on_cpu.median:.0%}")
-    return cells
+    return [*cells, number(line.figures.median), _range(line.figures)]
 
 
 def _notes(outcome: Outcome) -> list[str]:
@@ -121,6 +133,7 @@ def _verdict(outcome: Outcome, verdict: Verdict) -> tuple[str, str, str, str]:
     what = {
         "ratio": f"{outcome.case.name}: time against {target.of}",
         "share": f"{outcome.case.name}: {target.of}, of the limit",
+        "utilization": f"{outcome.case.name}: {target.of}, utilization",
         "median": f"{outcome.case.name}: {target.of}",
     }[target.figure]
     bound = "≥" if target.at_least else "≤"
@@ -131,7 +144,7 @@ def _verdict(outcome: Outcome, verdict: Verdict) -> tuple[str, str, str, str]:
 def _figure(outcome: Outcome, kind: str, value: float) -> str:
     if kind == "ratio":
         return times(value)
-    return f"{value:.1%}" if kind == "share" else f"{number(value)} {outcome.case.unit}"
+    return f"{value:.1%}" if kind in {"share", "utilization"} else f"{number(value)} {outcome.case.unit}"
 
 
 def _range(spread: Spread) -> str:

@@ -85,6 +85,12 @@ def share_on_cpu(times: Iterable[Times]) -> float:
     return cpu / seconds
 
 
+def utilization(times: Iterable[Times], since: float, until: float, workers: int) -> float:
+    """Return for which share of the time of so many workers they were within items."""
+    within = sum(max(0.0, one.ended - max(since, one.began)) for one in times)
+    return within / (workers * (until - since))
+
+
 def nap(item: T) -> T:
     """Wait long enough for a pool to start its other workers."""
     time.sleep(0.05)

@@ -40,8 +40,9 @@ _NOTES: Final = {
     "work": "Items are so many loops, so what runs beside them makes them longer",
 }
 _EVERYWHERE: Final = (
-    "On a CPU: the computing thread, of the time within items. Actors are as nice as this process. Ray Data, "
-    "whose actors start with each run, is timed from when each of them has begun an item"
+    "Utilization: of the workers' time, what is within items; on a CPU: of that, the computing thread. "
+    "Actors are as nice as this process. Ray Data, whose actors start with each run, is timed from when each "
+    "of them has begun an item"
 )
 
 
@@ -74,7 +75,7 @@ def prepare(
         "ray.util.ActorPool": partial(_actor_pool, actors),
     }
     seconds = _SECONDS[quick]
-    found = [Contender(name, Rate(run, seconds=seconds, timed=True)) for name, run in runs.items()]
+    found = [Contender(name, Rate(run, seconds=seconds, timed=workers)) for name, run in runs.items()]
     return [*found, data.contender(work, workers, seconds)]
 
 
@@ -103,7 +104,7 @@ def _case(kind: str, ms: float, workers: int) -> Case:
         rounds=(3, 1),
         prepare=partial(prepare, kind, seconds, workers),
         bound=(workers / seconds, f"{workers} ÷ {ms:g} ms"),
-        targets=() if asked is None else (Target("share", OURS, asked, at_least=True),),
+        targets=() if asked is None else (Target("utilization", OURS, asked, at_least=True),),
         notes=f"{_NOTES[kind]}. {_EVERYWHERE}",
     )
 

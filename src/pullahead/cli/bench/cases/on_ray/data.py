@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple, final
 
 from pullahead.cli.bench.case import Absent, Contender, Measured
-from pullahead.cli.bench.works import Times, share_on_cpu, times_of
+from pullahead.cli.bench.works import Times, share_on_cpu, times_of, utilization
 
 NAME: Final = "Ray Data map_batches"
 #: Items of the first run, which tells how many make a round.
@@ -64,9 +64,9 @@ class _Runs:
 
     def __call__(self) -> Measured:
         rows, ended = self._run(self._count)
-        found = rate(rows, ended)
+        found, within = rate(rows, ended)
         self._count = max(_FIRST, round(found * self._seconds))
-        return Measured(found, share_on_cpu(row.times for row in rows))
+        return Measured(found, share_on_cpu(row.times for row in rows), within)
 
     def _run(self, count: int) -> tuple[list[Row], float]:
         data: Any = import_module("ray.data")
@@ -85,10 +85,16 @@ class _Runs:
         return rows, ended
 
 
-def rate(rows: list[Row], ended: float) -> float:
-    """Return items per second from when every actor had begun one; `ended`: when the last was here."""
+def rate(rows: list[Row], ended: float) -> tuple[float, float]:
+    """Return items per second, and the utilization, from when every actor had begun one.
+
+    Args:
+        rows: all items.
+        ended: when the last one was here.
+    """
     first: dict[int, float] = {}
     for pid, times in rows:
         first[pid] = min(times.began, first.get(pid, times.began))
     since = max(first.values())
-    return sum(times.began >= since for _, times in rows) / (ended - since)
+    within = utilization((row.times for row in rows), since, ended, len(first))
+    return sum(times.began >= since for _, times in rows) / (ended - since), within
