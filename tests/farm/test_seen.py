@@ -104,3 +104,10 @@ def test_where_the_queue_has_a_clock_of_its_own_both_comparisons_count() -> None
     assert (lined_up[0].started, lined_up[0].ended) == pytest.approx((5.0, 6.0), abs=1e-9)
     assert lined_up[0].uncertainty == pytest.approx(3 * MS + 2 * DRIFT, rel=1e-3)
     assert lined_up[1].uncertainty == 0.0
+
+
+def test_only_what_was_measured_is_looked_ahead() -> None:
+    one = seen()
+    for worker, (items, ahead) in enumerate([(0, 16), (5, 3), (1, 4), (9, 100)]):
+        one.told(worker, WorkerTotals(items=items, lookahead=ahead))
+    assert one.lookahead(besides={3}) == 7

@@ -221,6 +221,16 @@ def held(queue: MemoryQueue) -> int:
     return sum(entry.owner is not None for entry in queue._broker._had.values())
 
 
+def test_a_run_hoards_nothing_from_its_first_item_on() -> None:
+    def work(x: int) -> int:
+        time.sleep(0.1)
+        return x
+
+    queue = queue_of(*range(30))
+    most = max(held(queue) for _ in pa.map(work, queue.consumer(drain=True), workers=2))
+    assert most <= 9  # three for each worker, and what both end in the time that a trip to a server may take
+
+
 def test_a_run_takes_as_much_as_hides_its_loads() -> None:
     def load(x: int) -> int:
         time.sleep(0.3)

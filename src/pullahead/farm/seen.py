@@ -74,9 +74,12 @@ class Seen:
         return seen
 
     def lookahead(self, besides: Container[int]) -> int:
-        """How many items all workers together look ahead, but for these."""
+        """How many items all workers together look ahead, but for these.
+
+        One that has computed nothing yet looks ahead by guess, which is no reason to take items from others.
+        """
         told = self._totals.copy().items()
-        return sum(totals.lookahead for worker, totals in told if worker not in besides)
+        return sum(one.lookahead for worker, one in told if one.items and worker not in besides)
 
     def trace(self, since: float) -> dict[int, list[Span]]:
         """Return the spans of each lane that had not ended by then."""
