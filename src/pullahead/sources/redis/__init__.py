@@ -1,4 +1,4 @@
-"""Redis Streams as sources and sinks. Needs `pip install 'pullahead[redis]'`, and Redis 7 or Valkey.
+"""Redis Streams as sources and sinks. Needs `pip install 'pullahead[redis]'`, and Redis 7 or newer.
 
 Addresses are redis-py's, with what is ours in the query::
 
