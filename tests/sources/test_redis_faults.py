@@ -20,8 +20,8 @@ import pullahead as pa
 from pullahead.core.leases import MOST
 from pullahead.errors import SourceError
 from pullahead.sources import open_sink, open_source
+from pullahead.sources.reach import Away
 from pullahead.sources.redis import RedisSource
-from pullahead.sources.redis.server import Away
 
 WAIT = 20.0
 

@@ -34,6 +34,9 @@ LEAST: Final = 30.0
 MOST: Final = 600.0
 #: Seconds after which an item is renewed no more.
 HELD_MOST: Final = 12 * 3600.0
+#: Deliveries after which an item that never ended is dead. RabbitMQ's quorum queues have 20, SQS advises 5. A
+#: consumer that dies charges all that it had, so there have to be more than one item could be to blame for.
+DELIVERIES: Final = 10
 
 _QUANTILE: Final = 0.99
 #: Ends that say how long an item takes: enough for a 99th percentile, few enough to forget what was.

@@ -1,4 +1,4 @@
-"""One record as one line of JSON, or an error that says what JSON cannot hold, and where.
+"""Values and records as JSON, and back; or an error that says what JSON cannot hold, and where.
 
 JSON as the standard has it: NaN and infinities are refused, tuples become lists, a path becomes a string,
 and everything else that JSON cannot hold raises `ResultError`. A `repr` in its place would look like a
@@ -12,10 +12,11 @@ import json
 import os
 from typing import Any, Final
 
-from pullahead.errors import ResultError
+from pullahead.errors import ResultError, SourceError
 
 #: Deeper than any record that people write, shallower than the interpreter's stack.
 DEEPEST: Final = 100
+_SHOWN: Final = 60
 
 
 def _plain(value: object) -> str:
@@ -58,6 +59,19 @@ def encode_value(value: Any, part: str, item: Any) -> bytes:
     """One value as JSON, without an end of line. `part`: what of its record. Raises as `encode` does."""
     line = encode({part: value}, item)
     return line[len(f'{{"{part}": ') : -len("}\n")]
+
+
+def decode_value(text: str | bytes, where: str) -> Any:
+    """One value from JSON.
+
+    Raises:
+        SourceError: it is none. The message says `where`.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        shown = text[:_SHOWN] if isinstance(text, str) else text[:_SHOWN].decode(errors="replace")
+        raise SourceError(f"expected JSON in {where}, got {shown!r} ({error})") from None
 
 
 def _explain(record: dict[str, Any], item: Any) -> str:

@@ -1,21 +1,15 @@
-"""What an address says: the server, for redis-py, and in the query what is ours.
-
-Everything that is wrong with an address is found before anything is connected, and said in one line: what was
-expected, what came, and in which address. Passwords are in no message.
-"""
+"""What an address says: the server, for redis-py, and in the query what is ours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final, final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Final, final
+from urllib.parse import urlsplit
 
+from pullahead.core.leases import DELIVERIES
 from pullahead.core.outage import PATIENCE
-
-#: Deliveries after which an item that never ended is dead. RabbitMQ's quorum queues have 20, SQS advises 5. A
-#: consumer that dies charges all that it had, so there have to be more than one item could be to blame for.
-DELIVERIES: Final = 10
+from pullahead.sources import query
 
 #: What every address may say, and what is only of one that items come from, or that results go to.
 _BOTH: Final = ("stream", "dead", "patience", "cluster")
@@ -78,78 +72,22 @@ def of_sink(text: str, known: Collection[str]) -> Address:
 
 
 def _read(text: str, known: Collection[str], special: tuple[str, ...]) -> Address:
-    parts = urlsplit(text)
-    shown = _without_password(text)
+    shown = query.without_password(text, (*_BOTH, *_OF_SOURCE, *_OF_SINK))
     try:
-        parts.port  # noqa: B018  whether it is a number is only found out by looking
+        urlsplit(text).port  # noqa: B018  whether it is a number is only found out by looking
     except ValueError:
         raise ValueError(f"expected a port from 0 to 65535 in {shown}, got another one") from None
-    ours: dict[str, str] = {}
-    theirs: list[tuple[str, str]] = []
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name in ours or name in dict(theirs):
-            raise ValueError(f"expected {name} once in {shown}, got it twice")
-        if name in _BOTH or name in special:
-            ours[name] = value
-        elif name in known and name not in _OURS:
-            theirs.append((name, value))
-        else:
-            names = ", ".join((*_BOTH, *special))
-            raise ValueError(f"expected one of {names}, or an option of redis-py, in {shown}, got {name!r}")
-    url = _joined(text.partition("?")[0], theirs)
-    values = {name: _CONVERT.get(name, _text)(name, value, shown) for name, value in ours.items()}
+    theirs = frozenset(known) - _OURS
+    url, values = query.split(text, shown, (*_BOTH, *special), theirs, "redis-py", _CONVERT)
     if "stream" not in values:
         raise ValueError(f"expected stream=NAME in the query of {shown}, got none")
     return Address(url, shown, **values)
 
 
-def _without_password(text: str) -> str:
-    """An address as it may be shown: who it is, but not how that is proved; and nothing of redis-py's."""
-    scheme, _, rest = text.partition("://")
-    where, _, query = rest.partition("?")
-    user, at, host = where.rpartition("@")
-    ours = (*_BOTH, *_OF_SOURCE, *_OF_SINK)
-    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name in ours]
-    return _joined(f"{scheme}://{user.split(':')[0]}{at}{host}", kept)
-
-
-def _joined(where: str, query: list[tuple[str, str]]) -> str:
-    """Not by `urlunsplit`: it makes unix:/path of unix:///path."""
-    return f"{where}?{urlencode(query)}" if query else where
-
-
-def _text(name: str, value: str, shown: str) -> str:
-    if not value:
-        raise ValueError(f"expected a name for {name} in {shown}, got nothing")
-    return value
-
-
-def _number(name: str, value: str, shown: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise ValueError(f"expected a whole number from 1 for {name} in {shown}, got {value!r}")
-    return int(value)
-
-
-def _seconds(name: str, value: str, shown: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0.0 <= seconds < float("inf"):
-        raise ValueError(f"expected seconds from 0 for {name} in {shown}, got {value!r}")
-    return seconds
-
-
-def _switch(name: str, value: str, shown: str) -> bool:
-    if value not in ("0", "1"):
-        raise ValueError(f"expected 0 or 1 for {name} in {shown}, got {value!r}")
-    return value == "1"
-
-
-_CONVERT: Final[dict[str, Callable[[str, str, str], Any]]] = {
-    "deliveries": _number,
-    "maxlen": _number,
-    "patience": _seconds,
-    "drain": _switch,
-    "cluster": _switch,
+_CONVERT: Final[dict[str, query.Convert]] = {
+    "deliveries": query.number(1),
+    "maxlen": query.number(1),
+    "patience": query.seconds,
+    "drain": query.switch,
+    "cluster": query.switch,
 }

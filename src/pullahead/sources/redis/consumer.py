@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple, final
 
 from pullahead.core.leases import MOST
 from pullahead.errors import SourceError
+from pullahead.sources.notes import Notes
 from pullahead.sources.redis.address import Address
-from pullahead.sources.redis.notes import Notes
 from pullahead.sources.redis.server import Command, Server, run
 
 #: ms that an entry is idle when anybody may have it: all consumers of a group have to agree about it.
@@ -114,8 +114,8 @@ class Consumer:
         for delay in delays:
             tokens = [token for token, (_, one) in notes.given_back.items() if one == delay]
             yield self._run("give_back", NOBODY, IDLE, min(IDLE, int(delay * 1000)), *tokens)
-        if notes.acknowledged:
-            yield ("XACK", self._at.stream, self._at.group, *notes.acknowledged)
+        if notes.done:
+            yield ("XACK", self._at.stream, self._at.group, *notes.done)
         for token, said in notes.buried.items():
             yield run("bury", [self._at.stream, self._dead], self._at.group, self.name, token, *said)
         for stream, fields in notes.added:

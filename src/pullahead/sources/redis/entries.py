@@ -7,19 +7,16 @@ Nothing is unpickled: whoever may write into a stream may not run code here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pullahead.errors import SourceError
+from pullahead.sources.encode import decode_value
 
 #: What a dead letter says beside the fields of its entry.
 ID: Final = "pullahead-id"
 STREAM: Final = "pullahead-stream"
 REASON: Final = "pullahead-reason"
 ATTEMPTS: Final = "pullahead-attempts"
-
-_SHOWN: Final = 60
 
 
 def item_of(fields: Sequence[bytes], field: str) -> Any:
@@ -36,16 +33,8 @@ def item_of(fields: Sequence[bytes], field: str) -> Any:
     name = field.encode()
     for key, value in pairs:
         if key == name:
-            return _parse(value, field)
+            return decode_value(value, f"the field {field!r}")
     return {_text(key): _text(value) for key, value in pairs}
-
-
-def _parse(value: bytes, field: str) -> Any:
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        shown = _text(value[:_SHOWN])
-        raise SourceError(f"expected JSON in the field {field!r}, got {shown!r} ({error})") from None
 
 
 def _text(value: bytes) -> str | bytes:

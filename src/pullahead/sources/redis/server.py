@@ -2,37 +2,29 @@
 
 `ask` sends commands in one go and returns their answers, or raises: `Away` where it may be worth another try,
 `SourceError` where it is not (a password that is wrong, a key that is no stream). `reach` does something with
-the server that may be tried again, as `core.outage` says, and lets the caller do something else meanwhile.
+the server that may be tried again.
 """
 
 from __future__ import annotations
 
 import inspect
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
-from threading import Event
-from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, final
 
-from pullahead.core.outage import Outage
 from pullahead.errors import SourceError
+from pullahead.sources.reach import Away, Reach, brief
 
 if TYPE_CHECKING:
     from pullahead.sources.redis.address import Address
 
-T = TypeVar("T")
 Command = tuple[Any, ...]
 
 #: Seconds until a connection is there, or is given up. A server that is far away takes one.
 _CONNECT: Final = 10.0
 #: Seconds until a call that waits for nothing has its answer, or the connection counts as cut.
 _ANSWER: Final = 30.0
-
-
-class Away(Exception):  # noqa: N818  it ends like that in the middle of a sentence
-    """The server could not be reached, or does not serve just now."""
 
 
 def redis_py() -> Any:
@@ -71,7 +63,7 @@ def run(name: str, keys: Sequence[str], *arguments: Any) -> Command:
 
 
 @final
-class Server:
+class Server(Reach):
     """See the module. Used from one thread at a time.
 
     Args:
@@ -83,11 +75,8 @@ class Server:
     """
 
     def __init__(self, address: Address) -> None:
+        super().__init__(address.shown, address.patience)
         self._redis = redis_py()
-        self._shown = address.shown
-        self._outage = Outage(address.patience)
-        self._nap = Event()  # never set: it waits as long as it is told to
-        self.was_away = False  # since somebody last looked
         self._client = self._make(address)
         try:
             self.ask([("PING",)])
@@ -110,7 +99,7 @@ class Server:
             redis.RedisError,
             redis.exceptions.RedisClusterException,
         ) as error:  # a cluster is connected at once
-            raise SourceError(f"cannot reach {self._shown}: {_brief(error)}") from error
+            raise SourceError(f"cannot reach {self._shown}: {brief(error)}") from error
         except (ValueError, TypeError) as error:
             raise ValueError(
                 f"expected an address that redis-py understands, got {self._shown}: {error}"
@@ -133,7 +122,7 @@ class Server:
 
     def _sorted(self, error: Exception) -> Exception:
         """Return what to raise: whether waiting could help."""
-        redis, said = self._redis, _brief(error)
+        redis, said = self._redis, brief(error)
         refused = (
             redis.AuthenticationError,
             redis.exceptions.AuthorizationError,
@@ -148,27 +137,6 @@ class Server:
             return NoGroup(f"{self._shown}: {said}")
         return SourceError(f"{self._shown}: {said}")
 
-    def reach(self, what: Callable[[], T], wait: float = 0.0) -> T | None:
-        """Do something with the server. Returns None if it is away just now; then it waited, so long at most.
-
-        Raises:
-            SourceError: it has been away for too long, or refuses what is wanted.
-        """
-        left = 0.0 if self._outage.retry_at is None else self._outage.retry_at - monotonic()
-        if left > 0.0:
-            self._nap.wait(min(left, wait))
-            if left > wait:
-                return None
-        try:
-            found = what()
-        except Away as error:
-            self.was_away = True
-            if self._outage.failed(monotonic(), random.random()):
-                return None
-            raise SourceError(f"{self._shown} went away and did not come back: {error}") from error
-        self._outage.mended()
-        return found
-
     def close(self) -> None:
         """Let go of the connection."""
         self._client.close()
@@ -176,8 +144,3 @@ class Server:
 
 class NoGroup(SourceError):  # noqa: N818  it is mended, not shown
     """The stream or its group is not there (any more): somebody deleted it, or the server lost its data."""
-
-
-def _brief(error: BaseException) -> str:
-    """What redis-py says, in a line."""
-    return " ".join(str(error).split()) or type(error).__name__

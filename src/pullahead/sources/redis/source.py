@@ -8,10 +8,10 @@ from typing import Final, final
 
 from pullahead.core.leases import LEAST, MOST
 from pullahead.errors import SourceError
+from pullahead.sources.notes import Notes
 from pullahead.sources.redis.address import of_source
 from pullahead.sources.redis.consumer import Consumer, Had, Heard
 from pullahead.sources.redis.entries import item_of, letter
-from pullahead.sources.redis.notes import Notes
 from pullahead.sources.redis.server import NoGroup, Server, known_options
 from pullahead.sources.source import Capabilities, Taken
 
@@ -102,7 +102,7 @@ class RedisSource:
         """The item has its result."""
         with self._lock:
             self._forget(token)
-            self._notes.acknowledged.append(token)
+            self._notes.done[token] = None
 
     def failed(self, token: str, reason: str, attempts: int = 1) -> None:
         """The item has failed for good: it becomes a dead letter."""
