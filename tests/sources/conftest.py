@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from tests.sources.postgresql import PostgresServer
 from tests.sources.servers import RedisServer
 
 
@@ -18,4 +19,16 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture
 def own_server() -> Iterator[RedisServer]:
     with closing(RedisServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with closing(PostgresServer()) as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    with closing(PostgresServer()) as server:
         yield server

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import pytest
@@ -22,14 +22,17 @@ _PATIENCE = 20.0
 
 def redis_or_skip() -> str:
     """Return the program. Without it, a laptop skips the test, and a build fails."""
-    program = shutil.which("redis-server")
-    if program is None:
-        why = "redis-server is not installed (apt-get install redis-server)"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
+    program = shutil.which("redis-server") or missing("redis-server")
     pytest.importorskip("redis")
     return program
+
+
+def missing(package: str) -> NoReturn:
+    """A server is not installed."""
+    why = f"{package} is not installed (apt-get install {package})"
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def free_port() -> int:

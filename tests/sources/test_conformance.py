@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from tests.sources.postgresql import PostgresServer
 from tests.sources.servers import RedisServer
 
 from pullahead.core.broker import Broker, Granted
@@ -74,6 +75,26 @@ class RedisBench:
         return [int(fields["item"]) for _, fields in self._server.client.xrange(f"{self._stream}:dead")]
 
 
+class PostgresBench:
+    def __init__(self, server: PostgresServer, items: Sequence[int]) -> None:
+        self._server = server
+        self._queue = server.new_queue()
+        self.put(items)
+
+    def consumer(self) -> Source:
+        return open_source(self._server.address(self._queue, drain=1, deliveries=10_000))
+
+    def put(self, items: Sequence[int]) -> None:
+        self._server.put(self._queue, items)
+
+    def pass_time(self, seconds: float) -> None:
+        self._server.late(self._queue, seconds)
+
+    def dead(self) -> list[int]:
+        text = "SELECT item FROM pullahead.items WHERE queue = %s AND state = 'dead' ORDER BY ended_at"
+        return [row[0] for row in self._server.execute(text, self._queue)]
+
+
 class TestList(SourceSuite):
     @contextmanager
     def bench(self, items: list[int]) -> Iterator[Bench]:
@@ -100,6 +121,16 @@ class TestRedis(SourceSuite):
     @contextmanager
     def bench(self, items: list[int]) -> Iterator[Bench]:
         yield RedisBench(self.server, items)
+
+
+class TestPostgres(SourceSuite):
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres: PostgresServer) -> None:
+        self.server = postgres
+
+    @contextmanager
+    def bench(self, items: list[int]) -> Iterator[Bench]:
+        yield PostgresBench(self.server, items)
 
 
 class _Hasty:

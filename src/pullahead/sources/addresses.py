@@ -13,11 +13,18 @@ from pullahead.sources.source import Source
 
 #: Of redis-py's addresses: plain, over TLS, and a socket file of this machine.
 REDIS: Final = ("redis://", "rediss://", "unix://")
+#: Of libpq's.
+POSTGRESQL: Final = ("postgresql://", "postgres://")
 
 
 def is_address(text: str) -> bool:
     """Whether this is the address of a live queue."""
-    return text.lower().startswith(REDIS)
+    return text.lower().startswith(REDIS + POSTGRESQL)
+
+
+def is_postgresql(text: str) -> bool:
+    """Whether it is one in PostgreSQL."""
+    return text.lower().startswith(POSTGRESQL)
 
 
 def open_source(address: str) -> Source:
@@ -28,6 +35,10 @@ def open_source(address: str) -> Source:
         ValueError: the address says something that nobody understands, or lacks something.
         ImportError: what speaks to such a server is not installed; the message says how to get it.
     """
+    if is_postgresql(address):
+        from pullahead.sources.postgresql import PostgresSource
+
+        return PostgresSource(address)
     from pullahead.sources.redis import RedisSource
 
     return RedisSource(address)
@@ -35,6 +46,11 @@ def open_source(address: str) -> Source:
 
 def open_sink(address: str) -> RecordSink:
     """Open the live queue at an address, to put results into it. Raises as `open_source` does."""
+    if is_postgresql(address):
+        raise ValueError(
+            "expected a file or a queue in Redis for the results, got an address of PostgreSQL: "
+            "a queue there keeps the results of its own items, with nothing said"
+        )
     from pullahead.sources.redis import RedisSink
 
     return RedisSink(address)

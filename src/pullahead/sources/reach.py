@@ -29,7 +29,7 @@ class Reach:
     """
 
     def __init__(self, shown: str, patience: float) -> None:
-        self._shown = shown
+        self.shown = shown
         self._outage = Outage(patience)
         self._nap = Event()  # never set: it waits as long as it is told to
         self.was_away = False  # since somebody last looked
@@ -51,7 +51,7 @@ class Reach:
             self.was_away = True
             if self._outage.failed(monotonic(), random.random()):
                 return None
-            raise SourceError(f"{self._shown} went away and did not come back: {error}") from error
+            raise SourceError(f"{self.shown} went away and did not come back: {error}") from error
         self._outage.mended()
         return found
 

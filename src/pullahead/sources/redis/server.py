@@ -82,7 +82,7 @@ class Server(Reach):
             self.ask([("PING",)])
         except Away as error:
             self.close()
-            raise SourceError(f"cannot reach {self._shown}: {error}") from error
+            raise SourceError(f"cannot reach {self.shown}: {error}") from error
         except SourceError:
             self.close()
             raise
@@ -99,10 +99,10 @@ class Server(Reach):
             redis.RedisError,
             redis.exceptions.RedisClusterException,
         ) as error:  # a cluster is connected at once
-            raise SourceError(f"cannot reach {self._shown}: {brief(error)}") from error
+            raise SourceError(f"cannot reach {self.shown}: {brief(error)}") from error
         except (ValueError, TypeError) as error:
             raise ValueError(
-                f"expected an address that redis-py understands, got {self._shown}: {error}"
+                f"expected an address that redis-py understands, got {self.shown}: {error}"
             ) from None
 
     def ask(self, commands: Sequence[Command]) -> list[Any]:
@@ -129,13 +129,13 @@ class Server(Reach):
             redis.exceptions.NoPermissionError,
         )
         if isinstance(error, refused) or said.startswith("NOAUTH"):
-            return SourceError(f"{self._shown} refuses us: {said}")
+            return SourceError(f"{self.shown} refuses us: {said}")
         waits = redis.ConnectionError, redis.TimeoutError, redis.exceptions.ClusterDownError, OSError
         if isinstance(error, waits) or said.startswith(("LOADING", "READONLY", "MASTERDOWN", "TRYAGAIN")):
             return Away(said)
         if "NOGROUP" in said:
-            return NoGroup(f"{self._shown}: {said}")
-        return SourceError(f"{self._shown}: {said}")
+            return NoGroup(f"{self.shown}: {said}")
+        return SourceError(f"{self.shown}: {said}")
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -1,0 +1,103 @@
+"""One that takes from a queue, as statements to the server and their answers. It remembers nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from secrets import token_hex
+from typing import Any, NamedTuple, final
+
+from pullahead.sources.notes import Notes
+from pullahead.sources.postgresql.address import Address
+from pullahead.sources.postgresql.server import Server, Statement
+
+
+class Found(NamedTuple):
+    """An item that was handed out. `text`: its JSON."""
+
+    token: int
+    attempt: int
+    text: str
+
+
+class Heard(NamedTuple):
+    """What the server answered.
+
+    Attributes:
+        found: items that were handed out, in order.
+        is_more: whether something is ready that somebody else was looking at just now.
+        due: seconds until what others have, or nobody may have yet, is due; None: there is no such thing.
+        others: whether others have anything.
+    """
+
+    found: list[Found]
+    is_more: bool = False
+    due: float | None = None
+    others: bool = False
+
+
+@final
+class Consumer:
+    """See the module.
+
+    Args:
+        server: where the queue is.
+        address: which one.
+    """
+
+    def __init__(self, server: Server, address: Address) -> None:
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+        self._server = server
+        self._at = address
+
+    def tell(self, notes: Notes, lease: float, most: int = 0, known: Iterable[int] | None = None) -> Heard:
+        """Tell what was noted, and take up to so many items: in one transaction.
+
+        Args:
+            notes: what the server has not heard yet.
+            lease: seconds.
+            most: 0: none are wanted.
+            known: what we have, after a connection was cut: all else that is ours goes back.
+        """
+        said = list(self._statements(notes, lease, known))
+        about = {"queue": self._at.queue, "me": self.name}
+        if most:
+            said.append(Statement("take", {**about, "most": most, "lease": lease}))
+            said.append(Statement("look", about))
+        answers = self._server.ask(said) if said else []
+        if not most:
+            return Heard([])
+        rows, ((is_more, due, others),) = answers[-2:]
+        found = [Found(*row[:3]) for row in sorted(rows, key=lambda row: row[3])]
+        return Heard(found, is_more, due, others)
+
+    def _statements(self, notes: Notes, lease: float, known: Iterable[int] | None) -> Iterator[Statement]:
+        """Say the notes as statements. Said twice, they do no harm."""
+        me = {"me": self.name}
+        if known is not None:
+            yield Statement("give_back_unheard", {**me, "queue": self._at.queue, "known": list(known)})
+        if notes.extended:
+            yield Statement("extend", {**me, "lease": lease, "ids": list(notes.extended)})
+        if notes.done:
+            ids, results = list(notes.done), list(notes.done.values())
+            kept = {"ids": ids, "results": results}
+            yield Statement("done", kept) if self._at.results else Statement("forget", {"ids": ids})
+        if notes.buried:
+            yield Statement("failed", me | self._failed(notes.buried))
+        if notes.given_back:
+            ids, delays = list(notes.given_back), list(notes.given_back.values())
+            yield Statement("give_back", {**me, "ids": ids, "delays": delays})
+        if notes.given_back or known is not None:
+            yield Statement("notify", {"channel": self._at.channel, "said": ""})
+
+    def _failed(self, buried: dict[int, tuple[str, int, bool]]) -> dict[str, Any]:
+        reasons, attempts, final_ = zip(*buried.values(), strict=True)
+        return {
+            "retries": self._at.retries,
+            "delay": self._at.retry_delay,
+            "ids": list(buried),
+            "reasons": list(reasons),
+            "attempts": list(attempts),
+            "final": list(final_),
+        }

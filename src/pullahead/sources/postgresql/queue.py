@@ -1,0 +1,156 @@
+"""A queue as those see it who do not take from it: it is made, filled, looked at and mended here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self, final
+
+from pullahead.errors import SourceError
+from pullahead.sources.encode import encode_value
+from pullahead.sources.postgresql import schema
+from pullahead.sources.postgresql.address import read
+from pullahead.sources.postgresql.server import Server, Statement, known_parameters
+from pullahead.sources.reach import Away
+
+#: Items that are put in one statement.
+_BATCH: Final = 1000
+#: What a column of integers holds.
+_SMALLEST, _LARGEST = -(2**31), 2**31 - 1
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How a queue stands.
+
+    Attributes:
+        ready: nobody has had them.
+        out: somebody has them.
+        waiting: put with a delay, given back, or to be retried: for a time, or until somebody takes them.
+        done: have ended, with their results.
+        dead: have failed for good.
+        due: of those that are out or waiting, how many may be taken now.
+        consumers: how many have something.
+        oldest: seconds since the first of those that are ready was put; None: none is.
+    """
+
+    ready: int
+    out: int
+    waiting: int
+    done: int
+    dead: int
+    due: int
+    consumers: int
+    oldest: float | None
+
+
+class DeadItem(NamedTuple):
+    """An item that has failed for good. `item`: its JSON; `ended`: seconds since 1970."""
+
+    id: int
+    item: str
+    reason: str
+    attempts: int
+    ended: float
+
+
+@final
+class PostgresQueue:
+    """A queue at an address, for whoever puts items, or looks after them::
+
+        with PostgresQueue("postgresql://host/db?queue=jobs") as queue:
+            queue.init()
+            queue.put(["a.mp4", "b.mp4"], priority=5)
+
+    Every method waits for the server, and raises `SourceError` if that cannot be reached or refuses what is
+    wanted, and whatever was not done then was not done at all, but for `put`, of whose items the first may be
+    there.
+
+    Args:
+        address: as `pullahead.sources.postgresql` has it.
+
+    Raises:
+        ValueError, SourceError, ImportError: as for `PostgresSource`.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._at = read(address, known_parameters())
+        self.name = self._at.shown
+        self._server = Server(self._at)
+
+    def __repr__(self) -> str:
+        return f"<PostgresQueue {self.name}>"
+
+    def init(self) -> tuple[int, int]:
+        """Make the tables, or bring them up to date. Returns their versions before and after; 0: none."""
+        with _Told(self.name):
+            return schema.migrate(self._server)
+
+    def put(self, items: Iterable[Any], *, priority: int = 0, delay: float | None = None) -> list[int]:
+        """Add items, and return their ids.
+
+        Args:
+            items: values that JSON can hold.
+            priority: the larger, the earlier.
+            delay: seconds until they may be taken; None: at once.
+
+        Raises:
+            ResultError: JSON cannot hold one of them.
+        """
+        if not _SMALLEST <= priority <= _LARGEST:
+            raise ValueError(f"expected a priority from {_SMALLEST} to {_LARGEST}, got {priority}")
+        about = {"queue": self._at.queue, "priority": priority, "delay": delay}
+        ids: list[int] = []
+        texts: Iterator[str] = (encode_value(item, "item", item).decode() for item in items)
+        while batch := list(islice(texts, _BATCH)):
+            ids += [row[0] for row in self._ask("put", items=batch, **about)]
+        return ids
+
+    def stats(self) -> Stats:
+        """Say how it stands."""
+        return Stats(*self._ask("stats", queue=self._at.queue)[0])
+
+    def dead(self, most: int = 100) -> list[DeadItem]:
+        """List what has failed for good, the latest first."""
+        return [DeadItem(*row) for row in self._ask("dead", queue=self._at.queue, most=most)]
+
+    def retry(self, ids: Iterable[int] | None = None) -> int:
+        """Make what has failed for good ready again; None: all of it. Returns how many items that were."""
+        which = None if ids is None else list(ids)
+        rows = self._ask("retry", queue=self._at.queue, channel=self._at.channel, ids=which)
+        return int(rows[0][0])
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, name: str, **arguments: Any) -> list[Any]:
+        with _Told(self.name):
+            return self._server.ask([Statement(name, arguments)])[0]
+
+
+class _Told:
+    """Nobody waits here for a server that is away: it is said."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if isinstance(error, Away):
+            raise SourceError(f"cannot reach {self._shown}: {error}") from error

@@ -1,0 +1,211 @@
+"""Items from a queue in PostgreSQL. How it works is said in `pullahead.sources.postgresql`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from threading import Lock
+from time import monotonic
+from typing import Any, Final, NamedTuple, final
+
+from pullahead.core.leases import LEAST, MOST
+from pullahead.errors import SourceError
+from pullahead.sources.encode import decode_value, encode_value
+from pullahead.sources.notes import Notes
+from pullahead.sources.postgresql import schema
+from pullahead.sources.postgresql.address import read
+from pullahead.sources.postgresql.consumer import Consumer, Found, Heard
+from pullahead.sources.postgresql.server import Server, known_parameters
+from pullahead.sources.source import Capabilities, Taken
+
+#: Seconds that one look at a server that is away may take.
+_LOOK: Final = 1.0
+#: Seconds after which a queue is looked at although nothing was heard: a third of the shortest lease, so that
+#: what a dead one has taken since the last look is not late by much.
+_SILENCE: Final = LEAST / 3
+#: The same where the end of the last item is waited for, of which nothing is heard.
+_DRAINING: Final = 0.25
+#: Seconds until what somebody else was looking at is his, or is not.
+_MOMENT: Final = 0.005
+
+
+class Had(NamedTuple):
+    """An item that is out."""
+
+    item: Any
+    attempt: int
+
+
+@final
+class PostgresSource:
+    """One that takes from a queue which it shares with others. It keeps results.
+
+    Args:
+        address: as `pullahead.sources.postgresql` has it.
+
+    Raises:
+        ValueError: the address lacks something, or says what nobody understands.
+        SourceError: the server cannot be reached, or refuses us, or the tables are not there.
+        ImportError: psycopg is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._at = read(address, known_parameters())
+        self.name = self._at.shown
+        self.capabilities = Capabilities(
+            ordered=False, finite=self._at.drain, deadlines=True, delivery_count=True, delayed_retry=True
+        )
+        self._lease = LEAST
+        self._lock = Lock()  # of the notes, of what is out, and of its results
+        self._notes = Notes()
+        self._had: dict[int, Had] = {}
+        self._results: dict[int, str] = {}
+        self._is_dry = self._is_over = False
+        self._look_at = 0.0  # when to look again although nothing was heard
+        self._server = Server(self._at, listens=True)
+        self._consumer = Consumer(self._server, self._at)
+        try:
+            schema.check(self._server)
+        except BaseException:
+            self._server.close()
+            raise
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"<PostgresSource {self.name} {state}, {len(self._had)} held>"
+
+    @property
+    def closed(self) -> bool:
+        """Whether `take` has nothing more to give: what others have may still come here."""
+        return self._is_over or (self._at.drain and self._is_dry)
+
+    # What may wait for the server
+
+    def take(self, n: int, wait: float = 0.0) -> list[Taken]:
+        """Hand out up to n items: by priority, then what was given back or is late, then new ones."""
+        if self._is_over:
+            return []
+        return self._hand_out(self._server.reach(lambda: self._take(n, wait), wait) or [])
+
+    def extend(self, tokens: Iterable[int], seconds: float) -> None:
+        """These items are still being worked on."""
+        self._lease = min(seconds, MOST)
+        with self._lock:
+            self._notes.extended.update(dict.fromkeys(tokens))
+        while self._server.reach(self._tell, _LOOK) is None:  # or what is extended too late is lost
+            pass
+
+    def close(self) -> None:
+        """Nothing more will be taken. Waits until the server has heard how everything ended."""
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            while self._server.reach(self._tell, _LOOK) is None:
+                pass
+        except SourceError as error:
+            if self._notes:
+                error.add_note(f"it was not told of {len(self._notes)} ends, so these items come again")
+            raise
+        finally:
+            self._server.close()
+
+    # What never waits
+
+    def record(self, token: int, result: Any) -> None:
+        """Keep the result of an item, which is written when that is `done`. See `KeepsResults`."""
+        if self._at.results:
+            with self._lock:
+                item = self._had[token].item if token in self._had else token
+            text = encode_value(result, "result", item).decode()
+            with self._lock:
+                self._results[token] = text
+
+    def done(self, token: int) -> None:
+        """The item has its result."""
+        with self._lock:
+            _, self._notes.done[token] = self._forget(token)
+
+    def failed(self, token: int, reason: str, attempts: int = 1) -> None:
+        """The item has failed for good: it is dead, unless the address says that it is tried again later."""
+        with self._lock:
+            had, _ = self._forget(token)
+            if had is not None:
+                self._notes.buried[token] = _plain(reason), attempts, False
+
+    def give_back(self, tokens: Iterable[int], delay: float = 0.0) -> None:
+        """These items were not started; anybody may have them after `delay` seconds."""
+        with self._lock:
+            for token in tokens:
+                had, _ = self._forget(token)
+                if had is not None:
+                    self._notes.given_back[token] = delay
+            self._is_dry = False
+
+    def _forget(self, token: int) -> tuple[Had | None, str | None]:
+        self._notes.extended.pop(token, None)
+        return self._had.pop(token, None), self._results.pop(token, None)
+
+    # With the server
+
+    def _take(self, n: int, wait: float) -> list[Found]:
+        """Look, unless there is no reason to; then listen, and look again if there is one."""
+        if wait <= 0.0 or self._notes or self._server.was_away or self._hears(0.0):
+            found = self._look(n)
+            if found or wait <= 0.0 or self.closed:
+                return found
+        return self._look(n) if self._hears(wait) else []
+
+    def _hears(self, seconds: float) -> bool:
+        """Wait, so long at most, until there is a reason to look."""
+        left = max(0.0, self._look_at - monotonic())
+        said = self._server.heard(min(seconds, left))
+        return bool(said) or monotonic() >= self._look_at
+
+    def _look(self, n: int) -> list[Found]:
+        heard = self._exchange(n)
+        is_there = bool(heard.found or heard.is_more)
+        with self._lock:
+            self._is_dry = not (is_there or heard.due is not None or self._notes.given_back)
+        if heard.found:
+            self._look_at = 0.0
+        else:
+            silence = _DRAINING if self._at.drain else _SILENCE
+            next_one = silence if heard.due is None else min(silence, heard.due)
+            self._look_at = monotonic() + max(_MOMENT, 0.0 if heard.is_more else next_one)
+        return heard.found
+
+    def _tell(self) -> bool:
+        self._exchange()
+        return True
+
+    def _exchange(self, most: int = 0) -> Heard:
+        """Tell the server what it has not heard yet, and take up to so many items."""
+        with self._lock:
+            notes = self._notes.copy()
+            known = [*self._had, *notes.done, *notes.buried, *notes.given_back]
+        heard = self._consumer.tell(notes, self._lease, most, known if self._server.was_away else None)
+        self._server.was_away = False
+        with self._lock:
+            self._notes.subtract(notes)
+        return heard
+
+    def _hand_out(self, found: list[Found]) -> list[Taken]:
+        """Make items of rows. Those that are none, or are delivered again and again, are dead."""
+        taken = []
+        with self._lock:
+            for token, attempt, text in found:
+                try:
+                    if attempt > self._at.deliveries:
+                        raise SourceError(f"delivered {self._at.deliveries} times, and never ended")
+                    item = decode_value(text, "the column 'item'")
+                except SourceError as error:
+                    self._notes.buried[token] = _plain(str(error)), 0, True
+                else:
+                    self._had[token] = Had(item, attempt)
+                    taken.append(Taken(token, item, attempt))
+        return taken
+
+
+def _plain(text: str) -> str:
+    """What the server takes for a text: no NUL, and no half of a character."""
+    return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()

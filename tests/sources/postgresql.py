@@ -1,0 +1,182 @@
+"""A PostgreSQL for tests, on a port and in a folder of its own.
+
+It refuses to be root, so whoever is root starts it as `postgres`, whom Debian's package makes.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from tests.sources.servers import free_port, missing
+
+#: Seconds until a server answers, or has ended.
+_PATIENCE = 30.0
+
+
+def programs_or_skip() -> Path:
+    """Return the folder of initdb and postgres. Without it, a laptop skips the test, and a build fails."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    on_path = shutil.which("initdb")
+    if on_path:
+        found.append(Path(on_path).resolve().parent)
+    if not found:
+        missing("postgresql")
+    pytest.importorskip("psycopg")
+    return max(found, key=lambda folder: int(folder.parent.name) if folder.parent.name.isdecimal() else 0)
+
+
+class PostgresServer:
+    """A server that keeps what it has when it is restarted. The user is postgres, the password "right"."""
+
+    def __init__(self) -> None:
+        self._programs = programs_or_skip()
+        self._folder = Path(tempfile.mkdtemp(prefix="pullahead-postgres-"))
+        self._data = self._folder / "data"
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._client: Any = None
+        self._queues = 0
+        try:
+            self._make()
+            self.start()
+            self.init()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self) -> None:
+        password = self._folder / "password"
+        password.write_text("right\n")
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            for path in (self._folder, password):
+                os.chown(path, user.pw_uid, user.pw_gid)
+        words = ["-A", "scram-sha-256", "--pwfile", str(password), "-U", "postgres", "-E", "UTF8"]
+        made = [
+            str(self._programs / "initdb"),
+            "-D",
+            str(self._data),
+            "--no-sync",
+            "--locale=C.UTF-8",
+            *words,
+        ]
+        subprocess.run([*self._as_somebody(), *made], check=True, stdout=subprocess.DEVNULL, cwd=self._folder)
+
+    @staticmethod
+    def _as_somebody() -> list[str]:
+        if os.getuid() != 0:
+            return []
+        user = pwd.getpwnam("postgres")
+        return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+
+    def start(self) -> None:
+        """Start, and wait until it answers. On the main thread: the server dies with who started it."""
+        dies_with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        where = ["-D", str(self._data), "-k", str(self._folder), "-p", str(self.port), "-h", "127.0.0.1"]
+        # Enough for tests, small enough for a machine that has other things to do.
+        small = ["-c", "shared_buffers=16MB", "-c", "max_connections=40", "-c", "fsync=off"]
+        # The death signal is lost with the change of user, so it is set after it.
+        command = [*self._as_somebody(), *dies_with_us, str(self._programs / "postgres"), *where, *small]
+        log = (self._folder / "log").open("ab")
+        with log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder)
+        deadline = time.monotonic() + _PATIENCE
+        while not self._answers():
+            said = (self._folder / "log").read_text()
+            assert time.monotonic() < deadline, f"postgres does not answer: {said}"
+            assert self._process.poll() is None, f"postgres has ended: {said}"
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        import psycopg
+
+        try:
+            self.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def init(self) -> None:
+        """Make our tables."""
+        from pullahead.sources.postgresql import PostgresQueue
+
+        with PostgresQueue(self.address("any")) as queue:
+            queue.init()
+
+    def execute(self, text: str, *arguments: Any) -> list[Any]:
+        """Run a statement as somebody else does. Returns its rows."""
+        import psycopg
+
+        if self._client is None or self._client.closed:
+            self._client = psycopg.connect(
+                host="127.0.0.1", port=self.port, user="postgres", password="right", autocommit=True
+            )
+        try:
+            cursor = self._client.execute(text, arguments or None)
+            return cursor.fetchall() if cursor.description else []
+        except psycopg.OperationalError:
+            self._client.close()
+            raise
+
+    def address(self, queue: str, *, password: str = "right", **options: Any) -> str:
+        """Return the address of a queue."""
+        query = urlencode({"queue": queue} | options)
+        return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/postgres?{query}"
+
+    def new_queue(self) -> str:
+        """Return a name that no other test has."""
+        self._queues += 1
+        return f"jobs-{self._queues}"
+
+    def put(self, queue: str, items: Sequence[Any]) -> list[int]:
+        """Add items, as JSON. Returns their ids."""
+        text = (
+            "INSERT INTO pullahead.items (queue, item) SELECT %s, one::json FROM unnest(%s::text[]) "
+            "WITH ORDINALITY AS given(one, place) ORDER BY place RETURNING id"
+        )
+        return [row[0] for row in self.execute(text, queue, [str(item) for item in items])]
+
+    def rows(self, queue: str, columns: str = "item, state, attempts") -> list[Any]:
+        """Return what is in a queue, in the order of its items."""
+        return self.execute(f"SELECT {columns} FROM pullahead.items WHERE queue = %s ORDER BY id", queue)
+
+    def late(self, queue: str, seconds: float = 86_400.0) -> None:
+        """Let so many seconds pass for everything that is due some time, and say so."""
+        self.execute(
+            "UPDATE pullahead.items SET due = due - make_interval(secs => %s) WHERE queue = %s",
+            seconds,
+            queue,
+        )
+        self.execute("SELECT pg_notify('pullahead:' || %s, '')", queue)
+
+    def cut(self) -> None:
+        """Cut every connection but our own."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """End it at once, and wait for that. What was committed is there when it starts again."""
+        if self._client is not None:
+            self._client.close()
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(_PATIENCE)
+            self._process = None
+
+    def close(self) -> None:
+        """End it and leave nothing."""
+        self.stop()
+        shutil.rmtree(self._folder)
