@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Final, final
 
 from pullahead.core.leases import Leases
-from pullahead.sources.source import Source, Taken
+from pullahead.sources.source import KeepsResults, Source, Taken
 
 #: Seconds that an end waits for others, so that they are told in one go. The caller's notices wait as long.
 _COMPANY: Final = 0.01
@@ -30,6 +30,8 @@ class Custody:
     def __init__(self, source: Source) -> None:
         self._source = source
         self.is_live = source.capabilities.deadlines
+        #: Gives the source the result of an item that will be settled, if it keeps results.
+        self.keep = source.keep_result if isinstance(source, KeepsResults) else None
         self._lock = Lock()
         self._leases = Leases()
         self._has_news = False

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, Self, final
 from pullahead.actors.failures import loads_error
 from pullahead.core.meter import WorkerTotals
 from pullahead.core.trace import Span
-from pullahead.errors import RemoteTraceback
+from pullahead.errors import RemoteTraceback, ResultError
 from pullahead.farm.crew import Crew
 from pullahead.farm.failure import Attempt, Failure, Try, brief, reason_of, tried
 from pullahead.farm.machine import usable_cores
@@ -69,7 +69,7 @@ class Results(Iterator[Any]):
         baseline = crew.seen.totals(run.started, run.started)
         self._baseline = {name: replace(one) for name, one in baseline.items()}
         self._outcomes: deque[Outcome] = deque()
-        self._acknowledge = run.acknowledge
+        self._acknowledge, self._keep = run.acknowledge, run.keep
         self._is_unsettled = False
         self._token: Any = None  # of the last result, as long as nobody has asked for the next one
         self._failed_with: Failure | None = None  # in its place
@@ -160,12 +160,22 @@ class Results(Iterator[Any]):
 
     def _result(self, item: Any, payload: Any) -> Any:
         try:
-            return unpack(payload, own=True)
+            result = unpack(payload, own=True)
         except Exception as error:  # noqa: BLE001  a class that cannot be imported here: this item's failure
-            self._run.spoiled()
             error.add_note("the work returned a result that cannot be unpickled in this process")
-            last = Attempt(error, "".join(format_exception(error)), None, None, time())
-            return self._failed(Failure(item, (last,), 1))
+            return self._spoiled(item, error)
+        if self._keep is not None:
+            try:
+                self._keep(self._token, result)
+            except ResultError as error:
+                return self._spoiled(item, error)
+        return result
+
+    def _spoiled(self, item: Any, error: Exception) -> Any:
+        """The work has returned what is of no use: its item has failed."""
+        self._run.spoiled()
+        last = Attempt(error, "".join(format_exception(error)), None, None, time())
+        return self._failed(Failure(item, (last,), 1))
 
     def cancel(self) -> None:
         """Take no more items; what runs is finished within its `grace` and can still be iterated over."""

@@ -82,6 +82,7 @@ class Run:
         self._source = Custody(source)
         #: As `settle`, of a result. Without deadlines that is the source itself: it is called for each item.
         self.acknowledge: Callable[[Any], object] = self.settle if self._source.is_live else source.done
+        self.keep = self._source.keep
         self._ordered = ordered
         self._total = total
         limit = ORDERED_LIMIT if ordered else LIMIT

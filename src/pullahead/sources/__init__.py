@@ -1,8 +1,9 @@
 """Where items come from and where results go.
 
 Sources: any iterable, `paths` (files), `lines` (text), `jsonl` (JSON values), and live queues: `MemoryQueue`
-in this process, and by their addresses those of `pullahead.sources.redis`. Sinks: any callable
-`(result, item)`, `JsonlSink`, and addresses again. The seam that both sides of a run agree on is `Source`.
+in this process, and by their addresses those of `pullahead.sources.redis` and `.postgresql`. Sinks: any
+callable `(result, item)`, `JsonlSink`, and addresses again. The seam that both sides of a run agree on is
+`Source`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pullahead.sources.iterable import IterableSource, as_source, total_hint
 from pullahead.sources.jsonl_sink import JsonlSink
 from pullahead.sources.memory import MemoryQueue
 from pullahead.sources.sink import FailedItem, RecordSink, ResumableSink, Sink, as_sink, is_failure, resumable
-from pullahead.sources.source import Capabilities, Source, Taken
+from pullahead.sources.source import Capabilities, KeepsResults, Source, Taken
 
 __all__ = [
     "Capabilities",
@@ -21,6 +22,7 @@ __all__ = [
     "IterableSource",
     "JsonLines",
     "JsonlSink",
+    "KeepsResults",
     "Lines",
     "MemoryQueue",
     "RecordSink",

@@ -16,6 +16,8 @@ The rules, which every source keeps and every run may rely on:
 6. A source with `deadlines` gives an item to others once its deadline has passed. What is said of an item
    that has gone to somebody else does no harm: it is not extended, not given back and not buried; a result
    counts.
+7. A source may keep results itself (`KeepsResults`): then it is given each before it hears that its item is
+   `done`, and writes both in one step, or neither.
 
 A list fits this seam, and so does a broker. What they differ in is said in `Capabilities`, so that a run
 can ask instead of knowing who is there. Whoever writes a source finds out with `pullahead.testing.sources`
@@ -97,4 +99,16 @@ class Source(Protocol):
         """Nothing more will be taken. Lets go of files, threads and connections; may be called twice.
 
         Where there are no deadlines, tokens that are out may still end, in each of the three ways.
+        """
+
+
+@runtime_checkable
+class KeepsResults(Protocol):
+    """What a source may offer so that each result is recorded once, with the end of its item."""
+
+    def keep_result(self, token: Any, result: Any) -> None:
+        """This is the result, should the item be `done`. Never waits.
+
+        Raises:
+            ResultError: it cannot be kept, so that the item has failed.
         """

@@ -111,7 +111,7 @@ class PostgresSource:
 
     # What never waits
 
-    def record(self, token: int, result: Any) -> None:
+    def keep_result(self, token: int, result: Any) -> None:
         """Keep the result of an item, which is written when that is `done`. See `KeepsResults`."""
         if self._at.results:
             with self._lock:
@@ -148,12 +148,18 @@ class PostgresSource:
     # With the server
 
     def _take(self, n: int, wait: float) -> list[Found]:
-        """Look, unless there is no reason to; then listen, and look again if there is one."""
+        """Look, unless there is no reason to; then listen, and look whenever there is one."""
         if wait <= 0.0 or self._notes or self._server.was_away or self._hears(0.0):
             found = self._look(n)
-            if found or wait <= 0.0 or self.closed:
+            if found or self.closed:
                 return found
-        return self._look(n) if self._hears(wait) else []
+        deadline = monotonic() + wait
+        while (left := deadline - monotonic()) > 0.0:
+            if self._hears(left):
+                found = self._look(n)
+                if found or self.closed:
+                    return found
+        return []
 
     def _hears(self, seconds: float) -> bool:
         """Wait, so long at most, until there is a reason to look."""
