@@ -363,7 +363,7 @@ def test_what_json_cannot_hold_is_not_put(postgres: PostgresServer) -> None:
     name = postgres.new_queue()
     with PostgresQueue(postgres.address(name)) as queue:
         with pytest.raises(ResultError, match="expected item to be a value that JSON can hold, got set"):
-            queue.put([1, {2}])
+            queue.put([*range(1500), {2}])
         with pytest.raises(ValueError, match="expected a priority from -2147483648 to 2147483647, got 2147"):
             queue.put([1], priority=2**31)
     assert postgres.rows(name) == []

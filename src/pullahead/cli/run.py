@@ -137,9 +137,11 @@ def run(
       pullahead run hashes.py:sha256 *.iso
       find . -name '*.py' | pullahead run shrink:Compress --to sizes.jsonl -w 8
 
-    A live queue is 'redis://host/0?stream=jobs&group=g' (with --to: 'redis://host/0?stream=results'). The run
+    A live queue is 'redis://host/0?stream=jobs&group=g' (with --to: 'redis://host/0?stream=results'), or
+    'postgresql://host/database?queue=jobs' (see `pullahead queue`), which keeps the results as well. The run
     goes on until it is interrupted, or with &drain=1 until all that is in the queue has ended. An item is
-    acknowledged when its result is written; what fails is in the stream jobs:dead, with its reason.
+    acknowledged when its result is written; what fails is in the stream jobs:dead, or said by `pullahead
+    queue failed`, with its reason.
 
     With --journal, the same command again goes on where it was, in the same --to file: what has ended is not
     computed again.

@@ -12,7 +12,7 @@ from pullahead.errors import SourceError
 from pullahead.sources.encode import encode_value
 from pullahead.sources.postgresql import schema
 from pullahead.sources.postgresql.address import read
-from pullahead.sources.postgresql.server import Server, Statement, known_parameters
+from pullahead.sources.postgresql.server import Server, Statement, known_parameters, statement
 from pullahead.sources.reach import Away
 
 #: Items that are put in one statement.
@@ -66,8 +66,7 @@ class PostgresQueue:
             queue.put(["a.mp4", "b.mp4"], priority=5)
 
     Every method waits for the server, and raises `SourceError` if that cannot be reached or refuses what is
-    wanted, and whatever was not done then was not done at all, but for `put`, of whose items the first may be
-    there.
+    wanted: then nothing was done.
 
     Args:
         address: as `pullahead.sources.postgresql` has it.
@@ -90,7 +89,7 @@ class PostgresQueue:
             return schema.migrate(self._server)
 
     def put(self, items: Iterable[Any], *, priority: int = 0, delay: float | None = None) -> list[int]:
-        """Add items, and return their ids.
+        """Add items, all or none, and return their ids.
 
         Args:
             items: values that JSON can hold.
@@ -105,8 +104,9 @@ class PostgresQueue:
         about = {"queue": self._at.queue, "priority": priority, "delay": delay}
         ids: list[int] = []
         texts: Iterator[str] = (encode_value(item, "item", item).decode() for item in items)
-        while batch := list(islice(texts, _BATCH)):
-            ids += [row[0] for row in self._ask("put", items=batch, **about)]
+        with _Told(self.name), self._server.transaction() as run:
+            while batch := list(islice(texts, _BATCH)):
+                ids += [row[0] for row in run(statement("put"), {**about, "items": batch})]
         return ids
 
     def stats(self) -> Stats:

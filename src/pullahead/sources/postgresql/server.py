@@ -124,8 +124,8 @@ class Server(Reach):
     def transaction(self) -> Iterator[Callable[..., list[Any]]]:
         """Run texts, one after the other, as one transaction. What is called with each returns its rows."""
 
-        def run(text: str, arguments: Sequence[Any] = ()) -> list[Any]:
-            cursor = self._connection.execute(text, arguments or None)
+        def run(text: str, arguments: Any = None) -> list[Any]:
+            cursor = self._connection.execute(text, arguments)
             return cursor.fetchall() if cursor.description else []
 
         try:
