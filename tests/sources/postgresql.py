@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -151,14 +152,25 @@ class PostgresServer:
         """Return what is in a queue, in the order of its items."""
         return self.execute(f"SELECT {columns} FROM pullahead.items WHERE queue = %s ORDER BY id", queue)
 
-    def late(self, queue: str, seconds: float = 86_400.0) -> None:
-        """Let so many seconds pass for everything that is due some time, and say so."""
-        self.execute(
-            "UPDATE pullahead.items SET due = due - make_interval(secs => %s) WHERE queue = %s",
-            seconds,
-            queue,
-        )
+    def late(self, queue: str, seconds: float = 86_400.0, of: str = "") -> None:
+        """Let so many seconds pass for what is due some time, and say so. `of`: part of the owner's name."""
+        which = "WHERE queue = %s AND due IS NOT NULL AND strpos(coalesce(owner, ''), %s) > 0"
+        moved = f"UPDATE pullahead.items SET due = due - make_interval(secs => %s) {which}"
+        self.execute(moved, seconds, queue, of)
         self.execute("SELECT pg_notify('pullahead:' || %s, '')", queue)
+
+    def log_results(self) -> None:
+        """From now on, remember each time that a result is written."""
+        self.execute("CREATE TABLE written (id bigint)")
+        body = "BEGIN INSERT INTO written VALUES (NEW.id); RETURN NULL; END"
+        self.execute(f"CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS '{body}'")
+        when = "WHEN (NEW.state = 'done') EXECUTE FUNCTION note()"
+        self.execute(f"CREATE TRIGGER note AFTER UPDATE ON pullahead.items FOR EACH ROW {when}")
+
+    def written(self) -> Counter[int]:
+        """Return how often the result of each item was written."""
+        found = self.execute("SELECT item FROM written JOIN pullahead.items USING (id)")
+        return Counter(row[0] for row in found)
 
     def cut(self) -> None:
         """Cut every connection but our own."""
