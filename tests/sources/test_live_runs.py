@@ -292,3 +292,49 @@ def test_what_is_tried_later_by_the_work_stays_with_the_run() -> None:
     queue = queue_of(7)
     assert list(pa.map(Later, queue.consumer(drain=True), workers=1)) == [7]
     assert len(queue) == 0
+
+
+class Timed:
+    """A sink that remembers which items came, and when their work had begun."""
+
+    def __init__(self) -> None:
+        self.began: dict[int, float] = {}
+
+    def __call__(self, result: float, item: int) -> None:
+        self.began[item] = result
+
+
+def long_work(x: int) -> float:
+    began = time.monotonic()
+    time.sleep(1.5)
+    return began
+
+
+def test_what_one_run_holds_and_has_not_begun_goes_to_another_that_has_nothing() -> None:
+    queue, mine, others = queue_of(*range(3)), Timed(), Timed()
+    holds_all = threading.Event()
+    consumer = queue.consumer(drain=True)
+    take = consumer.take
+
+    def taken(n: int, wait: float = 0.0) -> Any:
+        found = take(n, wait)
+        if len(consumer._attempts) == 3:
+            holds_all.set()
+        return found
+
+    consumer.take = taken  # type: ignore[method-assign]
+    with pa.Pool(long_work, workers=1) as first, pa.Pool(long_work, workers=1) as second:
+        reports: list[pa.Report] = []
+        holder = threading.Thread(target=lambda: reports.append(first.run(consumer, mine)))
+        holder.start()
+        assert holds_all.wait(WAIT)
+        was_hungry = time.monotonic()
+        reports.append(second.run(queue.consumer(drain=True), others))
+        holder.join()
+    assert sorted([*mine.began, *others.began]) == [0, 1, 2]
+    assert len(others.began) == 1  # its share of the two that had not begun
+    assert min(others.began.values()) - was_hungry < 1.0 + 1.0  # a busy machine starts workers late
+    assert sorted((report.done, report.left, report.returned) for report in reports) == [
+        (1, 0, 0),
+        (2, 0, 0),
+    ]

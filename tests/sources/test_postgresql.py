@@ -392,3 +392,46 @@ def test_who_waits_hears_of_what_is_put_at_once_and_asks_for_nothing_meanwhile(
         before = time.monotonic()
         assert [one.item for one in source.take(1, WAIT)] == [7]
         assert time.monotonic() - before < 2.0
+
+
+# Sharing
+
+HOLDER = """
+import sys, time
+import pullahead as pa
+
+def work(x):
+    time.sleep(3.0)
+    return "there"
+
+pa.run(work, sys.argv[1], workers=2)
+"""
+
+
+def began(x: int) -> float:
+    now = time.monotonic()
+    time.sleep(3.0)
+    return now
+
+
+def test_what_another_process_holds_and_has_not_begun_comes_within_a_second(postgres: PostgresServer) -> None:
+    name = postgres.new_queue()
+    postgres.put(name, range(6))
+    address = postgres.address(name, drain=1)
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, address])
+    try:
+        with pa.Pool(began, workers=2) as pool:
+            deadline = time.monotonic() + WAIT
+            while postgres.rows(name, "state") != [("out",)] * 6:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)  # the other process takes its time
+            was_hungry = time.monotonic()
+            pool.run(address)
+    finally:
+        holder.wait(WAIT)
+    results = [row[0] for row in postgres.rows(name, "result")]
+    ours = sorted(one - was_hungry for one in results if one != "there")
+    assert len(ours) == 2  # a half of the four that had not begun
+    assert ours[0] < 2.0  # a second, on a machine that has nothing else to do
+    print(f"began here after {ours}")
+    assert postgres.rows(name, "attempts") == [(1,)] * 6

@@ -10,6 +10,8 @@ Rules:
 4. A claim is over with its answer. Whoever gave knows less of the hunger there than the one that has it, and
    would give once more by what is no longer true; that one claims again what it still needs.
 5. A claim that nothing more is to come for is told so, once. It stands all the same.
+6. Other runs that take from the same live queue, each in a crew of its own, want items as another queue does,
+   but only of the run that takes from there. What they get goes back to the source.
 
 Refused: to serve another queue as a worker that holds nothing. It would always be first among those that look
 ahead, its share would never shrink, and one claim of many items would drain this queue event by event.
@@ -27,8 +29,8 @@ class Claim:
     """What one other queue wants.
 
     Attributes:
-        queue: which.
-        number: its own for this claim, for the answer.
+        queue: which; negative, and different for each run, if it is none: see rule 6.
+        number: its own for this claim, for the answer; or the run.
         credits: how many items.
         hungry: how many of its workers have nothing to compute.
         workers: how many it has.
@@ -41,6 +43,16 @@ class Claim:
     hungry: int
     workers: int
     told: bool = False
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether these are workers of other crews; see rule 6."""
+        return self.queue < 0
+
+
+def of_others(run: int, hungry: int, unit: int) -> Claim:
+    """Return the claim of so many hungry workers of other crews, for one call each, on what a run has."""
+    return Claim(-1 - run, run, hungry * unit, hungry, hungry)
 
 
 @final
@@ -94,7 +106,7 @@ class Claims:
 
     def dismiss(self) -> list[Claim]:
         """Nothing more is to come. Return the claims that are to be told so."""
-        untold = [claim for claim in self._claims.values() if not claim.told]
+        untold = [claim for claim in self._claims.values() if not (claim.told or claim.is_elsewhere)]
         for claim in untold:
             claim.told = True
         return untold

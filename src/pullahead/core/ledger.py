@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, final
 
-from pullahead.core.claims import Claim
+from pullahead.core.claims import Claim, of_others
 from pullahead.core.effects import (
     Effect,
     Ended,
@@ -191,6 +191,14 @@ class Ledger:
         """All of a run has ended, here and in other queues."""
         self._runs.over(run)
         return []
+
+    def shared(self, run: int, hungry: int, now: float) -> list[Effect]:
+        """So many workers of other crews, which take from the source of this run, have nothing to compute.
+
+        What they get of it is left: the source has it back. 0: there are none any more.
+        """
+        self._service.claims.said(of_others(run, hungry, self._unit))
+        return self._serve(now)
 
     # What other queues do
 
@@ -581,7 +589,7 @@ class Ledger:
         while ready.count:
             claim = service.first_claim() if service.claims else None
             if claim is not None:
-                effects.append(self._move(claim))
+                effects += self._leave_to(claim) if claim.is_elsewhere else [self._move(claim)]
                 continue
             worker = service.first()
             if worker is None:
@@ -604,6 +612,17 @@ class Ledger:
             service.queue_up(worker)
         for worker in aside:
             service.queue_up(worker)
+
+    def _leave_to(self, claim: Claim) -> list[Effect]:
+        """Answer a claim of other crews with its share of what is ready of its run, if anything is."""
+        ready, effects = self._items.ready, list[Effect]()
+        rest = self._service.share_of(claim, ready.count)
+        self._service.claims.answered(claim)
+        while rest and (found := ready.take_oldest_of(claim.number, rest)):
+            first, count = found
+            effects += self._leave(claim.number, tuple(range(first, first + count)), State.READY)
+            rest -= count
+        return effects
 
     def _move(self, claim: Claim) -> Move:
         """Answer a claim of another queue with its share of what is ready."""

@@ -64,6 +64,8 @@ Caller to queue::
                                            With a journal, there is one thing more: what it knows of each
     (CLOSE, run)                           no more items will come
     (CANCEL, run)                          forget what is unstarted, finish what runs
+    (SHARE, run, hungry)                   so many workers of others that take from its source have nothing to
+                                           compute: what is unstarted may be left to them. 0: none any more
     (OVER, run)                            where there are several queues: all of it has ended, forget it
     (LOST, worker, payload, running, loading)   its process ended; the error that its running items end with,
                                            which those are, if that is known, and what it was loading
@@ -148,6 +150,7 @@ OPEN: Final = "open"
 SUBMIT: Final = "submit"
 CLOSE: Final = "close"
 CANCEL: Final = "cancel"
+SHARE: Final = "share"
 LOST: Final = "lost"
 UNSENT: Final = "unsent"
 DELIVERED: Final = "delivered"

@@ -52,6 +52,23 @@ class Ready:
         self.count -= count
         return first, count, run
 
+    def take_oldest_of(self, run: int, most: int) -> tuple[int, int] | None:
+        """Take up to so many consecutive items of this run; None: none is ready. It looks at every range.
+
+        Returns (first, count).
+        """
+        first = min((first for first, (_, owner) in self._ranges.items() if owner == run), default=None)
+        if first is None:
+            return None
+        stop, _ = self._ranges.pop(first)
+        count = min(most, stop - first)
+        if first + count < stop:
+            self._enter(first + count, stop, run)
+        else:
+            del self._starts[stop]
+        self.count -= count
+        return first, count
+
     def take(self, item: int) -> int | None:
         """Take one item. Returns its run; None if it is not ready. It looks at every range."""
         first = next((first for first, (stop, _) in self._ranges.items() if first <= item < stop), None)

@@ -101,6 +101,11 @@ class Window:
         return free if self._starving or _SHARE * free >= most else 0
 
     @property
+    def is_starving(self) -> bool:
+        """Whether workers wait for items, and none were submitted since they said so."""
+        return self._starving
+
+    @property
     def _most(self) -> int:
         """How many items may be inside, as heavy as they are."""
         if not self._each:

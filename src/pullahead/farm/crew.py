@@ -249,6 +249,10 @@ class Crew:
         """No more items will come for this run."""
         self._queues.say((m.CLOSE, run))
 
+    def share(self, run: int, hungry: int) -> None:
+        """So many workers of other crews have nothing to compute, which take from the source of this run."""
+        self._queues.say((m.SHARE, run, hungry))
+
     def cancel_run(self, run: int) -> None:
         """Forget what is unstarted of a run."""
         self._queues.say((m.CANCEL, run))

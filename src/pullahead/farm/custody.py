@@ -12,8 +12,9 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Final, final
 
+from pullahead.core.hunger import HEED, Hunger
 from pullahead.core.leases import Leases
-from pullahead.sources.source import KeepsResults, Source, Taken
+from pullahead.sources.source import KeepsResults, Neighbourly, Source, Taken
 
 #: Seconds that an end waits for others, so that they are told in one go. The caller's notices wait as long.
 _COMPANY: Final = 0.01
@@ -21,7 +22,7 @@ _COMPANY: Final = 0.01
 
 @final
 class Custody:
-    """See the module. `take`, `tend` and `close` are the feeder's; the rest is anybody's.
+    """See the module. `take`, `tend`, `hungry`, `wanted` and `close` are the feeder's; the rest is anybody's.
 
     Args:
         source: where the items come from, and what hears of their ends.
@@ -32,6 +33,8 @@ class Custody:
         self.is_live = source.capabilities.deadlines
         #: Gives the source the result of an item that will be settled, if it keeps results.
         self.keep = source.keep_result if isinstance(source, KeepsResults) else None
+        self._neighbour = source if isinstance(source, Neighbourly) else None
+        self._hunger = Hunger()
         self._lock = Lock()
         self._leases = Leases()
         self._has_news = False
@@ -79,6 +82,7 @@ class Custody:
         self._source.give_back(tokens)
         if self.is_live:
             with self._lock:
+                self._hunger.gave(len(tokens))
                 self._leases.gave_back(tokens)
                 self._has_news = True
 
@@ -87,12 +91,16 @@ class Custody:
         """For how many seconds nothing needs to be tended; None: until something happens."""
         if not self.is_live:
             return None
+        most = None if self._neighbour is None else HEED
         with self._lock:
             due = self._leases.deadline
             if self._has_news:
                 news = self._told + _COMPANY
                 due = news if due is None else min(due, news)
-        return None if due is None else max(0.0, due - monotonic())
+        if due is None:
+            return most
+        left = max(0.0, due - monotonic())
+        return left if most is None else min(most, left)
 
     def tend(self) -> None:
         """Tell a live source what has ended, and what is still being worked on."""
@@ -103,6 +111,20 @@ class Custody:
             due, seconds = self._leases.due(self._told), self._leases.seconds
             self._has_news = False
         self._source.extend(due, seconds)
+
+    def hungry(self, workers: int) -> None:
+        """So many workers have nothing to compute, and nothing could be taken: others may have too much."""
+        if self._neighbour is not None and self._hunger.may_say(monotonic()):
+            self._neighbour.hungry(workers)
+
+    def wanted(self) -> int | None:
+        """Return how many workers of others are hungry, if that is news; 0: none any more."""
+        if self._neighbour is None:
+            return None
+        heard, now = self._neighbour.wanted(), monotonic()
+        with self._lock:
+            self._hunger.heard(heard, now)
+            return self._hunger.news(now)
 
     def give_all_back(self) -> None:
         """Nobody waits any more for what is out."""

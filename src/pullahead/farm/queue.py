@@ -547,6 +547,7 @@ _FROM_CALLER: Final[dict[str, Callable[..., list[led.Effect]]]] = {
     m.SUBMIT: Queue._submitted,
     m.CLOSE: Queue._closed,
     m.CANCEL: Queue._cancelled,
+    m.SHARE: lambda queue, run, hungry: queue._ledger.shared(run, hungry, monotonic()),
     m.OVER: Queue._over,
     m.MEET: Queue._met,
     m.LOST: Queue._lost,

@@ -37,6 +37,9 @@ _CHUNK: Final = 512
 _LIGHT: Final = 4096
 #: Results taken at once by the consumer.
 _BATCH: Final = 64
+#: Seconds for which a run takes nothing after it gave something to others, unless its own workers are idle:
+#: they need a trip to take it.
+_YIELD: Final = 0.5
 #: Seconds until the feeder looks whether the run was closed while its source had nothing.
 _PATIENCE: Final = 0.1
 
@@ -83,7 +86,7 @@ class Run:
         #: As `settle`, of a result. Without deadlines that is the source itself: it is called for each item.
         self.acknowledge: Callable[[Any], object] = self.settle if self._source.is_live else source.done
         self.keep = self._source.keep
-        self._ordered = ordered
+        self._ordered, self._unit = ordered, unit
         self._total = total
         limit = ORDERED_LIMIT if ordered else LIMIT
         shared = self._source.is_live
@@ -97,6 +100,7 @@ class Run:
         self._early: dict[int, tuple[str, Any]] = {}  # ended, but something before it has not
         self._changed = Condition(Lock())
         self._cancelled = self._over = self._released = False
+        self._yields_until = 0.0
         self._blocker = trace.CAUSE_FETCH  # whom the feeder waits for
         self._error: BaseException | None = None
         self._source_error: BaseException | None = None
@@ -240,11 +244,15 @@ class Run:
             self._ready.append((number, *self._early.pop(number)))
 
     def _let_go(self, items: tuple[int, ...]) -> None:
-        """Items of a cancelled run will not be computed: their source has them back."""
+        """These will not be computed here: their source has them back, for a later run or for others."""
         self._source.give_back([self._items.pop(number)[0] for number in items])
         for number in items:
             self._places.pop(number, None)
-        self.returned += len(items)
+        if self._cancelled:
+            self.returned += len(items)
+        else:  # it is as if they had never come
+            self.read -= len(items)
+            self._yields_until = monotonic() + _YIELD
         self._window.consumed(len(items), sum(self._weights.pop(number, 0) for number in items))
         gone = set(items)
         self._order = deque(number for number in self._order if number not in gone)
@@ -308,6 +316,8 @@ class Run:
         before = monotonic()
         taken = self._source.take(min(self._room, _CHUNK), _PATIENCE)
         if not taken:
+            if self._window.is_starving and (idle := self._idle):
+                self._source.hungry(idle)
             return not self._source.closed
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
         found, error = parcels(taken, self._crew.recorded)
@@ -359,6 +369,12 @@ class Run:
         free = _CHUNK - len(self._items)
         return max(self._window.room, free if 4 * free >= _CHUNK else 0)
 
+    @property
+    def _idle(self) -> int:
+        """How many workers have nothing to compute, if all that has not ended is spread evenly."""
+        computing = self._window.inside - len(self._ready) - len(self._early)
+        return max(0, self._crew.size - -(-computing // self._unit))
+
     def _wait_for_room(self) -> tuple[float, str]:
         """Wait for room in the window. Return how long that took, and because of whom."""
         before, self._blocker = monotonic(), trace.CAUSE_FETCH
@@ -366,7 +382,9 @@ class Run:
         return monotonic() - before, self._blocker
 
     def _is_full(self) -> bool:
-        if self._room or self._cancelled or self._error is not None:
+        if self._cancelled or self._error is not None:
+            return False
+        if self._room and (self._idle or monotonic() >= self._yields_until):
             return False
         if self._ready:
             self._blocker = trace.CAUSE_CONSUMER
@@ -378,6 +396,9 @@ class Run:
         """Wait as long as this goes on, and tell a live source meanwhile what it wants to hear."""
         while True:
             self._source.tend()
+            hungry = self._source.wanted()
+            if hungry is not None:
+                self._crew.share(self._number, hungry)
             with self._changed:
                 if not going():
                     return

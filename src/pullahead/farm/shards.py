@@ -81,6 +81,9 @@ class Shards:
                 has_ended = self._tallies.closed(about)
             if kind in _TO_ALL:
                 self._say_to_all(message)
+            elif kind == m.SHARE:
+                hungry = message[2]  # each queue gives its part
+                self._say_to_all((kind, about, -(-hungry // len(self._queues))))
             elif kind == m.SUBMIT:
                 starves = self._submit(*message[1:])
             else:  # of a worker: LOST

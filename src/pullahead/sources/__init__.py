@@ -14,7 +14,7 @@ from pullahead.sources.iterable import IterableSource, as_source, total_hint
 from pullahead.sources.jsonl_sink import JsonlSink
 from pullahead.sources.memory import MemoryQueue
 from pullahead.sources.sink import FailedItem, RecordSink, ResumableSink, Sink, as_sink, is_failure, resumable
-from pullahead.sources.source import Capabilities, KeepsResults, Source, Taken
+from pullahead.sources.source import Capabilities, KeepsResults, Neighbourly, Source, Taken
 
 __all__ = [
     "Capabilities",
@@ -25,6 +25,7 @@ __all__ = [
     "KeepsResults",
     "Lines",
     "MemoryQueue",
+    "Neighbourly",
     "RecordSink",
     "ResumableSink",
     "Sink",

@@ -43,6 +43,7 @@ class MemoryQueue:
         self._items: dict[int, Any] = {}
         self._changed = Condition()
         self._consumers = 0
+        self._hungry: dict[int, dict[int, int]] = {}  # what each has heard of the others, by their numbers
         self._closed = False
         self.dead: list[Dead] = []
 
@@ -81,6 +82,7 @@ class MemoryConsumer:
         self._number = number
         self._drains = drain
         self._lease = LEAST
+        queue._hungry[number] = {}
         self._attempts: dict[int, int] = {}  # of what is out
         self._is_over = False
         self.capabilities = Capabilities(
@@ -148,7 +150,23 @@ class MemoryConsumer:
             self._lease = seconds
             self._broker.extend(self._number, tokens, self._queue._clock(), seconds)
 
+    def hungry(self, workers: int) -> None:
+        """So many of our workers have nothing to compute."""
+        with self._queue._changed:
+            for number, heard in self._queue._hungry.items():
+                if number != self._number:
+                    heard[self._number] = workers
+
+    def wanted(self) -> int:
+        """How many workers of others have nothing to compute, since the last call."""
+        with self._queue._changed:
+            heard = self._queue._hungry.get(self._number, {})
+            workers = sum(heard.values())
+            heard.clear()
+            return workers
+
     def close(self) -> None:
         """Nothing more will be taken."""
         with self._queue._changed:
             self._is_over = True
+            self._queue._hungry.pop(self._number, None)

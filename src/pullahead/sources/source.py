@@ -112,3 +112,20 @@ class KeepsResults(Protocol):
         Raises:
             ResultError: it cannot be kept, so that the item has failed.
         """
+
+
+@runtime_checkable
+class Neighbourly(Protocol):
+    """What a live source may offer so that no run has more than it can start while another one has nothing.
+
+    Both are called from the thread that takes, and never wait.
+    """
+
+    def hungry(self, workers: int) -> None:
+        """So many of our workers have nothing to compute, and nothing could be taken.
+
+        Others are told, if any have something.
+        """
+
+    def wanted(self) -> int:
+        """Return of how many workers of others that was heard since the last call."""

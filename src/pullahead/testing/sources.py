@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
 from threading import Thread
+from time import monotonic, sleep
 
-from pullahead.sources.source import Source, Taken
+from pullahead.sources.source import Neighbourly, Source, Taken
 from pullahead.testing.agreement import LEASE, WAIT, Bench, agrees_with_the_model, told
 
 __all__ = ["LEASE", "Bench", "SourceSuite", "agrees_with_the_model"]
@@ -178,6 +179,18 @@ class SourceSuite:
                 told(b)
                 bench.pass_time(31)
                 assert (a.take(1), b.take(1), bench.dead()) == ([], [], [])
+
+    def test_who_has_something_hears_once_that_others_are_hungry(self) -> None:
+        with self.bench([0]) as bench, _Consumers(bench) as (a, b):
+            if isinstance(a, Neighbourly) and isinstance(b, Neighbourly):
+                _take(a, 1)
+                assert b.take(1) == []
+                b.hungry(3)
+                deadline = monotonic() + WAIT
+                while not (heard := a.wanted()):
+                    assert monotonic() < deadline, "nothing was heard"
+                    sleep(0.01)  # a notice takes its time
+                assert (heard, a.wanted(), b.wanted()) == (3, 0, 0)
 
     def test_what_failed_is_dead(self) -> None:
         with self.bench([0, 1]) as bench, _Consumers(bench) as (a, b):

@@ -37,6 +37,21 @@ class Heard(NamedTuple):
     others: bool = False
 
 
+class Hungry(NamedTuple):
+    """A notice on the channel: so many workers of this consumer have nothing to compute."""
+
+    workers: int
+    who: str
+
+
+def hunger_in(said: str) -> Hungry | None:
+    """Read what was said on the channel; None: that there may be something to take, in any words."""
+    match said.split():
+        case ["hungry", workers, who] if workers.isdecimal():
+            return Hungry(int(workers), who)
+    return None
+
+
 @final
 class Consumer:
     """See the module.
@@ -71,6 +86,12 @@ class Consumer:
         rows, ((is_more, due, others),) = answers[-2:]
         found = [Found(*row[:3]) for row in sorted(rows, key=lambda row: row[3])]
         return Heard(found, is_more, due, others)
+
+    def say_hungry(self, workers: int) -> bool:
+        """Tell others that so many workers have nothing to compute."""
+        said = f"hungry {workers} {self.name}"
+        self._server.ask([Statement("notify", {"channel": self._at.channel, "said": said})])
+        return True
 
     def _statements(self, notes: Notes, lease: float, known: Iterable[int] | None) -> Iterator[Statement]:
         """Say the notes as statements. Said twice, they do no harm."""

@@ -13,7 +13,7 @@ from pullahead.sources.encode import decode_value, encode_value
 from pullahead.sources.notes import Notes
 from pullahead.sources.postgresql import schema
 from pullahead.sources.postgresql.address import read
-from pullahead.sources.postgresql.consumer import Consumer, Found, Heard
+from pullahead.sources.postgresql.consumer import Consumer, Found, Heard, hunger_in
 from pullahead.sources.postgresql.server import Server, known_parameters
 from pullahead.sources.source import Capabilities, Taken
 
@@ -61,6 +61,8 @@ class PostgresSource:
         self._results: dict[int, str] = {}
         self._is_dry = self._is_over = False
         self._look_at = 0.0  # when to look again although nothing was heard
+        self._others = False  # whether others have anything
+        self._wanted: dict[str, int] = {}  # hungry workers of others, as they said
         self._server = Server(self._at, listens=True)
         self._consumer = Consumer(self._server, self._at)
         try:
@@ -109,6 +111,18 @@ class PostgresSource:
         finally:
             self._server.close()
 
+    def hungry(self, workers: int) -> None:
+        """So many of our workers have nothing to compute: who has something hears it."""
+        if self._others:
+            self._server.reach(lambda: self._consumer.say_hungry(workers))
+
+    def wanted(self) -> int:
+        """How many workers of others have nothing to compute, since the last call."""
+        self._server.reach(lambda: self._listen(0.0))
+        workers = sum(self._wanted.values())
+        self._wanted.clear()
+        return workers
+
     # What never waits
 
     def keep_result(self, token: int, result: Any) -> None:
@@ -154,7 +168,7 @@ class PostgresSource:
             if found or self.closed:
                 return found
         deadline = monotonic() + wait
-        while (left := deadline - monotonic()) > 0.0:
+        while (left := deadline - monotonic()) > 0.0 and not self._notes.given_back:  # that is for others
             if self._hears(left):
                 found = self._look(n)
                 if found or self.closed:
@@ -163,12 +177,21 @@ class PostgresSource:
 
     def _hears(self, seconds: float) -> bool:
         """Wait, so long at most, until there is a reason to look."""
-        left = max(0.0, self._look_at - monotonic())
-        said = self._server.heard(min(seconds, left))
-        return bool(said) or monotonic() >= self._look_at
+        self._listen(min(seconds, max(0.0, self._look_at - monotonic())))
+        return monotonic() >= self._look_at
+
+    def _listen(self, seconds: float) -> bool:
+        for said in self._server.heard(seconds):
+            hungry = hunger_in(said)
+            if hungry is None:
+                self._look_at = 0.0
+            else:
+                self._wanted[hungry.who] = hungry.workers
+        return True
 
     def _look(self, n: int) -> list[Found]:
         heard = self._exchange(n)
+        self._others = heard.others
         is_there = bool(heard.found or heard.is_more)
         with self._lock:
             self._is_dry = not (is_there or heard.due is not None or self._notes.given_back)
