@@ -394,6 +394,82 @@ def test_who_waits_hears_of_what_is_put_at_once_and_asks_for_nothing_meanwhile(
         assert time.monotonic() - before < 2.0
 
 
+# Tables of others
+
+
+def films(server: PostgresServer) -> tuple[str, str]:
+    """Make a table with two rows, and return the names of a queue and of that."""
+    name = server.new_queue()
+    table = f'"My Films"."Films of {name}"'
+    server.execute('CREATE SCHEMA IF NOT EXISTS "My Films"')
+    server.execute(f"CREATE TABLE {table} (id bigint PRIMARY KEY, path text, words jsonb, title text)")
+    server.execute(f"INSERT INTO {table} VALUES (7, 'a.mp4', NULL, 'A'), (9, NULL, NULL, 'B')")
+    return name, table
+
+
+def test_rows_of_another_table_are_items_and_get_their_results(postgres: PostgresServer) -> None:
+    name, table = films(postgres)
+    postgres.execute(f"INSERT INTO {table} VALUES (1, 'done.mp4', '5', 'C')")
+    with PostgresQueue(postgres.address(name)) as queue:
+        assert queue.adopt(table, item="path", result="words") == 2  # one has its result
+        assert queue.adopt(table, item="path", result="words") == 0
+        postgres.execute(f"INSERT INTO {table} VALUES (10, 'c.mp4'), (11, 'd.mp4') ")
+        postgres.execute(f"DELETE FROM {table} WHERE id = 11")
+    rows = postgres.rows(name, "key, item, state")
+    assert rows == [("7", "a.mp4", "ready"), ("9", None, "ready"), ("10", "c.mp4", "ready")]
+    pa.run(lambda path: {"of": path}, postgres.address(name, drain=1), workers=1)
+    assert postgres.execute(f"SELECT id, words FROM {table} ORDER BY id") == [
+        (1, 5),
+        (7, {"of": "a.mp4"}),
+        (9, {"of": None}),
+        (10, {"of": "c.mp4"}),
+    ]
+    assert postgres.rows(name, "state") == [("done",)] * 3
+
+
+def test_a_row_as_a_whole_is_a_dict_and_a_text_gets_a_text(postgres: PostgresServer) -> None:
+    name, table = films(postgres)
+    with PostgresQueue(postgres.address(name)) as queue:
+        assert queue.adopt(table, result="title") == 0  # both have one
+        postgres.execute(f"INSERT INTO {table} VALUES (10, 'c.mp4', '[1]')")
+    pa.run(lambda row: row["path"], postgres.address(name, drain=1), workers=1)
+    assert postgres.rows(name, "item, result") == [
+        ({"id": 10, "path": "c.mp4", "words": [1], "title": None}, "c.mp4")
+    ]
+    assert postgres.execute(f"SELECT title FROM {table} WHERE id = 10") == [("c.mp4",)]
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "said"),
+    [
+        ("nowhere", {}, "expected a table nowhere, got none"),
+        ("{}", {"key": "no"}, "expected a column 'no' in .*, which has id, path, words, title"),
+        ("{}", {"item": "no"}, "expected a column 'no' in"),
+        ("{}", {"key": "path"}, "with a unique index for the key, got 'path'"),
+        ("{}", {"result": "id"}, "of type json, jsonb, text for the result, got 'id' of type bigint"),
+        ("{}; DROP TABLE x", {}, "invalid name syntax|expected a table"),
+    ],
+)
+def test_a_table_that_cannot_be_a_queue_is_refused_in_a_line(
+    table: str, columns: dict[str, str], said: str, postgres: PostgresServer
+) -> None:
+    name, there = films(postgres)
+    with PostgresQueue(postgres.address(name)) as queue:
+        with pytest.raises(SourceError, match=said) as caught:
+            queue.adopt(table.format(there), **columns)
+        assert "\n" not in str(caught.value)
+    assert postgres.rows(name) == []
+
+
+def test_a_queue_is_of_one_table(postgres: PostgresServer) -> None:
+    (name, first), (_, second) = films(postgres), films(postgres)
+    with PostgresQueue(postgres.address(name)) as queue:
+        queue.adopt(first)
+        with pytest.raises(SourceError, match="expected one table for the queue, got a second one"):
+            queue.adopt(second)
+    assert len(postgres.rows(name)) == 2
+
+
 # Sharing
 
 HOLDER = """

@@ -34,16 +34,34 @@ def queue() -> None:
 
 @queue.command(short_help="Make the tables, or bring them up to date.")
 @_ADDRESS
-def init(address: str) -> None:
-    """Make the tables in the database at ADDRESS, or bring them up to date. Doing it again does nothing."""
+@click.option("--table", metavar="NAME", help="A table of yours whose rows are the items of this queue.")
+@click.option("--key", metavar="COLUMN", help="Says which row it is; usually id.")
+@click.option("--item", metavar="COLUMN", help="Is the item; if not given, the row as a whole is.")
+@click.option("--result", metavar="COLUMN", help="Gets the results: of type json, jsonb or text.")
+def init(address: str, table: str | None, **columns: str | None) -> None:
+    """Make the tables in the database at ADDRESS, or bring them up to date. Doing it again does nothing.
+
+    With --table, the rows of a table that you have are items of the queue, those that are there and those
+    that come. They are put, and taken away, by triggers.
+
+    \b
+    Example:
+      pullahead queue init 'postgresql://host/db?queue=films' --table films --item path --result words
+    """
+    given = {name: column for name, column in columns.items() if column is not None}
+    if given and table is None:
+        raise click.UsageError(f"expected --table NAME with --{next(iter(given))}, got none")
     with _opened(address) as opened:
         before, after = opened.init()
+        adopted = None if table is None else opened.adopt(table, **given)
     if before == after:
         click.echo(f"the tables are there, in version {after}")
     elif before == 0:
         click.echo(f"made the tables, in version {after}")
     else:
         click.echo(f"brought the tables from version {before} to version {after}")
+    if adopted is not None:
+        click.echo(f"{words.plural(adopted, 'row')} of {table} put, and each that comes")
 
 
 @queue.command(short_help="Put items.")

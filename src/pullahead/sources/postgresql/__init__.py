@@ -21,6 +21,9 @@ commits, and only then::
 
     INSERT INTO pullahead.items (queue, item) VALUES ('jobs', '{"path": "a.mp4"}')
 
+A table that you have is a queue by a short mapping: `pullahead queue init ADDRESS --table films --key id
+--item path --result words` (see `adopt.py`).
+
 How it works. The table is one machine, drawn on top of `sql/migrations/0001_items.sql`; the rules are those
 of `pullahead.core.broker`, with priorities before them, and random sequences of operations on both are
 compared by the tests. What a run has to tell and what it takes next are one transaction. A result is written

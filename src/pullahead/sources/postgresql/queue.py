@@ -12,6 +12,7 @@ from pullahead.errors import SourceError
 from pullahead.sources.encode import encode_value
 from pullahead.sources.postgresql import schema
 from pullahead.sources.postgresql.address import read
+from pullahead.sources.postgresql.adopt import Mapping, adopt
 from pullahead.sources.postgresql.server import Server, Statement, known_parameters, statement
 from pullahead.sources.reach import Away
 
@@ -87,6 +88,23 @@ class PostgresQueue:
         """Make the tables, or bring them up to date. Returns their versions before and after; 0: none."""
         with _Told(self.name):
             return schema.migrate(self._server)
+
+    def adopt(
+        self, table: str, *, key: str = "id", item: str | None = None, result: str | None = None
+    ) -> int:
+        """Make the rows of a table of others items of this queue, now and whenever one comes.
+
+        Args:
+            table: its name, as SQL has it.
+            key: its column that says which row it is; needs a unique index.
+            item: the column that is the item; None: the row as a whole, a dict.
+            result: a column of type json, jsonb or text that gets the results; None: they are kept here only.
+
+        Returns:
+            How many rows are items now that were none before. Saying it again changes nothing.
+        """
+        with _Told(self.name):
+            return adopt(self._server, self._at.queue, Mapping(table, key, item, result))
 
     def put(self, items: Iterable[Any], *, priority: int = 0, delay: float | None = None) -> list[int]:
         """Add items, all or none, and return their ids.

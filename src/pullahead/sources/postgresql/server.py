@@ -166,7 +166,7 @@ class Server(Reach):
 
     def _sorted(self, error: Any) -> Exception:
         """Return what to raise: whether waiting could help. A connection that was cut is let go."""
-        said = brief(error).partition(" CONTEXT: ")[0].partition(" LINE 1: ")[0]
+        said = error.diag.message_primary or brief(error)
         if self._connection is not None and (self._connection.closed or self._connection.broken):
             self.close()
             return Away(said)

@@ -45,3 +45,13 @@ END $$;
 
 CREATE TRIGGER tell_of_new_items AFTER INSERT ON pullahead.items
   REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION pullahead.tell_of_new_items();
+
+-- Which tables of others are queues: their rows are items, see `adopt.sql`. One for each queue, because a key says
+-- which row an item is.
+CREATE TABLE pullahead.tables (
+  queue          text PRIMARY KEY,
+  name           text NOT NULL,
+  key_column     text NOT NULL,
+  item_column    text,  -- none: the row as a whole
+  result_column  text   -- none: results stay with us
+);
