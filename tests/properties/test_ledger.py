@@ -68,6 +68,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.credits: dict[int, int] = {}
         self.hungry: set[int] = set()
         self.recalled: dict[int, int] = {}  # worker -> how much it was asked for and has not answered
+        self.wanted: dict[int, int] = {}  # run -> how many of its items other crews may have
         self.stopping: set[int] = set()
         self.told: set[int] = set()  # that nothing is left, since their last grant
         self.joined = self.expected = 0
@@ -84,6 +85,7 @@ class LedgerMachine(RuleBasedStateMachine):
         seen: dict[int, State] = {}
         starved: list[int] = []
         told: list[int] = []
+        answered: set[int] = set()
         for effect in effects:
             if isinstance(effect, Grant):
                 self._granted(effect)
@@ -91,7 +93,12 @@ class LedgerMachine(RuleBasedStateMachine):
                 for item in effect.items:
                     assert item not in seen
                     assert self.items[item].run == effect.run
-                    seen[item] = effect.state
+                if set(effect.items) <= (ended or {}).keys():
+                    seen |= dict.fromkeys(effect.items, effect.state)
+                else:
+                    self._left_to_others(effect)
+                    answered.add(effect.run)
+                for item in effect.items:
                     self.items[item].state = effect.state
             elif isinstance(effect, RunEnded):
                 assert self.runs.pop(effect.run).closed
@@ -101,7 +108,7 @@ class LedgerMachine(RuleBasedStateMachine):
             elif isinstance(effect, NothingLeft):
                 told.append(effect.worker)
             elif isinstance(effect, Recall):
-                assert self.hungry
+                assert self.hungry or self.wanted
                 assert effect.worker not in self.recalled, "one recall at a time"
                 spare = self.spare(effect.worker)
                 assert 0 < effect.size <= spare, "what runs, or is about to, stays"
@@ -111,6 +118,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert isinstance(effect, Withdraw)
                 assert any(one.lease == effect.lease for one in self.items if one.state in {HELD, RUNNING})
         assert seen == (ended or {})
+        for run in answered:
+            del self.wanted[run]
         for run in starved:
             record = self.runs[run]
             assert (record.closed, record.cancelled, record.starved) == (False, False, False)
@@ -126,6 +135,15 @@ class LedgerMachine(RuleBasedStateMachine):
             assert all(self.credits[worker] for worker in told)
             assert not self.of_state(DELAYED)
             assert self.is_at_end()
+
+    def _left_to_others(self, ended: Ended) -> None:
+        assert ended.state is LEFT
+        assert not self.hungry, "own workers that are hungry come first"
+        items = list(ended.items)
+        ready = [item for item in self.of_state(READY) if self.items[item].run == ended.run]
+        assert items == ready[: len(items)], "the oldest goes first"
+        self.wanted[ended.run] -= len(items)
+        assert self.wanted[ended.run] >= 0, "no more than they can call at once"
 
     def _granted(self, grant: Grant) -> None:
         self.leases += 1
@@ -258,6 +276,15 @@ class LedgerMachine(RuleBasedStateMachine):
         effects = self.ledger.cancelled(run, self.now) if run <= self.opened else []
         assert {effect.lease for effect in effects if isinstance(effect, Withdraw)} == leases
         self.expect(effects, unstarted)
+
+    @precondition(lambda self: self.runs)
+    @rule(pick=st.integers(0, 5), hungry=st.integers(0, 3))
+    def others_are_hungry(self, pick: int, hungry: int) -> None:
+        run = sorted(self.runs)[pick % len(self.runs)]
+        self.wanted[run] = hungry * self.unit
+        if not hungry:
+            del self.wanted[run]
+        self.expect(self.ledger.shared(run, hungry, self.now))
 
     # The workers
 
@@ -434,7 +461,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert statistics.grants == self.leases
         due = min((self.items[i].due for i in self.of_state(DELAYED)), default=None)
         deadline = self.ledger.deadline
-        if self.hungry:  # then a recall may be overdue, or become worth it
+        if self.hungry or self.wanted:  # then a recall may be overdue, or become worth it
             assert due is None or (deadline is not None and deadline <= due)
         else:
             assert deadline == due
