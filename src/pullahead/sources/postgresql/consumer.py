@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from secrets import token_hex
 from typing import Any, NamedTuple, final
 
+from pullahead.sources.hunger import Hungry
 from pullahead.sources.notes import Notes
 from pullahead.sources.postgresql.address import Address
 from pullahead.sources.postgresql.server import Server, Statement
@@ -35,21 +36,6 @@ class Heard(NamedTuple):
     is_more: bool = False
     due: float | None = None
     others: bool = False
-
-
-class Hungry(NamedTuple):
-    """A notice on the channel: so many workers of this consumer have nothing to compute."""
-
-    workers: int
-    who: str
-
-
-def hunger_in(said: str) -> Hungry | None:
-    """Read what was said on the channel; None: that there may be something to take, in any words."""
-    match said.split():
-        case ["hungry", workers, who] if workers.isdecimal():
-            return Hungry(int(workers), who)
-    return None
 
 
 @final
@@ -89,7 +75,7 @@ class Consumer:
 
     def say_hungry(self, workers: int) -> bool:
         """Tell others that so many workers have nothing to compute."""
-        said = f"hungry {workers} {self.name}"
+        said = Hungry(workers, self.name).said
         self._server.ask([Statement("notify", {"channel": self._at.channel, "said": said})])
         return True
 

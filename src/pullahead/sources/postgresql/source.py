@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple, final
 from pullahead.core.leases import LEAST, MOST
 from pullahead.errors import SourceError
 from pullahead.sources.encode import decode_value, encode_value
+from pullahead.sources.hunger import hunger_in
 from pullahead.sources.notes import Notes
 from pullahead.sources.postgresql import schema
 from pullahead.sources.postgresql.address import read
-from pullahead.sources.postgresql.consumer import Consumer, Found, Heard, hunger_in
+from pullahead.sources.postgresql.consumer import Consumer, Found, Heard
 from pullahead.sources.postgresql.server import Server, known_parameters
 from pullahead.sources.source import Capabilities, Taken
 

@@ -137,6 +137,17 @@ class Server(Reach):
             return NoGroup(f"{self.shown}: {said}")
         return SourceError(f"{self.shown}: {said}")
 
+    def listen(self, channel: str) -> Any:
+        """Return redis-py's ear for a channel, with a connection of its own. Raises as `ask` does."""
+        redis = self._redis
+        ear = self._client.pubsub()
+        try:
+            ear.subscribe(channel)
+        except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
+            ear.close()
+            raise self._sorted(error) from error
+        return ear
+
     def close(self) -> None:
         """Let go of the connection."""
         self._client.close()

@@ -12,6 +12,7 @@ from pullahead.sources.notes import Notes
 from pullahead.sources.redis.address import of_source
 from pullahead.sources.redis.consumer import Consumer, Had, Heard
 from pullahead.sources.redis.entries import item_of, letter
+from pullahead.sources.redis.notices import Notices
 from pullahead.sources.redis.server import NoGroup, Server, known_options
 from pullahead.sources.source import Capabilities, Taken
 
@@ -47,10 +48,13 @@ class RedisSource:
         self._had: dict[str, Had] = {}
         self._vanished: set[str] = set()  # out, and trimmed: the server has forgotten that they are ours
         self._is_dry = self._is_over = False
+        self._others = False  # whether others have anything
         self._server = Server(self._at)
         self._consumer = Consumer(self._server, self._at, self._dead)
         try:
             self._consumer.make_group()
+            channel = f"pullahead:{self._at.stream}:{self._at.group}"
+            self._notices = Notices(self._server, channel, self._consumer.name)
         except BaseException:
             self._server.close()
             raise
@@ -94,7 +98,17 @@ class RedisSource:
                 error.add_note(f"it was not told of {len(self._notes)} ends, so these items come again")
             raise
         finally:
+            self._notices.close()
             self._server.close()
+
+    def hungry(self, workers: int) -> None:
+        """So many of our workers have nothing to compute: who has something hears it."""
+        if self._others:
+            self._notices.say(workers)
+
+    def wanted(self) -> int:
+        """How many workers of others have nothing to compute, since the last call."""
+        return self._notices.heard()
 
     # What never waits
 
@@ -139,6 +153,7 @@ class RedisSource:
 
     def _take(self, n: int, wait: float) -> list[tuple[str, Had]]:
         heard = self._exchange(n)
+        self._others = heard.others > 0
         with self._lock:
             for token in heard.gone:
                 self._bury(token, _TRIMMED, 0, [], is_there=False)
