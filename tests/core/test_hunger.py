@@ -132,11 +132,3 @@ def test_a_run_that_has_ended_has_nothing_to_give(ledger: Ledger) -> None:
     ledger.closed(1, 0.0)
     assert ledger.shared(1, 1, 0.0) == [left(0), RunEnded(1)]
     assert ledger.shared(1, 1, 0.0) == []
-
-
-def test_a_run_hears_that_workers_wait_which_did_so_before_it_began(ledger: Ledger) -> None:
-    ledger.submitted(1, 0, 1, SOURCE, 0.0)
-    ledger.asked(0, 1, 0.0)
-    ledger.opened(2)
-    assert ledger.asked(1, 1, 0.0) == [Starved(1), Starved(2)]
-    assert ledger.opened(3) == [Starved(3)]

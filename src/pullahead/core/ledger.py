@@ -142,9 +142,9 @@ class Ledger:
     # What the caller does
 
     def opened(self, run: int) -> list[Effect]:
-        """A run began. Its number must be new. Workers that wait already, wait for it, too."""
+        """A run began. Its number must be new."""
         self._runs.opened(run)
-        return [] if self._returning or self._items.ready.count else self._starve()
+        return []
 
     def submitted(
         self, run: int, first: int, count: int, cause: str, now: float, largest: int = 0
@@ -553,14 +553,11 @@ class Ledger:
             effects.append(Recall(worker, size))
         if self._neighbours is not None:
             effects += self._look_around(now)
-        effects += self._starve()
+        if self._service.someone_waits:
+            effects += [Starved(run) for run in self._runs.starve()]
         if self._runs.at_end and not self._items.delayed:
             effects += self._dismiss(now)
         return effects
-
-    def _starve(self) -> list[Effect]:
-        """Nothing is ready. Tell the runs, once, if somebody waits for it."""
-        return [Starved(run) for run in self._runs.starve()] if self._service.someone_waits else []
 
     def _dismiss(self, now: float) -> list[Effect]:
         """Nothing more is to come. Tell those who wait, unless there is something on its way or elsewhere."""
