@@ -316,7 +316,8 @@ class Run:
         before = monotonic()
         taken = self._source.take(min(self._room, _CHUNK), _PATIENCE)
         if not taken:
-            if self._window.is_starving and (idle := self._idle):
+            # A worker that waited before this run began is not said to starve; with nothing here, each does.
+            if (self._window.is_starving or not self._window.inside) and (idle := self._idle):
                 self._source.hungry(idle)
             return not self._source.closed
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
