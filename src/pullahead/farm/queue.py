@@ -44,8 +44,21 @@ from pullahead.journal.records import Delivered, Entry
 Answer = Future[Sealed]
 #: More leases than a queue grants in its life.
 _LEASES: Final = 1 << 48
+#: Calls that may be parked on threads of their own, where the engine does that: 20 kB each.
+_MOST_PARKED: Final = 2048
 #: What the caller is told at once.
 _URGENT: Final = frozenset({m.STARVED, m.ENDED, m.BYE, m.SAVED, m.UNRECORDED})
+
+
+def actor_options(peers: int) -> dict[str, Any]:
+    """Return how a queue for so many peers is started: here, because the caller talks to it, and has to read
+    the journal that it writes.
+
+    One call of each peer is parked. As many again are of workers that have died, and others have taken their
+    place before that is known to the queue.
+    """
+    options: dict[str, Any] = {"here": True, "num_cpus": 0}
+    return options | {"parked": 2 * peers} if 2 * peers <= _MOST_PARKED else options
 
 
 @final
