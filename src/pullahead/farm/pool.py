@@ -79,7 +79,7 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             `Report` now and then.
         worker_options: options of the worker actors, for example `{"num_gpus": 1}`.
         queues: queue actors that share the workers, and help each other out. On Ray, one is enough for about
-            200 workers whose items take a second each, or 2,000 whose items take ten (see docs/design.md).
+            300 workers whose items take a second each, or 3,000 whose items take ten (see docs/design.md).
             Not with a journal, which has one writer, nor where workers come and go. If one of several dies,
             the run ends.
 
