@@ -392,12 +392,12 @@ def test_what_a_full_batch_leaves_behind_begins_to_wait_when_it_was_taken(make: 
     pipeline = settled(make(None, batch_size=4, batch_wait=2.0))
     granted(pipeline, 1.0, 1, 0, 6)
     assert pipeline.take(1.5) == (0, 1, 2, 3)
-    assert pipeline._batch_due is None
+    assert pipeline._portions.due is None
     compute(pipeline, 1.5, 2.0)
-    assert pipeline._batch_due == 3.5
+    assert pipeline._portions.due == 3.5
     assert pipeline.take(3.25) == ()
     assert pipeline.take(3.5) == (4, 5)
-    assert pipeline._batch_due is None
+    assert pipeline._portions.due is None
 
 
 def test_without_a_wait_a_batch_is_what_there_is(make: Make) -> None:
