@@ -392,10 +392,14 @@ class Pipeline:
             ran.extend(self._holdings.take(count))
         else:
             ran.asked()  # there is nothing to put in: it ends, and `turn` sees to what comes next
-        if ended and self._gives_back and not self._patience.is_stuck:
-            others = min(len(ran.unstarted), slice_size(self.lookahead.mean_compute) - 1)
-            self._patience.began(ran.since, others, backlog=self._demand.is_plenty)
+        if (ended or count) and self._gives_back and not self._patience.is_stuck:
+            self._watch(ran)
         return effects
+
+    def _watch(self, ran: Slice) -> None:
+        """See that the item which runs, with a slice behind it, does not last for too long."""
+        others = min(len(ran.unstarted), slice_size(self.lookahead.mean_compute) - 1)
+        self._patience.began(ran.since, others, backlog=self._demand.is_plenty)
 
     def stored(self, item: int, now: float) -> list[Effect]:
         """`store` has returned for this item."""
@@ -423,7 +427,8 @@ class Pipeline:
         if not self._starts.is_said:
             self._announce(now)  # it costs nothing beside what is sent anyway
         wanted = self._wanted()
-        if wanted >= (self._demand.bundle if self._outbox.caller.must_send else 1):
+        is_parked = self._outbox.caller.must_send and self.running is not None
+        if wanted >= (self._demand.bundle if is_parked else 1):
             self._demand.ask(wanted, now)  # so does this
         self._demand.asks.sent(now)
         over = self._is_over()
@@ -519,6 +524,9 @@ class Pipeline:
         """What runs takes long: cut it, if it is a slice. If one item is to blame, nobody waits behind it."""
         ran = self.running
         assert ran is not None
+        if ran.added and ran.waiting and not self._patience.has_ended(ran.since, now):
+            self._watch(ran)  # it goes on, and looks see to what has ended: no item in it is to blame
+            return []
         effects = self._cut(now)
         items = self._held()
         if self._patience.has_ended(ran.since, now) and (items or self.asked):

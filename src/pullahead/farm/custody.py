@@ -12,7 +12,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Final, final
 
-from pullahead.core.leases import Leases
+from pullahead.core.leases import LEAST, Leases
 from pullahead.sources.source import Source, Taken
 
 #: Seconds that an end waits for others, so that they are told in one go. The caller's notices wait as long.
@@ -34,6 +34,7 @@ class Custody:
         self._leases = Leases()
         self._has_news = False
         self._told = 0.0  # when the source was last told something
+        self._lease = LEAST  # what it was told then, for what it hands out from then on
 
     def __bool__(self) -> bool:
         """Whether anything is out that a live source has not heard the end of."""
@@ -52,7 +53,7 @@ class Custody:
         taken = self._source.take(n, wait)
         if self.is_live:
             with self._lock:
-                self._leases.took([token for token, _, _ in taken], before)
+                self._leases.took([token for token, _, _ in taken], before, self._lease)
         return taken
 
     def settle(self, token: Any, reason: str | None = None, attempts: int = 1) -> bool:
@@ -98,9 +99,9 @@ class Custody:
             return
         with self._lock:
             self._told = monotonic()
-            due, seconds = self._leases.due(self._told), self._leases.seconds
+            due, self._lease = self._leases.due(self._told), self._leases.seconds
             self._has_news = False
-        self._source.extend(due, seconds)
+        self._source.extend(due, self._lease)
 
     def give_all_back(self) -> None:
         """Nobody waits any more for what is out."""
