@@ -93,6 +93,32 @@ def test_what_a_sink_was_interrupted_in_goes_back_and_what_runs_is_finished() ->
     assert sorted([*seen[1:], *back]) == list(range(20))
 
 
+def test_whatever_a_handler_raises_while_a_run_waits_ends_it() -> None:
+    """As `sys.exit` in one of SIGTERM does: the source has nothing for now, and everything goes back."""
+    queue = queue_of(*range(20))
+    seen: list[int] = []
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit(7)
+
+    def tell_it_to() -> None:
+        while len(seen) < 20:
+            time.sleep(0.01)
+        time.sleep(0.1)  # until it waits for more
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    helper = threading.Thread(target=tell_it_to)
+    helper.start()
+    try:
+        with pytest.raises(SystemExit, match="7"):
+            pa.run(double, queue.consumer(), lambda result, item: seen.append(item), workers=1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        helper.join()
+    assert len(queue) == 0
+
+
 def test_an_item_of_a_map_is_acknowledged_when_the_next_is_asked_for() -> None:
     queue = queue_of(*range(3))
     left = []

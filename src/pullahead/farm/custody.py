@@ -12,7 +12,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Final, final
 
-from pullahead.core.leases import LEAST, Leases
+from pullahead.core.leases import Leases
 from pullahead.sources.source import Source, Taken
 
 #: Seconds that an end waits for others, so that they are told in one go. The caller's notices wait as long.
@@ -34,7 +34,7 @@ class Custody:
         self._leases = Leases()
         self._has_news = False
         self._told = 0.0  # when the source was last told something
-        self._lease = LEAST  # what it was told then, for what it hands out from then on
+        self._lease = self._leases.seconds  # what it was told then, for what it hands out from then on
 
     def __bool__(self) -> bool:
         """Whether anything is out that a live source has not heard the end of."""
