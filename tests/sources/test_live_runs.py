@@ -254,8 +254,8 @@ def test_a_run_hoards_nothing_from_its_first_item_on() -> None:
 
     queue = queue_of(*range(20))
     most = max(held(queue) for _ in pa.map(work, queue.consumer(drain=True), workers=2))
-    # Three for each worker, what both end in the time that a trip to a server may take, and where a busy machine
-    # makes a fetch of the crew's own as long as an item, one more for each.
+    # Three for each worker, what both end in the time that a trip to a server may take, and where a busy
+    # machine makes a fetch of the crew's own as long as an item, one more for each.
     assert most <= 9
 
 
