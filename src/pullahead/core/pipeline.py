@@ -366,7 +366,7 @@ class Pipeline:
         each = (end - start) / len(items)
         longest = max((ended - began for began, ended in times), default=0.0)
         since = start
-        if self.recorder.on and each >= SLICE and len(times) == len(items):
+        if self.recorder.on and not self._batch_size and each >= SLICE and len(times) == len(items):
             for item, (began, ended) in zip(items, times, strict=True):
                 self.recorder.add(trace.PROCESS, began, ended, item)
         elif self.recorder.on:
