@@ -14,6 +14,7 @@ from pullahead.core import messages as m
 from pullahead.core.lookahead import BUNDLE, MAX_BUNDLE
 from pullahead.core.trace import CAUSE_SOURCE
 from pullahead.farm.payload import pack
+from pullahead.farm.queue import actor_options
 from pullahead.farm.queues import Queues
 
 _RUN: Final = 0
@@ -50,7 +51,7 @@ class Farm:
         actors.get([one.begin.remote() for one in self._peers])
 
     def _start(self, workers: int) -> Any:
-        self._queue = actors.remote(MeasuredQueue).options(here=True, num_cpus=0).remote(workers)
+        self._queue = actors.remote(MeasuredQueue).options(**actor_options(workers + 1)).remote(workers)
         return self._queue
 
     def _submit(self, count: int) -> None:

@@ -19,6 +19,7 @@ from pullahead.core.trace import CAUSE_SOURCE
 from pullahead.farm.envelope import Sealed, opened
 from pullahead.farm.line import DirectLine
 from pullahead.farm.payload import pack, unpack
+from pullahead.farm.queue import actor_options
 from pullahead.farm.work import WorkSpec
 from pullahead.farm.worker import Worker, WorkerOptions
 
@@ -50,8 +51,7 @@ class Farm:
         self._heard = Condition()
         self._done: list[Done] = []
         self._submitted = 0
-        queue = actors.remote(WatchedQueue).options(parked=2 * (workers + 1))  # as in a run
-        self._queue: Any = queue.remote(moves)
+        self._queue: Any = actors.remote(WatchedQueue).options(**actor_options(workers + 1)).remote(moves)
         options = WorkerOptions(lookahead=lookahead, gives_back=moves)
         self._workers: list[Any] = [
             actors.remote(Worker).remote(number, self._queue, WorkSpec(work), options)

@@ -253,6 +253,26 @@ def test_what_is_as_long_as_a_slice_is_recorded_by_itself(
     assert (recorded[0].start, recorded[-1].end) == (0.0, 3 * item)
 
 
+def test_a_slice_that_goes_on_is_not_cut_while_each_of_its_items_takes_its_time(make: Make) -> None:
+    """It lasts longer than anything should, by and by; what runs does not."""
+    pipeline = make(held=12, lookahead=None, cost=0.4 * MS)
+    pipeline.few_left(0.0)
+    waiting = running(pipeline).waiting
+    for begun in (1, 2):
+        assert goes_on(pipeline, 4 * begun * MS) == begun
+    due = pipeline._patience.ends_at
+    assert due is not None
+    running(pipeline).since = due - MS
+    pipeline.tick(due)
+    assert list(waiting) == [3, 4]
+    later = pipeline._patience.ends_at
+    assert later is not None
+    assert later - (due - MS) >= pipeline.lookahead.patience
+    pipeline.tick(later + 4 * MS)
+    assert not waiting, "now the one that runs is late, and nobody waits behind it"
+    assert (m.STUCK,) in said(pipeline, later + 4 * MS)
+
+
 def test_a_start_is_said_once(make: Make) -> None:
     pipeline = make()
     pipeline.few_left(MS)

@@ -21,6 +21,13 @@ def test_it_is_that_of_the_latest() -> None:
     assert round(pace.per_second, 6) == 10.0
 
 
+def test_what_came_nearly_at_once_is_no_pace_of_thousands() -> None:
+    pace = Pace()
+    for number in range(9):
+        pace.ended(1, 1.0 + number / 8192)
+    assert pace.per_second == 8 / 0.02
+
+
 def test_what_came_at_once_has_no_pace() -> None:
     pace = Pace()
     for _ in range(100):

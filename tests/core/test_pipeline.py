@@ -296,11 +296,13 @@ def test_a_call_that_only_has_to_be_parked_takes_no_small_ask_along(make: Make) 
     assert granted(pipeline, 0.0, 1, 0, 294) == [S, W], "the one call that was out is answered"
     items = pipeline.take(0.0)
     compute(pipeline, 0.0, 0.0)
-    assert said(pipeline, 0.0) == [(m.DONE, 1, items)], "what is missing is less than a bundle"
+    begun = pipeline.take(0.0)
+    said_ = said(pipeline, 0.0)
+    assert said_ == [(m.DONE, 1, items), (m.STARTED, 1, begun[:1])], "what is missing is less than a bundle"
     assert (pipeline.asked, pipeline.deadline) == (0, None)
     for _ in range(8):
-        pipeline.take(0.0)
         compute(pipeline, 0.0, 0.0)
+        pipeline.take(0.0)
     assert (m.ASK, 262) in said(pipeline, 0.0)
 
 
@@ -392,12 +394,12 @@ def test_what_a_full_batch_leaves_behind_begins_to_wait_when_it_was_taken(make: 
     pipeline = settled(make(None, batch_size=4, batch_wait=2.0))
     granted(pipeline, 1.0, 1, 0, 6)
     assert pipeline.take(1.5) == (0, 1, 2, 3)
-    assert pipeline._batch_due is None
+    assert pipeline._portions.due is None
     compute(pipeline, 1.5, 2.0)
-    assert pipeline._batch_due == 3.5
+    assert pipeline._portions.due == 3.5
     assert pipeline.take(3.25) == ()
     assert pipeline.take(3.5) == (4, 5)
-    assert pipeline._batch_due is None
+    assert pipeline._portions.due is None
 
 
 def test_without_a_wait_a_batch_is_what_there_is(make: Make) -> None:

@@ -363,7 +363,7 @@ def test_what_is_cut_takes_its_place_by_age(make: Make) -> None:
     said(pipeline, MS)
     given(pipeline, MS, 4, 10, 2)
     begin(pipeline, 20, MS + LOOK)
-    pipeline.tick(MS + LOOK)
+    pipeline._cut(MS + LOOK)
     said(pipeline, MS + LOOK)
     assert running_and_held(pipeline) == ((20,), 11)
     now = 2 * MS + LOOK

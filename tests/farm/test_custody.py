@@ -81,6 +81,22 @@ def test_ends_are_told_together(time: Time) -> None:
     assert not kept
 
 
+def test_what_comes_is_renewed_by_the_lease_that_its_source_was_told_last(time: Time) -> None:
+    """An end that took long makes leases longer, but not that of what came before the source heard of it."""
+    source = Recorder()
+    kept = Custody(source)
+    kept.take(1, 0.0)
+    time.now += 4 * LEAST
+    kept.settle(0)
+    kept.take(1, 0.0)
+    assert kept.patience == LEAST / 2
+    kept.settle(0)
+    kept.tend()
+    assert source.told[-1] == ("extend", (), 4 * LEAST)
+    kept.take(1, 0.0)
+    assert kept.patience == 2 * LEAST
+
+
 def test_nothing_is_out_once_the_source_knows_all_ends(time: Time) -> None:
     kept = Custody(Recorder())
     assert not kept

@@ -93,6 +93,32 @@ def test_what_a_sink_was_interrupted_in_goes_back_and_what_runs_is_finished() ->
     assert sorted([*seen[1:], *back]) == list(range(20))
 
 
+def test_whatever_a_handler_raises_while_a_run_waits_ends_it() -> None:
+    """As `sys.exit` in one of SIGTERM does: the source has nothing for now, and everything goes back."""
+    queue = queue_of(*range(20))
+    seen: list[int] = []
+
+    def leave(number: int, frame: Any) -> None:
+        raise SystemExit(7)
+
+    def tell_it_to() -> None:
+        while len(seen) < 20:
+            time.sleep(0.01)
+        time.sleep(0.1)  # until it waits for more
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    helper = threading.Thread(target=tell_it_to)
+    helper.start()
+    try:
+        with pytest.raises(SystemExit, match="7"):
+            pa.run(double, queue.consumer(), lambda result, item: seen.append(item), workers=1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        helper.join()
+    assert len(queue) == 0
+
+
 def test_an_item_of_a_map_is_acknowledged_when_the_next_is_asked_for() -> None:
     queue = queue_of(*range(3))
     left = []
@@ -223,12 +249,14 @@ def held(queue: MemoryQueue) -> int:
 
 def test_a_run_hoards_nothing_from_its_first_item_on() -> None:
     def work(x: int) -> int:
-        time.sleep(0.1)
+        time.sleep(0.2)
         return x
 
-    queue = queue_of(*range(30))
+    queue = queue_of(*range(20))
     most = max(held(queue) for _ in pa.map(work, queue.consumer(drain=True), workers=2))
-    assert most <= 9  # three for each worker, and what both end in the time that a trip to a server may take
+    # Three for each worker, what both end in the time that a trip to a server may take, and where a busy
+    # machine makes a fetch of the crew's own as long as an item, one more for each.
+    assert most <= 9
 
 
 def test_a_run_takes_as_much_as_hides_its_loads() -> None:

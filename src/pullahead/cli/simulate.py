@@ -88,7 +88,7 @@ def arrivals(text: str) -> str:
 )  # fmt: skip
 @click.option(
     "--exchange-cost", default="0s", show_default=True, type=seconds, metavar="S",
-    help="What a queue takes to handle one call: about 2ms on Ray.",
+    help="What a queue takes to handle one call: about 1ms on Ray.",
 )  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Of all that is drawn.")
 @click.option(
@@ -121,7 +121,7 @@ def simulate(
       pullahead simulate --compute 1ms --delay 20ms -w 64
       pullahead simulate --compute bimodal:1ms,200ms,0.05 --arrivals 90%
       pullahead simulate --compute empirical:times.txt --lookahead 16 --lookahead auto
-      pullahead simulate -w 10000 --compute 10s -n 50000 --queues 8 --exchange-cost 2ms --lookahead auto
+      pullahead simulate -w 10000 --compute 10s -n 50000 --queues 8 --exchange-cost 1ms --lookahead auto
     """
     from pullahead.sim.policies import POLICIES
     from pullahead.sim.scenario import Scenario

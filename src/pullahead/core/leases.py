@@ -79,9 +79,9 @@ class Leases:
         self._drop_old()
         return self._due[0][0] if self._due else None
 
-    def took(self, tokens: Iterable[Hashable], now: float) -> None:
-        """These are out since `now`, each for a lease."""
-        when = now + self.seconds / 2
+    def took(self, tokens: Iterable[Hashable], now: float, lease: float | None = None) -> None:
+        """These are out since `now`, each for a lease: of so many seconds, or of what it is now."""
+        when = now + (self.seconds if lease is None else lease) / 2
         for token in tokens:
             self._plan(token, now, when)
 

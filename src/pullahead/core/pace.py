@@ -7,6 +7,8 @@ from typing import Final, final
 
 #: Reports that say something about the pace of now: those of a few items each are over within a second.
 _RECENT: Final = 64
+#: Seconds, at least, of which a pace is told: reports that come at once say nothing.
+_SPAN: Final = 0.02
 #: Below that, two reports that came together would look like a thousand items per second.
 _LEAST: Final = 8
 
@@ -34,4 +36,4 @@ class Pace:
         if len(self._ends) < _LEAST:
             return 0.0
         (first, before), (last, _) = self._ends[0], self._ends[-1]
-        return (self._items - before) / (last - first) if last > first else 0.0
+        return (self._items - before) / max(_SPAN, last - first) if last > first else 0.0

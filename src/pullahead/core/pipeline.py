@@ -35,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from enum import Enum
-from typing import Final, NamedTuple, final
+from typing import NamedTuple, final
 
 from pullahead.core import messages as m
 from pullahead.core import trace
@@ -44,25 +44,14 @@ from pullahead.core.demand import Demand
 from pullahead.core.holdings import Holdings
 from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
+from pullahead.core.news import News
 from pullahead.core.outbox import Outbox
 from pullahead.core.patience import Patience
-from pullahead.core.slices import (
-    MAX_SLICE,
-    REFILL_SHARE,
-    SLICE,
-    Slice,
-    low_mark,
-    refill_size,
-    slice_size,
-    stretches,
-)
+from pullahead.core.portions import Portions
+from pullahead.core.slices import MAX_SLICE, SLICE, Slice, slice_size, stretches
+from pullahead.core.starts import Starts
 from pullahead.core.stores import MOST, Stores
 from pullahead.errors import ProtocolError
-
-#: Seconds between two reports of the running sums, so that a live report is never older than this.
-_TOTALS_EVERY: Final = 0.25
-#: Spans that are collected before they travel.
-_SPANS_PER_MESSAGE: Final = 2048
 
 
 class Phase(Enum):
@@ -140,21 +129,18 @@ class Pipeline:
         self.running: Slice | None = None  # what `take` handed out, until it was processed
         self.phase = Phase.WORKING
         self._batch_size = batch_size
-        self._batch_wait = batch_wait
         self._has_store = stores
         self._gives_back = gives_back
         self._says_starts = says_starts
         self._outbox = Outbox(recorder)
         self._holdings = Holdings(loads=loads, load_concurrency=load_concurrency)
         self._account = Account(lookahead, meter, recorder)
-        self._announced = True  # whether the queue was told what runs
-        self._last_announced = -1  # the last item that it was told of
+        self._starts = Starts()
         self._stores = Stores()
         self._demand = Demand(lookahead, self._outbox, batch_size)
         self._patience = Patience(lookahead)
-        self._batch_since = 0.0  # when the oldest item that waits for a fuller batch began to wait
-        self._batch_due: float | None = None  # when it has waited for long enough
-        self._totals_at = 0.0
+        self._portions = Portions(batch_size, batch_wait, lookahead, self._demand, self._holdings)
+        self._news = News(meter, recorder, lookahead)
         self._has_rejoined = False
 
     # What the queue says
@@ -162,7 +148,7 @@ class Pipeline:
     def began(self, now: float) -> list[Effect]:
         """The worker is there and has nothing."""
         self._account.idle_since = now
-        self._totals_at = now
+        self._news.began(now)
         return self._after(now)
 
     def answered(self, messages: list[m.Message], now: float, coming: Collection[int] = ()) -> list[Effect]:
@@ -275,8 +261,7 @@ class Pipeline:
         waiting = ran.unstarted if ran else ()  # for now: the main thread goes on
         held = [*self._held(), *waiting]
         running = [item for item in ran.open if item not in waiting] if ran else []
-        self._announced = True  # what runs
-        self._last_announced = running[-1] if running else -1
+        self._starts.told(running)
         told: dict[int, tuple[list[int], list[int]]] = {}
         for place, here in enumerate((held, [*running, *self._stores])):
             for lease, some in self._holdings.by_lease(here):
@@ -326,14 +311,13 @@ class Pipeline:
             self._account.stalled(now, self._obstacle())
             self._account.idle_since = None
         items = self._holdings.take(count)
-        self._batch_since = now  # what a full batch leaves behind begins to wait here
+        self._portions.taken(now)
         self.running = Slice(items, now, whole=bool(self._batch_size))
-        self.running.low = self._low()
+        self.running.low = self._portions.low
         if self._gives_back:
             self._patience.began(now, 0 if self._batch_size else count - 1, backlog=self._demand.is_plenty)
-        self._batch_due = None
         self.meter.computing(now)
-        self._announced = False
+        self._starts.began()
         # What waits behind a batch that is not full looks like a part of it, as long as nobody knows better.
         if (was_idle and self._says_starts) or (count < self._batch_size and self.held):
             self._announce(now)
@@ -363,7 +347,7 @@ class Pipeline:
             self._holdings.put(ran.cut(ran.ahead)[::-1])
         self._patience.ended()
         self._note_process(ran.items[: ran.size], start, end, ran.times, cpu, now)
-        self._last_announced = -1
+        self._starts.ended(ran.items, goes_on=False)
         self.running = None
         return self._computed(ran.open, ran.failures, now)
 
@@ -382,7 +366,7 @@ class Pipeline:
         each = (end - start) / len(items)
         longest = max((ended - began for began, ended in times), default=0.0)
         since = start
-        if self.recorder.on and each >= SLICE and len(times) == len(items):
+        if self.recorder.on and not self._batch_size and each >= SLICE and len(times) == len(items):
             for item, (began, ended) in zip(items, times, strict=True):
                 self.recorder.add(trace.PROCESS, began, ended, item)
         elif self.recorder.on:
@@ -401,19 +385,21 @@ class Pipeline:
             self._note_process(ended, end - useful, end, times, min(useful, ran.burnt()), now)
             self.meter.computing(ran.since)
         effects = self._computed(new, ran.failures, now)
-        ran.low = self._low()
+        ran.low = self._portions.low
         count = self._more(ran)
-        if self._last_announced in ended:
-            self._last_announced = -1
-        self._announced = self._announced and not ended
+        self._starts.ended(ended, goes_on=True)
         if count:
             ran.extend(self._holdings.take(count))
         else:
             ran.asked()  # there is nothing to put in: it ends, and `turn` sees to what comes next
-        if ended and self._gives_back and not self._patience.is_stuck:
-            others = min(len(ran.unstarted), slice_size(self.lookahead.mean_compute) - 1)
-            self._patience.began(ran.since, others, backlog=self._demand.is_plenty)
+        if (ended or count) and self._gives_back and not self._patience.is_stuck:
+            self._watch(ran)
         return effects
+
+    def _watch(self, ran: Slice) -> None:
+        """See that the item which runs, with a slice behind it, does not last for too long."""
+        others = min(len(ran.unstarted), slice_size(self.lookahead.mean_compute) - 1)
+        self._patience.began(ran.since, others, backlog=self._demand.is_plenty)
 
     def stored(self, item: int, now: float) -> list[Effect]:
         """`store` has returned for this item."""
@@ -438,35 +424,22 @@ class Pipeline:
 
     def take_messages(self, now: float) -> list[m.Message]:
         """Hand over what is to be sent now; performs the `Send` effect's half of the machine."""
-        if not self._announced:
+        if not self._starts.is_said:
             self._announce(now)  # it costs nothing beside what is sent anyway
         wanted = self._wanted()
-        if wanted >= (self._demand.bundle if self._outbox.caller.must_send else 1):
+        is_parked = self._outbox.caller.must_send and self.running is not None
+        if wanted >= (self._demand.bundle if is_parked else 1):
             self._demand.ask(wanted, now)  # so does this
         self._demand.asks.sent(now)
         over = self._is_over()
         if over and self._account.idle_since is not None:
             self._account.stalled(now, trace.CAUSE_TAIL)
-        news = self._news(now, complete=over or not (self.running or self._holdings.buffer))
+        complete = over or not (self.running or self._holdings.buffer)
+        news = self._news.take(now, self._outbox.caller.sent, complete=complete)
         if over:
             self.phase = Phase.GONE
             self._outbox.say((m.BYE,), now)
         return self._outbox.take(news, now)
-
-    def _news(self, now: float, *, complete: bool) -> list[m.Message]:
-        """Return sums and spans that are due, all of them when `complete`.
-
-        They go ahead of the reports: once the caller knows that the last item has ended, it knows all else.
-        A worker with nothing to compute sends them with whatever it sends, because that report may be the
-        last one of a run.
-        """
-        news: list[m.Message] = []
-        if self.recorder and (complete or len(self.recorder) >= _SPANS_PER_MESSAGE):
-            news.append((m.TRACE, self.recorder.take()))
-        if complete or now - self._totals_at >= _TOTALS_EVERY:
-            self._totals_at = self.meter.totals.ended = now
-            news.append(self._totals())
-        return news
 
     # What can be asked
 
@@ -490,7 +463,7 @@ class Pipeline:
             send_at += self.lookahead.quantum
         patience = self._patience
         looks = patience.ends_at, patience.stuck_until, patience.kept_until
-        due = (send_at, self._batch_due, self._stores.due, *looks)
+        due = (send_at, self._portions.due, self._stores.due, *looks)
         return min((at for at in due if at is not None), default=None)
 
     @property
@@ -544,13 +517,16 @@ class Pipeline:
             effects.append(Send())
         if not self.running:
             effects.append(Wake())
-        self._await_batch(now)
+        self._portions.wait(now, idle=not self.running, nothing_more=self._nothing_more)
         return effects
 
     def _let_go(self, now: float) -> list[Effect]:
         """What runs takes long: cut it, if it is a slice. If one item is to blame, nobody waits behind it."""
         ran = self.running
         assert ran is not None
+        if ran.added and ran.waiting and not self._patience.has_ended(ran.since, now):
+            self._watch(ran)  # it goes on, and looks see to what has ended: no item in it is to blame
+            return []
         effects = self._cut(now)
         items = self._held()
         if self._patience.has_ended(ran.since, now) and (items or self.asked):
@@ -573,7 +549,7 @@ class Pipeline:
             return 0
         # Room is made by `take`. It comes next, so what it will take is asked for in the same call as the
         # report before it: a moment later that call would be in the way.
-        next_up = 0 if self.running else self._batch_size or self._next_slice()
+        next_up = 0 if self.running else self._portions.next
         ahead = self.running.ahead if self.running else 0
         return self._demand.missing(self._holdings.size + ahead, next_up)
 
@@ -584,21 +560,9 @@ class Pipeline:
         idle = not self.running and not self._holdings.buffer
         return self._outbox.due(idle=idle, bundle=self._demand.bundle, quantum=self.lookahead.quantum)
 
-    def _await_batch(self, now: float) -> None:
-        """Arm the deadline for a batch that waits to become full."""
-        waits = self._batch_size and self._holdings.buffer and not self.running
-        due = self._batch_since + self._batch_wait
-        self._batch_due = due if waits and now < due and not self._takeable(now) else None
-
     def _is_over(self) -> bool:
         busy = self.running or self._stores or self._holdings.is_loading
         return self.phase is Phase.STOPPING and not busy and not self._holdings.lease
-
-    def _totals(self) -> m.Message:
-        totals = self.meter.totals
-        totals.lookahead, totals.bundle = self.lookahead.depth, self.lookahead.bundle
-        totals.reason, totals.messages = self.lookahead.reason, 2 * self._outbox.caller.sent
-        return m.TOTALS, totals
 
     # How it is done: items
 
@@ -606,43 +570,17 @@ class Pipeline:
         return self._holdings.in_order()
 
     def _arrived(self, items: Sequence[int], now: float) -> None:
-        if self._batch_size and not self._holdings.buffer:
-            self._batch_since = now
+        self._portions.came(now)
         self._holdings.put(items)
 
     def _takeable(self, now: float) -> int:
-        ready = len(self._holdings.buffer)
-        if not ready or self.phase is not Phase.WORKING:
-            return 0
-        if self._batch_size:
-            whole = ready >= self._batch_size or now >= self._batch_since + self._batch_wait
-            whole = whole or self._no_fuller_batch or self._holdings.has_suspects
-            return min(ready, self._batch_size) if whole else 0
-        return self._next_slice()
-
-    def _next_slice(self) -> int:
-        """How many items `take` hands out at once, where there are no batches."""
-        most = slice_size(self.lookahead.mean_compute)
-        return max(1, min(len(self._holdings.buffer), self._demand.plenty, most))
-
-    def _low(self) -> int:
-        """With how many waiting in a slice the main thread asks for a look: those hide it. -1: never. Where
-        there is no backlog, what is next is better decided when its turn has come."""
-        if self._batch_size or not self._demand.is_plenty:
-            return -1
-        return low_mark(self.lookahead.mean_compute)
+        working = self.phase is Phase.WORKING
+        return self._portions.ready(now, nothing_more=self._nothing_more) if working else 0
 
     def _more(self, ran: Slice) -> int:
         """How many items to put behind those that wait in the slice."""
-        buffered = len(self._holdings.buffer)
-        if ran.low < 0 or not buffered or self.phase is not Phase.WORKING or self._patience.is_stuck:
-            return 0
-        if self._is_full() or self._holdings.has_suspects:
-            return 0
-        mean, company = self.lookahead.mean_compute, self.lookahead.quantum * REFILL_SHARE
-        until_ask = self._demand.bundle - self._wanted()  # nobody looks before these have begun
-        most = ran.low + max(refill_size(mean), min(refill_size(mean, company), until_ask))
-        return max(0, min(buffered, max(1, min(most, self._demand.plenty)) - len(ran.waiting)))
+        goes_on = self.phase is Phase.WORKING and not self._patience.is_stuck and not self._is_full()
+        return self._portions.more(ran, self._wanted()) if goes_on else 0
 
     def _cut(self, now: float, most: int = MAX_SLICE) -> list[Effect]:
         """Put up to so many items that have not begun back into the buffer; end those that have finished."""
@@ -668,7 +606,7 @@ class Pipeline:
         return effects
 
     @property
-    def _no_fuller_batch(self) -> bool:
+    def _nothing_more(self) -> bool:
         """The queue has nothing left and nothing is being loaded."""
         return self._account.nothing_left and self._holdings.nothing_loads
 
@@ -679,13 +617,7 @@ class Pipeline:
         self._outbox.finish(item, self._holdings.release(item), now)
 
     def _announce(self, now: float) -> None:
-        """Say what runs: if the worker is lost, that is what it is charged for."""
-        self._announced = True
-        begun = self.running.begun if self.running else ()
-        if self._last_announced in begun:  # it still runs, and others may have begun behind it
-            begun = begun[begun.index(self._last_announced) + 1 :]
-        if begun:
-            self._last_announced = begun[-1]
+        begun = self._starts.unsaid(self.running.begun if self.running else ())
         for lease, some in self._holdings.by_lease(begun):
             self._outbox.say((m.STARTED, lease, some), now)
 

@@ -24,7 +24,7 @@ from pullahead.farm.elastic import Elastic
 from pullahead.farm.failure import Try
 from pullahead.farm.lanes import Lanes
 from pullahead.farm.machine import thread_share
-from pullahead.farm.queue import Queue
+from pullahead.farm.queue import Queue, actor_options
 from pullahead.farm.queues import Queues
 from pullahead.farm.recorded import Recorded
 from pullahead.farm.recording import Known
@@ -41,8 +41,6 @@ from pullahead.observe import words
 _ALL: Final = -1
 #: Seconds that a source may take to notice that nobody wants its items any more.
 _SOURCE_PATIENCE: Final = 10.0
-#: Calls that a queue may keep on threads of their own, of 20 kB each.
-_MOST_PARKED: Final = 2048
 
 
 class RunPort(Protocol):
@@ -173,15 +171,10 @@ class Crew:
         return self._queues.recorded
 
     def _start_queue(self, number: int, before: int) -> Any:
-        named: dict[str, Any] = {"name": f"{self._options.queue_name}{before}"} if before else {}
+        named = {"name": f"{self._options.queue_name}{before}"} if before else {}
         unit = self._spec.batch_size or 1
-        # One call of each peer is parked: of its workers, the other queues and the caller. As many again are
-        # of workers that have died, and others have taken their place before that is known here.
-        parked = 2 * (-(-self.size // self._queue_count) + self._queue_count)
-        if parked <= _MOST_PARKED:
-            named["parked"] = parked
-        # Here, because the caller talks to it, and has to read the journal that it writes.
-        queue = actors.remote(Queue).options(here=True, num_cpus=0, **named)
+        peers = -(-self.size // self._queue_count) + self._queue_count  # the other queues and the caller too
+        queue = actors.remote(Queue).options(**actor_options(peers), **named)
         if self._least is not None:
             there = max(self._least, self._lanes.count)
             return queue.remote(self._retry, unit, there, before=before, deaf=True, lanes=self.size)

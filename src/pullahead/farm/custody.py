@@ -39,6 +39,7 @@ class Custody:
         self._leases = Leases()
         self._has_news = False
         self._told = 0.0  # when the source was last told something
+        self._lease = self._leases.seconds  # what it was told then, for what it hands out from then on
 
     def __bool__(self) -> bool:
         """Whether anything is out that a live source has not heard the end of."""
@@ -57,7 +58,7 @@ class Custody:
         taken = self._source.take(n, wait)
         if self.is_live:
             with self._lock:
-                self._leases.took([token for token, _, _ in taken], before)
+                self._leases.took([token for token, _, _ in taken], before, self._lease)
         return taken
 
     def settle(self, token: Any, reason: str | None = None, attempts: int = 1) -> bool:
@@ -108,9 +109,9 @@ class Custody:
             return
         with self._lock:
             self._told = monotonic()
-            due, seconds = self._leases.due(self._told), self._leases.seconds
+            due, self._lease = self._leases.due(self._told), self._leases.seconds
             self._has_news = False
-        self._source.extend(due, seconds)
+        self._source.extend(due, self._lease)
 
     def hungry(self, workers: int) -> None:
         """So many workers have nothing to compute, and nothing could be taken: others may have too much."""

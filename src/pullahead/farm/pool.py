@@ -79,7 +79,7 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             `Report` now and then.
         worker_options: options of the worker actors, for example `{"num_gpus": 1}`.
         queues: queue actors that share the workers, and help each other out. On Ray, one is enough for about
-            200 workers whose items take a second each, or 2,000 whose items take ten (see docs/design.md).
+            300 workers whose items take a second each, or 3,000 whose items take ten (see docs/design.md).
             Not with a journal, which has one writer, nor where workers come and go. If one of several dies,
             the run ends.
 
@@ -94,9 +94,7 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         JournalError: the journal cannot be used, or is of another work.
     """
     with _opened(items) as source:
-        Options.of(options).order(
-            source.capabilities
-        )  # what is refused is refused before workers are started
+        Options.of(options).order(source.capabilities)  # refused before workers are started
         pool = _once(work, options)
         return pool._begin(source, total_hint(items), pool._options, owner=True)
 
@@ -118,9 +116,7 @@ def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
     """
     _check_run_options(options)
     with _opened(source) as opened:
-        Options.of(options).order(
-            opened.capabilities
-        )  # what is refused is refused before workers are started
+        Options.of(options).order(opened.capabilities)  # refused before workers are started
         pool = _once(work, options)
     with of_a_run() as interrupts, pool:
         results = pool._run(opened, sink, {}, interrupts)

@@ -21,7 +21,7 @@ from pullahead.actors.failures import dumps_error
 from pullahead.core import ledger as led
 from pullahead.core import messages as m
 from pullahead.core.claims import Claim
-from pullahead.core.exchange import Mailbox
+from pullahead.core.exchange import Caller, Mailbox
 from pullahead.core.ledger import Ledger, State
 from pullahead.core.lookahead import QUANTUM
 from pullahead.core.notices import Notices
@@ -44,8 +44,27 @@ from pullahead.journal.records import Delivered, Entry
 Answer = Future[Sealed]
 #: More leases than a queue grants in its life.
 _LEASES: Final = 1 << 48
+#: Calls that may be out, and have threads of their own where the engine does that, at 20 kB each: at most, as
+#: many as all peers may have, and of each of many peers.
+_MOST_PARKED: Final = 2048
+_MANY_PARKED: Final = 1024
+_EACH: Final = 4
 #: What the caller is told at once.
 _URGENT: Final = frozenset({m.STARVED, m.ENDED, m.BYE, m.SAVED, m.UNRECORDED})
+
+
+def actor_options(peers: int) -> dict[str, Any]:
+    """Return how a queue for so many peers is started: here, because the caller talks to it, and has to read
+    the journal that it writes.
+
+    One call of each peer is parked. Behind a large one, which is still being brought, a peer may have sent as
+    many as it ever does. Where there are hundreds of peers, four each are as good: not all of them do so at
+    once.
+    """
+    options: dict[str, Any] = {"here": True, "num_cpus": 0}
+    if _EACH * peers > _MOST_PARKED:
+        return options
+    return options | {"parked": min(Caller.MOST * peers, max(_MANY_PARKED, _EACH * peers))}
 
 
 @final

@@ -156,6 +156,7 @@ class Results(Iterator[Any]):
 
     def abandon(self) -> None:
         """Nothing more is wanted, and nobody waits for long: for who has killed the workers."""
+        self._closed = True
         self._run.release(_PARTING)
 
     def _result(self, item: Any, payload: Any) -> Any:
@@ -220,6 +221,7 @@ class Results(Iterator[Any]):
         except BaseException as error:
             if not isinstance(error, KeyboardInterrupt):  # after which the user may go on
                 self._closed = True
+                self._run.cancel()
                 self._finish()
             raise
         if self._progress is not None:

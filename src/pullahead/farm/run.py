@@ -302,7 +302,8 @@ class Run:
         try:
             try:
                 self._wait_while(lambda: bool(self._source) and not self._released)
-                self._source.give_all_back()
+                if self._error is None:  # else some may have begun: their leases run out, and that counts
+                    self._source.give_all_back()
             finally:
                 self._source.close()
         except Exception as error:  # noqa: BLE001  the consumer hears of it

@@ -37,6 +37,8 @@ __all__ = ["AsyncHost", "Host", "Limits", "RaisedError", "ThreadedHost", "World"
 _Turn = TypeVar("_Turn")
 _opened = marshal.loads
 _ASYNC_CONCURRENCY = 1000  # as in Ray
+#: Seconds that a call holds a thread for one before it, whose caller may have died while it was on its way.
+_PATIENCE = 300.0
 #: Seconds that pure Python may keep the interpreter while a callback waits for it. Python's own are 0.005.
 _SWITCH_INTERVAL = 0.0005
 
@@ -146,8 +148,8 @@ class ThreadedHost(_Threads):
             if line.knows(number):
                 return None  # the caller was interrupted and could not know that it was sent
             turn = None if line.is_turn(number) else line.wait(number, _closed_lock())
-        if turn is not None:
-            turn.acquire()
+        if turn is not None and not turn.acquire(timeout=_PATIENCE):
+            raise _raised(TimeoutError(f"the call before this one did not come within {_PATIENCE:g} s"))
         values, kwargs, failure = self._arrived(args, kwargs)
         with self._running:
             try:
