@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pullahead.core.hunger import HEARD, HEED
 from pullahead.core.leases import LEAST
 from pullahead.farm import custody
 from pullahead.farm.custody import Custody
@@ -128,3 +129,61 @@ def test_a_source_without_deadlines_is_not_tended(time: Time) -> None:
     assert not kept.settle(0)
     kept.tend()
     assert (source.told, kept.patience, bool(kept)) == ([("done", 0)], None, False)
+
+
+class Neighbour(Recorder):
+    """A source that hears of others, and keeps results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = 0
+
+    def hungry(self, workers: int) -> None:
+        self.told.append(("hungry", workers))
+
+    def wanted(self) -> int:
+        heard, self.heard = self.heard, 0
+        return heard
+
+    def keep_result(self, token: int, result: Any) -> None:
+        self.told.append(("keep", token, result))
+
+
+def test_hunger_is_said_now_and_then_and_heard_until_it_is_over(time: Time) -> None:
+    source = Neighbour()
+    kept = Custody(source)
+    kept.hungry(2)
+    kept.hungry(2)
+    assert source.told == [("hungry", 2)]
+    assert kept.wanted() is None
+    source.heard = 3
+    assert [kept.wanted(), kept.wanted()] == [3, None]
+    taken = kept.take(2, 0.0)
+    kept.give_back([taken[0].token])
+    assert [kept.wanted(), kept.wanted()] == [2, None]
+    time.now += HEARD
+    assert [kept.wanted(), kept.wanted()] == [0, None]
+
+
+def test_who_may_hear_of_others_looks_often(time: Time) -> None:
+    kept = Custody(Neighbour())
+    assert kept.patience == HEED
+    kept.take(1, 0.0)
+    assert kept.patience == HEED
+    time.now += LEAST / 2
+    assert kept.patience == 0.0
+
+
+def test_only_who_has_neighbours_says_and_hears_of_hunger(time: Time) -> None:
+    source = Recorder()
+    kept = Custody(source)
+    kept.hungry(1)
+    assert (kept.wanted(), kept.keep, source.told) == (None, None, [])
+
+
+def test_a_source_that_keeps_results_is_given_them(time: Time) -> None:
+    source = Neighbour()
+    kept = Custody(source)
+    assert kept.keep is not None
+    kept.keep(1, "result")
+    assert source.told == [("keep", 1, "result")]

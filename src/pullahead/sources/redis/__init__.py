@@ -28,6 +28,9 @@ deadlines, and nobody's clock is compared with anybody else's. The rules are tho
 restated in `lua/` so that each step is one step of the server; random sequences of operations on both are
 compared by the tests.
 
+Consumers whose workers have nothing to compute say so in the channel `pullahead:STREAM:GROUP` (pub/sub), and
+others give back what they have not begun. Where the channel is refused, nobody hears, and all else goes on.
+
 Refused: XAUTOCLAIM. It claims from the one who asks as well, so that whoever was late in extending would be
 handed what it is working on; XPENDING and XCLAIM in one script do the same with that exception. Refused:
 acknowledging an item at once and adding it again if it fails: what dies in between is lost. Refused: a script
