@@ -366,3 +366,36 @@ def test_what_one_run_holds_and_has_not_begun_goes_to_another_that_has_nothing()
         (1, 0, 0),
         (2, 0, 0),
     ]
+
+
+def test_a_run_that_drains_takes_back_what_it_gave_to_one_that_died() -> None:
+    now = [0.0]
+    queue, mine = MemoryQueue(clock=lambda: now[0]), Timed()
+    for item in range(2):
+        queue.put(item)
+    consumer, other = queue.consumer(drain=True), queue.consumer()
+    holds_all = threading.Event()
+    take = consumer.take
+
+    def taken(n: int, wait: float = 0.0) -> Any:
+        found = take(n, wait)
+        if len(consumer._attempts) == 2:
+            holds_all.set()
+        return found
+
+    consumer.take = taken  # type: ignore[method-assign]
+    reports: list[pa.Report] = []
+    with pa.Pool(long_work, workers=1) as pool:
+        holder = threading.Thread(target=lambda: reports.append(pool.run(consumer, mine)))
+        holder.start()
+        assert holds_all.wait(WAIT)
+        time.sleep(0.3)  # its feeder has found that nothing more is there
+        deadline = time.monotonic() + WAIT
+        while not other.take(1):
+            other.hungry(1)
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # it is given back in its own time
+        now[0] += LEAST + 1  # and dies with it
+        holder.join()
+    assert sorted(mine.began) == [0, 1]
+    assert len(queue) == 0

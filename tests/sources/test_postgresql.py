@@ -220,7 +220,7 @@ def test_a_number_that_python_does_not_read_is_dead_and_no_end(postgres: Postgre
 def test_an_item_that_ends_its_consumers_is_dead_after_some_deliveries(postgres: PostgresServer) -> None:
     name = postgres.new_queue()
     postgres.put(name, [1])
-    sources = [open_source(postgres.address(name, deliveries=2, retries=5)) for _ in range(3)]
+    sources = [open_source(postgres.address(name, deliveries=2, retries=1)) for _ in range(3)]
     counts = []
     for source in sources:
         counts.append([one.attempt for one in source.take(1)])
@@ -468,3 +468,80 @@ def test_a_queue_is_of_one_table(postgres: PostgresServer) -> None:
         with pytest.raises(SourceError, match="expected one table for the queue, got a second one"):
             queue.adopt(second)
     assert len(postgres.rows(name)) == 2
+
+
+# What the server, or libpq, says no to
+
+
+def test_a_result_that_its_column_refuses_is_the_failure_of_its_item_alone(postgres: PostgresServer) -> None:
+    name, table = films(postgres)
+    postgres.execute(f"INSERT INTO {table} VALUES (10, 'c'), (11, 'd')")
+    postgres.execute(f"ALTER TABLE {table} ADD CHECK (words::text <> '\"d\"')")
+    with PostgresQueue(postgres.address(name)) as queue:
+        queue.adopt(table, item="path", result="words")
+    report = pa.run(lambda path: "a\0b" if path == "c" else path, postgres.address(name, drain=1), workers=1)
+    assert report.done == 4
+    assert postgres.rows(name, "key, state") == [("7", "done"), ("9", "done"), ("10", "dead"), ("11", "dead")]
+    reasons = [row[0] for row in postgres.rows(name, "reason")][2:]
+    assert "unsupported Unicode escape sequence" in reasons[0]
+    assert "violates check constraint" in reasons[1]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:100%secret@host/db?queue=a",
+        "postgresql://me:secret@[::1]x/db?queue=a",
+        "postgresql://me:se?secret@host/db",
+        "postgres://me:?secret@host/db?queue=a&no=1",
+    ],
+)
+def test_no_part_of_a_password_is_said(address: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        as_source(address)
+    assert "secret" not in str(caught.value)
+    assert "se?" not in str(caught.value)
+
+
+def test_a_key_may_be_of_any_type(postgres: PostgresServer) -> None:
+    name = postgres.new_queue()
+    postgres.execute("CREATE DOMAIN reel AS bigint")
+    postgres.execute("CREATE TABLE reels (id reel PRIMARY KEY, words text)")
+    postgres.execute("INSERT INTO reels VALUES (1)")
+    with PostgresQueue(postgres.address(name)) as queue:
+        queue.adopt("reels", result="words")
+    pa.run(lambda row: "said", postgres.address(name, drain=1), workers=1)
+    assert postgres.execute("SELECT words FROM reels") == [("said",)]
+
+
+def test_a_name_that_would_end_a_body_is_refused(postgres: PostgresServer) -> None:
+    with PostgresQueue(postgres.address("a$$b")) as queue:
+        postgres.execute("CREATE TABLE money (id int PRIMARY KEY)")
+        with pytest.raises(SourceError, match=r"expected names without \$\$"):
+            queue.adopt("money")
+
+
+def test_retries_are_not_cut_short_by_deliveries(postgres: PostgresServer) -> None:
+    name = postgres.new_queue()
+    postgres.put(name, [1])
+    with closing(open_source(postgres.address(name, retries=3, deliveries=2))) as source:
+        for _ in range(4):
+            (one,) = source.take(1)
+            source.failed(one.token, "no", 1)
+            source.extend([], 30.0)
+            postgres.late(name)
+    assert postgres.rows(name, "state, attempts, reason") == [("dead", 4, "no")]
+
+
+def test_what_a_lost_connection_had_taken_after_all_comes_again(postgres: PostgresServer) -> None:
+    name = postgres.new_queue()
+    postgres.put(name, [1])
+    with closing(open_source(postgres.address(name, drain=1))) as source:
+        me = source._consumer.name  # type: ignore[attr-defined]
+        text = (
+            "UPDATE pullahead.items SET state = 'out', owner = %s, attempts = 1, due = now() WHERE queue = %s"
+        )
+        postgres.execute(text, me, name)
+        assert [(one.item, one.attempt) for one in source.take(1)] == [(1, 2)]
+        postgres.late(name)
+        assert source.take(1) == []  # now it is known

@@ -141,7 +141,7 @@ def _opened(address: str) -> Iterator[PostgresQueue]:
 
     try:
         if not is_postgresql(address):
-            got = repr(without_password(address, ()))
+            got = without_password(address, ())
             raise Refused(f"expected an address as postgresql://host/database?queue=NAME, got {got}")
         from pullahead.sources.postgresql import PostgresQueue
 

@@ -161,6 +161,12 @@ class Crew:
         return self._lanes.gone.copy()
 
     @property
+    def present(self) -> int:
+        """How many workers there are now, those that are being started among them."""
+        with self._lock:
+            return self.size if self._least is None else self._lanes.count
+
+    @property
     def lookahead(self) -> int:
         """How many items all workers together look ahead."""
         return self.seen.lookahead(besides=self._lanes.gone)

@@ -320,7 +320,7 @@ class Run:
             # A worker that waited before this run began is not said to starve; with nothing here, each does.
             if (self._window.is_starving or not self._window.inside) and (idle := self._idle):
                 self._source.hungry(idle)
-            return not self._source.closed
+            return not self._source.closed or self._gets_some_back()
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
         found, error = parcels(taken, self._crew.recorded)
         for parcel in found:
@@ -333,6 +333,19 @@ class Run:
         if error is not None:
             raise error
         return True
+
+    def _gets_some_back(self) -> bool:
+        """A live source is empty. Wait until all that is out has ended, or something has gone back to it.
+
+        Until then a run is not at its end: what it gives to others may come again.
+        """
+        if self._source.is_live:
+            self._wait_while(self._may_get_some_back)
+        return not self._source.closed
+
+    def _may_get_some_back(self) -> bool:
+        is_over = self._released or self._cancelled or self._error is not None
+        return not is_over and bool(self._source) and self._source.closed
 
     def _submit(self, parcel: Parcel, cause: str) -> None:
         first = self._enter(parcel.pairs, parcel.recalled, parcel.payloads)
@@ -375,7 +388,7 @@ class Run:
     def _idle(self) -> int:
         """How many workers have nothing to compute, if all that has not ended is spread evenly."""
         computing = self._window.inside - len(self._ready) - len(self._early)
-        return max(0, self._crew.size - -(-computing // self._unit))
+        return max(0, self._crew.present - -(-computing // self._unit))
 
     def _wait_for_room(self) -> tuple[float, str]:
         """Wait for room in the window. Return how long that took, and because of whom."""

@@ -40,7 +40,8 @@ def split(
     """
     found: dict[str, str] = {}
     rest: dict[str, str] = {}
-    for name, value in parse_qsl(text.partition("?")[2], keep_blank_values=True):
+    where, query = cut(text)
+    for name, value in parse_qsl(query, keep_blank_values=True):
         if name in found or name in rest:
             raise ValueError(f"expected {name} once in {shown}, got it twice")
         if name in ours:
@@ -51,13 +52,24 @@ def split(
             names = ", ".join(ours)
             raise ValueError(f"expected one of {names}, or an option of {library}, in {shown}, got {name!r}")
     values = {name: convert.get(name, some_text)(name, value, shown) for name, value in found.items()}
-    return joined(text.partition("?")[0], list(rest.items())), values
+    return joined(where, list(rest.items())), values
+
+
+def cut(text: str) -> tuple[str, str]:
+    """Cut an address before its query. A ? in a password begins none."""
+    begin = text.find("://") + len("://")
+    end = text.find("/", begin)
+    begin = max(begin, text.rfind("@", begin, end if end >= 0 else len(text)))
+    place = text.find("?", begin)
+    return (text, "") if place < 0 else (text[:place], text[place + 1 :])
 
 
 def without_password(text: str, kept: Collection[str]) -> str:
     """An address as it may be shown: who it is, but not how that is proved; of the query, what is `kept`."""
-    scheme, _, rest = text.partition("://")
-    where, _, query = rest.partition("?")
+    address, query = cut(text)
+    scheme, mark, where = address.partition("://")
+    if not mark:
+        return "something else"
     user, at, host = where.rpartition("@")
     pairs = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name in kept]
     return joined(f"{scheme}://{user.split(':')[0]}{at}{host}", pairs)

@@ -58,10 +58,13 @@ def read(text: str, known: Collection[str]) -> Address:
     Raises:
         ValueError: something is missing, unknown, or no value for it.
     """
-    where, mark, rest = text.partition("?")
-    text = where + mark + rest.replace("+", "%2B")  # libpq knows no + for a blank
+    where, rest = query.cut(text)
+    if rest:
+        text = f"{where}?{rest.replace('+', '%2B')}"  # libpq knows no + for a blank
     shown = query.without_password(text, _SHOWN)
     url, values = query.split(text, shown, _OURS, frozenset(known) - _CHOSEN, "libpq", _CONVERT)
+    if "retries" in values:  # or they would be cut short
+        values["deliveries"] = max(values.get("deliveries", DELIVERIES), values["retries"] + 1)
     if "queue" not in values:
         raise ValueError(f"expected queue=NAME in the query of {shown}, got none")
     return Address(url, shown, **values)

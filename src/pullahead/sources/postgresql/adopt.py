@@ -27,7 +27,7 @@ _ADOPTED: Final = (
 #: With its schema, whatever the search path is.
 _NAMED: Final = (
     "SELECT format('%%I.%%I', nspname, relname) FROM pg_class "
-    "JOIN pg_namespace AS schema ON schema.oid = relnamespace WHERE pg_class.oid = %s::regclass"
+    "JOIN pg_namespace AS schema ON schema.oid = relnamespace WHERE pg_class.oid = to_regclass(%s)"
 )
 
 
@@ -63,9 +63,15 @@ def adopt(server: Server, queue: str, mapping: Mapping) -> int:
             table's already.
     """
     with server.transaction() as run:
-        columns = [_Column(*row) for row in run(statement("columns"), {"name": mapping.table})]
+        if "$$" in "".join((queue, mapping.table, mapping.key, mapping.item or "", mapping.result or "")):
+            raise SourceError(f"{server.shown}: expected names without $$, which ends the body of a function")
+        names = run(_NAMED, (mapping.table,))
+        if not names:
+            raise SourceError(f"{server.shown}: expected a table {mapping.table}, got none")
+        ((name,),) = names
+        run("SET LOCAL search_path = pg_catalog, pg_temp")  # so that types are named with their schemas
+        columns = [_Column(*row) for row in run(statement("columns"), {"name": name})]
         key, result = _checked(server.shown, mapping, columns)
-        ((name,),) = run(_NAMED, (mapping.table,))
         if not run(_ADOPTED, (queue, name, mapping.key, mapping.item, mapping.result)):
             raise SourceError(f"{server.shown}: expected one table for the queue, got a second one, {name}")
         before = _count(run, queue)
@@ -85,8 +91,6 @@ def _count(run: Any, queue: str) -> int:
 
 def _checked(shown: str, mapping: Mapping, columns: list[_Column]) -> tuple[_Column, _Column | None]:
     """Return the columns of the key and of the result."""
-    if not columns:
-        raise SourceError(f"{shown}: expected a table {mapping.table}, got none")
     known = {column.name: column for column in columns}
     for name in (mapping.key, mapping.item, mapping.result):
         if name is not None and name not in known:

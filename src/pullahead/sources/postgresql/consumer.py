@@ -52,17 +52,27 @@ class Consumer:
         self._server = server
         self._at = address
 
-    def tell(self, notes: Notes, lease: float, most: int = 0, known: Iterable[int] | None = None) -> Heard:
+    def tell(
+        self, notes: Notes, lease: float, known: Iterable[int], most: int = 0, *, is_back: bool = False
+    ) -> Heard:
         """Tell what was noted, and take up to so many items: in one transaction.
 
         Args:
             notes: what the server has not heard yet.
             lease: seconds.
+            known: what we have, or have noted the end of.
             most: 0: none are wanted.
-            known: what we have, after a connection was cut: all else that is ours goes back.
+            is_back: whether a connection was cut: all else that is ours goes back.
         """
-        said = list(self._statements(notes, lease, known))
-        about = {"queue": self._at.queue, "me": self.name}
+        about = {"queue": self._at.queue, "me": self.name, "known": list(known)}
+        if notes.extended:  # by itself: what somebody else locks, or refuses, is not to cost a lease
+            ids = list(notes.extended)
+            self._server.ask([Statement("extend", {"me": self.name, "lease": lease, "ids": ids})])
+        said = list(self._ends(notes))
+        if is_back:
+            said.insert(0, Statement("give_back_unheard", about))
+        if notes.given_back or is_back:
+            said.append(Statement("notify", {"channel": self._at.channel, "said": ""}))
         if most:
             said.append(Statement("take", {**about, "most": most, "lease": lease}))
             said.append(Statement("look", about))
@@ -79,13 +89,9 @@ class Consumer:
         self._server.ask([Statement("notify", {"channel": self._at.channel, "said": said})])
         return True
 
-    def _statements(self, notes: Notes, lease: float, known: Iterable[int] | None) -> Iterator[Statement]:
-        """Say the notes as statements. Said twice, they do no harm."""
+    def _ends(self, notes: Notes) -> Iterator[Statement]:
+        """Say the ends as statements. Said twice, they do no harm."""
         me = {"me": self.name}
-        if known is not None:
-            yield Statement("give_back_unheard", {**me, "queue": self._at.queue, "known": list(known)})
-        if notes.extended:
-            yield Statement("extend", {**me, "lease": lease, "ids": list(notes.extended)})
         if notes.done:
             ids, results = list(notes.done), list(notes.done.values())
             kept = {"ids": ids, "results": results}
@@ -95,8 +101,6 @@ class Consumer:
         if notes.given_back:
             ids, delays = list(notes.given_back), list(notes.given_back.values())
             yield Statement("give_back", {**me, "ids": ids, "delays": delays})
-        if notes.given_back or known is not None:
-            yield Statement("notify", {"channel": self._at.channel, "said": ""})
 
     def _failed(self, buried: dict[int, tuple[str, int, bool]]) -> dict[str, Any]:
         reasons, attempts, final_ = zip(*buried.values(), strict=True)

@@ -33,6 +33,9 @@ _REFUSED_END: Final = ("does not exist", "is not permitted to log in")
 #: codes: a deadlock, somebody's lock, a statement that took too long, a server that only reads (not the first
 #: one any more).
 _AWAY: Final = ("08", "53", "57", "58", "40", "55P03", "25006")
+#: Classes after which the same statement with other values may do: data, constraints, and what somebody's
+#: trigger says.
+_REJECTED: Final = ("22", "23", "42", "P0")
 #: The schema or the table is not there.
 _NO_TABLE: Final = ("42P01", "3F000", "42703")
 
@@ -44,7 +47,15 @@ class Statement(NamedTuple):
     arguments: dict[str, Any]
 
 
-class NoTable(SourceError):  # noqa: N818  it is said, or mended by `init`
+class Rejected(SourceError):  # noqa: N818  it is the reason of a failure
+    """The server will not have a value: a constraint, a trigger, a type of somebody's table says no."""
+
+    def __init__(self, message: str, said: str) -> None:
+        super().__init__(message)
+        self.said = said
+
+
+class NoTable(Rejected):
     """The tables are not there."""
 
 
@@ -96,9 +107,8 @@ class Server(Reach):
         self._connection: Any = None
         try:
             given = self._psycopg.conninfo.conninfo_to_dict(address.url)
-        except self._psycopg.Error as error:
-            said = f"expected an address that libpq understands, got {self.shown}: {brief(error)}"
-            raise ValueError(said) from None
+        except self._psycopg.Error:  # whose text would quote a password
+            raise ValueError(f"expected an address that libpq understands, got {self.shown}") from None
         self._given = _LIBPQ | given | {"client_encoding": "utf8"}
         self._given.setdefault("fallback_application_name", "pullahead")
         try:
@@ -148,15 +158,23 @@ class Server(Reach):
         if self._connection is None:
             psycopg = self._psycopg
             try:
-                made = psycopg.connect(**self._given, autocommit=True)
+                made = psycopg.connect(**self._given, autocommit=True, prepare_threshold=None)  # for poolers
             except psycopg.Error as error:
                 raise self._unconnected(brief(error)) from error
+            try:
+                self._set_up(made)
+            except BaseException:
+                made.close()
+                raise
             self._connection = made
-            made.execute(f"SET lock_timeout = {_LOCK_MS}")
-            made.execute(f"SET statement_timeout = {_STATEMENT_MS}")
-            if self._listens:
-                made.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(self._at.channel)))
         return self._connection
+
+    def _set_up(self, made: Any) -> None:
+        sql = self._psycopg.sql
+        made.execute(f"SET lock_timeout = {_LOCK_MS}")
+        if self._listens:  # who looks after a queue may wait for as long as a table is large
+            made.execute(f"SET statement_timeout = {_STATEMENT_MS}")
+            made.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._at.channel)))
 
     def _unconnected(self, said: str) -> Exception:
         why = said.partition("FATAL: ")[2].strip() or said
@@ -176,10 +194,13 @@ class Server(Reach):
         if code in _NO_TABLE:
             return NoTable(
                 f"{self.shown}: expected the tables of a queue, got none that fit ({said}); "
-                f"make them with: pullahead queue init '{self.shown}'"
+                f"make them with: pullahead queue init '{self.shown}'",
+                said,
             )
         if code == "42501":
             return SourceError(f"{self.shown} refuses us: {said}")
+        if code.startswith(_REJECTED):
+            return Rejected(f"{self.shown}: {said}", said)
         return SourceError(f"{self.shown}: {said}")
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from pullahead.sources.notes import Notes
 from pullahead.sources.postgresql import schema
 from pullahead.sources.postgresql.address import read
 from pullahead.sources.postgresql.consumer import Consumer, Found, Heard
-from pullahead.sources.postgresql.server import Server, known_parameters
+from pullahead.sources.postgresql.server import Rejected, Server, known_parameters
 from pullahead.sources.source import Capabilities, Taken
 
 #: Seconds that one look at a server that is away may take.
@@ -62,6 +62,7 @@ class PostgresSource:
         self._results: dict[int, str] = {}
         self._is_dry = self._is_over = False
         self._look_at = 0.0  # when to look again although nothing was heard
+        self._moment = _MOMENT  # it grows as long as somebody keeps what is there
         self._others = False  # whether others have anything
         self._wanted: dict[str, int] = {}  # hungry workers of others, as they said
         self._server = Server(self._at, listens=True)
@@ -114,12 +115,13 @@ class PostgresSource:
 
     def hungry(self, workers: int) -> None:
         """So many of our workers have nothing to compute: who has something hears it."""
-        if self._others:
+        if self._others and not self._server.was_away:
             self._server.reach(lambda: self._consumer.say_hungry(workers))
 
     def wanted(self) -> int:
         """How many workers of others have nothing to compute, since the last call."""
-        self._server.reach(lambda: self._listen(0.0))
+        if not self._server.was_away:  # what listens is not what was away: a lock, say, goes on
+            self._server.reach(lambda: self._listen(0.0))
         workers = sum(self._wanted.values())
         self._wanted.clear()
         return workers
@@ -197,11 +199,13 @@ class PostgresSource:
         with self._lock:
             self._is_dry = not (is_there or heard.due is not None or self._notes.given_back)
         if heard.found:
-            self._look_at = 0.0
+            self._look_at, self._moment = 0.0, _MOMENT
         else:
             silence = _DRAINING if self._at.drain else _SILENCE
             next_one = silence if heard.due is None else min(silence, heard.due)
-            self._look_at = monotonic() + max(_MOMENT, 0.0 if heard.is_more else next_one)
+            is_now = heard.is_more or next_one <= 0.0
+            self._look_at = monotonic() + (self._moment if is_now else max(_MOMENT, next_one))
+            self._moment = min(_LOOK, 2 * self._moment) if is_now else _MOMENT
         return heard.found
 
     def _tell(self) -> bool:
@@ -213,11 +217,33 @@ class PostgresSource:
         with self._lock:
             notes = self._notes.copy()
             known = [*self._had, *notes.done, *notes.buried, *notes.given_back]
-        heard = self._consumer.tell(notes, self._lease, most, known if self._server.was_away else None)
-        self._server.was_away = False
+        is_back = self._server.was_away
+        try:
+            heard = self._consumer.tell(notes, self._lease, known, most, is_back=is_back)
+        except Rejected:
+            if not notes.done:
+                raise
+            self._tell_one_by_one(notes.done, known)
+            return self._exchange(most)
+        if is_back:  # nothing was heard meanwhile
+            self._server.was_away, self._look_at = False, 0.0
         with self._lock:
             self._notes.subtract(notes)
         return heard
+
+    def _tell_one_by_one(self, done: dict[int, str | None], known: list[int]) -> None:
+        """Somebody's table refuses a result, and with it what else was told: that item alone has failed."""
+        for token, result in done.items():
+            one = Notes(done={token: result})
+            rejected: Rejected | None = None
+            try:
+                self._consumer.tell(one, self._lease, known)
+            except Rejected as error:
+                rejected = error
+            with self._lock:
+                self._notes.subtract(one)
+                if rejected is not None:
+                    self._notes.buried[token] = _plain(f"result refused: {rejected.said}"), 1, True
 
     def _hand_out(self, found: list[Found]) -> list[Taken]:
         """Make items of rows. Those that are none, or are delivered again and again, are dead."""

@@ -3,6 +3,7 @@
 --
 -- queue  whose items
 -- me     who takes
+-- known  ids of what it has; what is its own and not among them was granted to a connection that was cut
 -- most   how many at most
 -- lease  seconds until they are due
 --
@@ -13,7 +14,8 @@
 
 WITH late AS (
   SELECT id, priority, 0 AS kind FROM pullahead.items
-  WHERE queue = %(queue)s AND state IN ('out', 'waiting') AND due <= now() AND owner IS DISTINCT FROM %(me)s
+  WHERE queue = %(queue)s AND state IN ('out', 'waiting') AND due <= now()
+    AND (owner IS DISTINCT FROM %(me)s OR NOT id = ANY(%(known)s::bigint[]))
   ORDER BY priority DESC, id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ), fresh AS (
   SELECT id, priority, 1 AS kind FROM pullahead.items

@@ -30,9 +30,10 @@ CREATE TABLE pullahead.items (
   CHECK ((ended_at IS NOT NULL) = (state IN ('done', 'dead')))
 );
 
--- What has ended is in none of the first two: taking stays as quick, however much has.
+-- What has ended is in none of the first three: taking stays as quick, however much has.
 CREATE INDEX items_ready ON pullahead.items (queue, priority DESC, id) WHERE state = 'ready';
 CREATE INDEX items_due ON pullahead.items (queue, due) WHERE state IN ('out', 'waiting');
+CREATE INDEX items_out ON pullahead.items (queue) WHERE state = 'out';
 CREATE INDEX items_dead ON pullahead.items (queue, ended_at) WHERE state = 'dead';
 CREATE UNIQUE INDEX items_key ON pullahead.items (queue, key) WHERE key IS NOT NULL;
 
