@@ -19,7 +19,7 @@ from tests.sources.postgresql import PostgresServer
 import pullahead as pa
 from pullahead.errors import SourceError
 from pullahead.sources import open_source
-from pullahead.sources.postgresql import PostgresSource, server
+from pullahead.sources.postgresql import PostgresQueue, PostgresSource, server
 from pullahead.sources.reach import Away
 
 WAIT = 30.0
@@ -319,3 +319,76 @@ def test_a_killed_run_had_little_and_an_interrupted_one_gives_it_back(
     assert set(states) <= {("done", 1), ("waiting", 0), ("ready", 0)}
     assert states.total() == 200
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == states["done", 1]
+
+
+def test_what_is_extended_does_not_wait_for_an_end_that_must_wait(
+    own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_LOCK_MS", 100)
+    own_postgres.execute("CREATE TABLE films (id int PRIMARY KEY, words text)")
+    own_postgres.execute("INSERT INTO films VALUES (1), (2)")
+    with PostgresQueue(own_postgres.address("jobs")) as queue:
+        queue.adopt("films", result="words")
+    with closing(PostgresSource(own_postgres.address("jobs"))) as source:
+        ended, kept = source.take(2)
+        own_postgres.execute("BEGIN")
+        own_postgres.execute("SELECT FROM films WHERE id = 1 FOR UPDATE")
+        source.keep_result(ended.token, "a")
+        source.done(ended.token)
+        source._lease = 500.0
+        source._notes.extended[kept.token] = None
+        with pytest.raises(Away, match="lock timeout"):
+            source._exchange()
+        own_postgres.execute("COMMIT")
+        rows = own_postgres.rows("jobs", "state, due > now() + interval '400 s'")
+        assert rows == [("out", False), ("out", True)]
+    assert own_postgres.rows("jobs", "state") == [("done",), ("out",)]
+
+
+def test_listening_ends_no_outage(postgres: PostgresServer) -> None:
+    with closing(PostgresSource(postgres.address(postgres.new_queue()))) as source:
+        source._server.reach(lambda: (_ for _ in ()).throw(Away("locked")))
+        assert source._server.was_away
+        assert source.wanted() == 0
+        assert source._server._outage.retry_at is not None
+
+
+def test_a_connection_that_cannot_be_set_up_is_let_go(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = postgres.address(postgres.new_queue())
+    with closing(PostgresSource(address)) as source:
+        source._server.close()
+        set_up = source._server._set_up
+
+        def refuse(made: Any) -> None:
+            made.execute("SELECT 1 / 0")
+
+        monkeypatch.setattr(source._server, "_set_up", refuse)
+        with pytest.raises(SourceError, match="division by zero"):
+            source.take(1)
+        assert source._server._connection is None
+        monkeypatch.setattr(source._server, "_set_up", set_up)
+        assert source.take(1) == []
+
+
+def test_a_server_that_has_stopped_in_its_tracks_is_away(
+    own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_ANSWER", 0.5)
+    own_postgres.put("jobs", range(2))
+    with closing(PostgresSource(own_postgres.address("jobs"))) as source:
+        (one,) = source.take(1)
+        (pid,) = own_postgres.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'pullahead'"
+        )[0]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            before = time.monotonic()
+            assert source.take(1) == []
+            assert time.monotonic() - before < 10.0
+            assert source._server.was_away
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert [again.item for again in source.take(1, WAIT)] == [1]
+        source.done(one.token)

@@ -9,13 +9,14 @@ something with the server that may be tried again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from importlib import resources
 from typing import Any, Final, NamedTuple, final
 
 from pullahead.errors import SourceError
 from pullahead.sources.postgresql.address import Address
+from pullahead.sources.postgresql.watch import Watch
 from pullahead.sources.reach import Away, Reach, brief
 
 #: What libpq is told unless the address says something else: seconds until a connection is there, or is given
@@ -38,6 +39,10 @@ _AWAY: Final = ("08", "53", "57", "58", "40", "55P03", "25006")
 _REJECTED: Final = ("22", "23", "42", "P0")
 #: The schema or the table is not there.
 _NO_TABLE: Final = ("42P01", "3F000", "42703")
+
+
+#: Seconds until a server that says nothing has been frozen: more than it may take by its own limits.
+_ANSWER: Final = 45.0
 
 
 class Statement(NamedTuple):
@@ -105,6 +110,7 @@ class Server(Reach):
         self._at = address
         self._listens = listens
         self._connection: Any = None
+        self._watch: Watch | None = None
         try:
             given = self._psycopg.conninfo.conninfo_to_dict(address.url)
         except self._psycopg.Error:  # whose text would quote a password
@@ -124,7 +130,7 @@ class Server(Reach):
         psycopg = self._psycopg
         try:
             connection = self._connected()
-            with connection.pipeline(), connection.transaction():
+            with self._watched(), connection.pipeline(), connection.transaction():
                 cursors = [connection.execute(statement(one.name), one.arguments) for one in statements]
             return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
         except psycopg.Error as error:
@@ -167,7 +173,12 @@ class Server(Reach):
                 made.close()
                 raise
             self._connection = made
+            if self._listens:
+                self._watch = Watch(made.fileno(), _ANSWER)
         return self._connection
+
+    def _watched(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._watch is None else self._watch.over()
 
     def _set_up(self, made: Any) -> None:
         sql = self._psycopg.sql
@@ -206,6 +217,9 @@ class Server(Reach):
     def close(self) -> None:
         """Let go of the connection. What is open in it is undone by the server."""
         connection, self._connection = self._connection, None
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
         if connection is not None:
             with suppress(self._psycopg.Error):
                 connection.close()
