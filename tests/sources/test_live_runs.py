@@ -399,3 +399,16 @@ def test_a_run_that_drains_takes_back_what_it_gave_to_one_that_died() -> None:
         holder.join()
     assert sorted(mine.began) == [0, 1]
     assert len(queue) == 0
+
+
+def test_the_last_batch_of_a_queue_that_is_drained_waits_for_no_company() -> None:
+    queue, sizes = queue_of(*range(5)), []
+
+    def work(batch: list[int]) -> list[int]:
+        return [len(batch)] * len(batch)
+
+    before = time.monotonic()
+    how: dict[str, Any] = {"workers": 1, "batch_size": 4, "batch_wait": 40.0}
+    pa.run(work, queue.consumer(drain=True), lambda size, item: sizes.append(size), **how)
+    assert sum(1 / size for size in sizes) == pytest.approx(2)
+    assert time.monotonic() - before < 20.0

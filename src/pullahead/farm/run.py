@@ -301,7 +301,7 @@ class Run:
         """Nothing more is read, but what is out has deadlines until the source has heard of its end."""
         try:
             try:
-                self._wait_while(lambda: bool(self._source) and not self._released)
+                self._wait_while(lambda: bool(self._source) and not self._released, shares=False)
                 if self._error is None:  # else some may have begun: their leases run out, and that counts
                     self._source.give_all_back()
             finally:
@@ -337,9 +337,10 @@ class Run:
     def _gets_some_back(self) -> bool:
         """A live source is empty. Wait until all that is out has ended, or something has gone back to it.
 
-        Until then a run is not at its end: what it gives to others may come again.
+        Until then a run is not at its end: what it gives to others may come again. But a batch that is not
+        full waits for the end, so a run of batches ends here, and gives nothing to others from then on.
         """
-        if self._source.is_live:
+        if self._source.is_live and self._unit == 1:
             self._wait_while(self._may_get_some_back)
         return not self._source.closed
 
@@ -407,11 +408,14 @@ class Run:
             self._blocker = trace.CAUSE_ORDER
         return True
 
-    def _wait_while(self, going: Callable[[], bool]) -> None:
-        """Wait as long as this goes on, and tell a live source meanwhile what it wants to hear."""
+    def _wait_while(self, going: Callable[[], bool], *, shares: bool = True) -> None:
+        """Wait as long as this goes on, and tell a live source meanwhile what it wants to hear.
+
+        `shares`: whether the hungry of others get something, which may have to be taken again if they die.
+        """
         while True:
             self._source.tend()
-            hungry = self._source.wanted()
+            hungry = self._source.wanted() if shares else None
             if hungry is not None:
                 self._crew.share(self._number, hungry)
             with self._changed:
