@@ -392,3 +392,15 @@ def test_a_server_that_has_stopped_in_its_tracks_is_away(
             os.kill(pid, signal.SIGCONT)
         assert [again.item for again in source.take(1, WAIT)] == [1]
         source.done(one.token)
+
+
+def test_a_server_where_nobody_can_listen_is_refused_in_a_line(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Any, made: Any) -> None:
+        made.execute("SET TRANSACTION READ ONLY; SELECT 1 / 0")
+
+    monkeypatch.setattr(server.Server, "_set_up", refuse)
+    with pytest.raises(SourceError, match="division by zero") as caught:
+        open_source(postgres.address("jobs"))
+    assert "\n" not in str(caught.value)

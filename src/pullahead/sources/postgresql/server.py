@@ -169,9 +169,9 @@ class Server(Reach):
                 raise self._unconnected(brief(error)) from error
             try:
                 self._set_up(made)
-            except BaseException:
+            except psycopg.Error as error:
                 made.close()
-                raise
+                raise self._sorted(error) from error
             self._connection = made
             if self._listens:
                 self._watch = Watch(made.fileno(), _ANSWER)
