@@ -375,7 +375,7 @@ def test_an_interrupt_that_is_handled_by_the_user_is_the_users(monkeypatch: pyte
 
 
 def test_the_report_of_a_run_knows_how_long_workers_idled_at_its_end(differs: Differences) -> None:
-    report = pa.run(works.sleep_and_echo, [(0, 0.01), (1, 0.3)], workers=2)
+    report = pa.run(works.sleep_and_echo, [(0, 0.01), (1, 1.5)], workers=2)  # the other one may come late
     assert report.tail_seconds > 0.1 or (report.lanes == 1 and not differs.places_at_once)
 
 

@@ -37,7 +37,8 @@ def test_results_are_those_of_one_queue(queues: int, ordered: bool) -> None:
     ids=["load", "store", "batches", "on demand"],
 )
 def test_nor_does_it_matter_what_the_work_is(options: dict[str, Any]) -> None:
-    work = options.pop("work", works.square)
+    options = {"work": works.square} | options
+    work = options.pop("work")
     with pa.Pool(work, workers=2, **options) as one, pa.Pool(work, workers=3, queues=2, **options) as two:
         assert list(two.map(range(300))) == list(one.map(range(300)))
 
