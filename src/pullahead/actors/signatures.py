@@ -14,7 +14,7 @@ import marshal
 from collections.abc import Callable
 from typing import Any, final
 
-__all__ = ["ClassSpec", "MethodSpec", "class_spec"]
+__all__ = ["ClassSpec", "MethodSpec", "class_spec", "is_deferred"]
 
 MARK = "__pullahead_method__"
 """The attribute that `method()` sets on a function: a dict of its options."""
@@ -95,6 +95,12 @@ def _loads(packed: bytes) -> Any:
 def unpack_spec(packed: bytes) -> ClassSpec:
     """Build a spec once per process, however many handles name it."""
     return ClassSpec(packed)
+
+
+def is_deferred(method: Any) -> bool:
+    """Whether a method, bound or not, returns a future of its answer."""
+    marks: dict[str, Any] = getattr(method, MARK, {})
+    return bool(marks.get("deferred", False))
 
 
 def class_spec(cls: type) -> ClassSpec:

@@ -43,14 +43,7 @@ class Ready:
         while self._low[0] not in self._ranges:
             heappop(self._low)
         first = self._low[0]
-        stop, run = self._ranges.pop(first)
-        count = min(most, stop - first)
-        if first + count < stop:
-            self._enter(first + count, stop, run)
-        else:
-            del self._starts[stop]
-        self.count -= count
-        return first, count, run
+        return first, *self._take_from(first, most)
 
     def take_oldest_of(self, run: int, most: int) -> tuple[int, int] | None:
         """Take up to so many consecutive items of this run; None: none is ready. It looks at every range.
@@ -60,14 +53,7 @@ class Ready:
         first = min((first for first, (_, owner) in self._ranges.items() if owner == run), default=None)
         if first is None:
             return None
-        stop, _ = self._ranges.pop(first)
-        count = min(most, stop - first)
-        if first + count < stop:
-            self._enter(first + count, stop, run)
-        else:
-            del self._starts[stop]
-        self.count -= count
-        return first, count
+        return first, self._take_from(first, most)[0]
 
     def take(self, item: int) -> int | None:
         """Take one item. Returns its run; None if it is not ready. It looks at every range."""
@@ -100,6 +86,17 @@ class Ready:
         assert self._starts == {stop: first for first, (stop, _) in self._ranges.items()}
         assert self.count == sum(stop - first for first, (stop, _) in self._ranges.items())
         assert set(self._ranges) <= set(self._low)
+
+    def _take_from(self, first: int, most: int) -> tuple[int, int]:
+        """Take up to so many items from the left end of a range. Returns (count, run)."""
+        stop, run = self._ranges.pop(first)
+        count = min(most, stop - first)
+        if first + count < stop:
+            self._enter(first + count, stop, run)
+        else:
+            del self._starts[stop]
+        self.count -= count
+        return count, run
 
     def _enter(self, first: int, stop: int, run: int) -> None:
         known = first in self._ranges

@@ -6,12 +6,14 @@ import random
 from collections.abc import Callable
 from threading import Event
 from time import monotonic
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pullahead.core.outage import Outage
 from pullahead.errors import SourceError
 
 T = TypeVar("T")
+#: Seconds that one look at a server that is away may take.
+_LOOK: Final = 1.0
 
 
 class Away(Exception):  # noqa: N818  it ends like that in the middle of a sentence
@@ -53,6 +55,12 @@ class Reach:
                 return None
             raise SourceError(f"{self.shown} went away and did not come back: {error}") from error
         self._outage.mended()
+        return found
+
+    def insist(self, what: Callable[[], T]) -> T:
+        """Do it, however long the server is away, as long as `reach` has patience. `what` returns no None."""
+        while (found := self.reach(what, _LOOK)) is None:
+            pass
         return found
 
 

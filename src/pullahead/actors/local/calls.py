@@ -13,7 +13,7 @@ from pullahead.actors.failures import without_our_frames
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.slabs import INLINE
-from pullahead.actors.signatures import MARK
+from pullahead.actors.signatures import is_deferred
 
 if TYPE_CHECKING:
     from pullahead.actors.local.payload import Payload
@@ -72,7 +72,7 @@ class Calls:
     def method(self, name: str) -> Callable[..., Any]:
         """Look up a bound method; later calls find it in the table."""
         bound: Callable[..., Any] = getattr(self._instance, name)
-        if getattr(bound, MARK, {}).get("deferred", False):
+        if is_deferred(bound):
             self._deferred.add(name)
         self._methods[name] = bound
         return bound

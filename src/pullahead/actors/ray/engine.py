@@ -36,7 +36,7 @@ from pullahead.actors.ray.failures import dead, translated
 from pullahead.actors.ray.host import AsyncHost, Host, Limits, ThreadedHost, World
 from pullahead.actors.ray.refs import RayRef, forget_refs, ref_of, turns
 from pullahead.actors.refs import ObjectRef
-from pullahead.actors.signatures import MARK, ClassSpec, class_spec, unpack_spec
+from pullahead.actors.signatures import ClassSpec, class_spec, is_deferred, unpack_spec
 from pullahead.errors import GetTimeoutError, PullaheadError
 
 __all__ = ["RayEngine", "attach", "start"]
@@ -373,11 +373,7 @@ def _described(key: bytes) -> tuple[bool, ClassSpec] | None:
 
 
 def _has_deferred(cls: type) -> bool:
-    return any(
-        getattr(getattr(cls, name, None), MARK, {}).get("deferred", False)
-        for name in dir(cls)
-        if not name.startswith("__")
-    )
+    return any(is_deferred(getattr(cls, name, None)) for name in dir(cls) if not name.startswith("__"))
 
 
 @functools.lru_cache(maxsize=256)

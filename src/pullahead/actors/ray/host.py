@@ -30,7 +30,7 @@ from typing import Any, Generic, NamedTuple, Never, TypeVar, final
 from pullahead.actors import api, serial
 from pullahead.actors.failures import dumps_error, without_our_frames
 from pullahead.actors.refs import ObjectRef
-from pullahead.actors.signatures import MARK
+from pullahead.actors.signatures import is_deferred
 
 __all__ = ["AsyncHost", "Host", "Limits", "RaisedError", "ThreadedHost", "World"]
 
@@ -160,8 +160,7 @@ class ThreadedHost(_Threads):
                 result = self._run(method, values, kwargs)
             finally:
                 self._let_next_begin(line)
-        marks: dict[str, Any] = getattr(self._methods[method], MARK, {})
-        if not marks.get("deferred", False):
+        if not is_deferred(self._methods[method]):
             return result
         if not isinstance(result, Future):
             raise _raised(_no_future(method, result))
@@ -242,7 +241,7 @@ class AsyncHost:
         if method is None:
             self._let_next_begin(line)
             return None
-        has_slot = is_deferred = False
+        has_slot = False
         try:
             try:
                 instance = (
@@ -252,11 +251,10 @@ class AsyncHost:
                 await slot.acquire()
                 has_slot = True
                 bound = getattr(instance, method)
-                is_deferred = getattr(bound, MARK, {}).get("deferred", False)
                 result = bound(*values, **kwargs)
             finally:
                 self._let_next_begin(line)
-            if not is_deferred:
+            if not is_deferred(bound):
                 return await result if hasattr(result, "__await__") else result
             slot.release()  # whoever waits for an answer runs no more
             has_slot = False

@@ -18,15 +18,15 @@ from pullahead.sources.postgresql.consumer import Consumer, Found, Heard
 from pullahead.sources.postgresql.server import Rejected, Server, known_parameters
 from pullahead.sources.source import Capabilities, Taken
 
-#: Seconds that one look at a server that is away may take.
-_LOOK: Final = 1.0
 #: Seconds after which a queue is looked at although nothing was heard: a third of the shortest lease, so that
 #: what a dead one has taken since the last look is not late by much.
 _SILENCE: Final = LEAST / 3
 #: The same where the end of the last item is waited for, of which nothing is heard.
 _DRAINING: Final = 0.25
-#: Seconds until what somebody else was looking at is his, or is not.
+#: Seconds until what somebody else was looking at is his, or is not; and between two looks as long as it is
+#: neither.
 _MOMENT: Final = 0.005
+_MOST_MOMENT: Final = 1.0
 
 
 class Had(NamedTuple):
@@ -95,8 +95,7 @@ class PostgresSource:
         self._lease = min(seconds, MOST)
         with self._lock:
             self._notes.extended.update(dict.fromkeys(tokens))
-        while self._server.reach(self._tell, _LOOK) is None:  # or what is extended too late is lost
-            pass
+        self._server.insist(self._tell)  # or what is extended too late is lost
 
     def close(self) -> None:
         """Nothing more will be taken. Waits until the server has heard how everything ended."""
@@ -104,8 +103,7 @@ class PostgresSource:
             return
         self._is_over = True
         try:
-            while self._server.reach(self._tell, _LOOK) is None:
-                pass
+            self._server.insist(self._tell)
         except SourceError as error:
             if self._notes:
                 error.add_note(f"it was not told of {len(self._notes)} ends, so these items come again")
@@ -205,7 +203,7 @@ class PostgresSource:
             next_one = silence if heard.due is None else min(silence, heard.due)
             is_now = heard.is_more or next_one <= 0.0
             self._look_at = monotonic() + (self._moment if is_now else max(_MOMENT, next_one))
-            self._moment = min(_LOOK, 2 * self._moment) if is_now else _MOMENT
+            self._moment = min(_MOST_MOMENT, 2 * self._moment) if is_now else _MOMENT
         return heard.found
 
     def _tell(self) -> bool:

@@ -11,16 +11,13 @@ its result is there; one whose answer was lost because a connection was cut may 
 
 from __future__ import annotations
 
-from typing import Any, Final, Self, final
+from typing import Any, Self, final
 
 from pullahead.errors import SourceError
 from pullahead.sources.encode import encode_value, type_name
 from pullahead.sources.redis.address import of_sink
 from pullahead.sources.redis.server import Server, known_options
 from pullahead.sources.sink import is_failure
-
-#: Seconds that one look at a server that is away may take.
-_LOOK: Final = 1.0
 
 
 @final
@@ -75,8 +72,7 @@ class RedisSink:
     def _add(self, stream: str, fields: tuple[Any, ...]) -> None:
         kept = () if self._at.maxlen is None else ("MAXLEN", "~", self._at.maxlen)
         command = ("XADD", stream, *kept, "*", *fields)
-        while self._server.reach(lambda: self._server.ask([command]), _LOOK) is None:
-            pass
+        self._server.insist(lambda: self._server.ask([command]))
         self.written += 1
 
     def resume(self, size: int | None) -> bool:  # noqa: ARG002

@@ -16,9 +16,6 @@ from pullahead.sources.redis.notices import Notices
 from pullahead.sources.redis.server import NoGroup, Server, known_options
 from pullahead.sources.source import Capabilities, Taken
 
-#: Seconds that one look at a server that is away may take.
-_LOOK: Final = 1.0
-
 _TRIMMED: Final = "trimmed from the stream before it had ended"
 
 
@@ -82,8 +79,7 @@ class RedisSource:
         self._lease = min(seconds, MOST)
         with self._lock:
             self._notes.extended.update(dict.fromkeys(tokens))
-        while self._server.reach(self._tell, _LOOK) is None:  # or what is extended too late is lost
-            pass
+        self._server.insist(self._tell)  # or what is extended too late is lost
 
     def close(self) -> None:
         """Nothing more will be taken. Waits until the server has heard how everything ended."""
@@ -91,8 +87,7 @@ class RedisSource:
             return
         self._is_over = True
         try:
-            while self._server.reach(self._leave, _LOOK) is None:
-                pass
+            self._server.insist(self._leave)
         except SourceError as error:
             if self._notes:
                 error.add_note(f"it was not told of {len(self._notes)} ends, so these items come again")
