@@ -678,6 +678,16 @@ def test_who_gave_nothing_is_not_asked_in_vain_but_once_it_has_finished_somethin
     assert effects[0] == grant(1, 2, 10, 2, 3.0, backlog=1), "the hungry one first"
 
 
+def test_who_gave_nothing_is_asked_again_once_it_has_begun_something(ledger: Ledger) -> None:
+    """Behind that is what it said it would begin soon: a batch took less than there was."""
+    ledger.hungry(1, 2, 1.0)
+    assert ledger.recalled(0, 0, 1.5) == []
+    assert ledger.started(0, 1, (0, 1)) == []
+    assert ledger.deadline is not None
+    assert ledger.deadline <= 2.0
+    assert ledger.tick(2.0) == [Recall(0, 2)]
+
+
 def test_who_was_granted_something_while_it_was_asked_is_worth_asking_again(ledger: Ledger) -> None:
     """Its answer that it has nothing may be older than the grant."""
     assert ledger.hungry(1, 2, 1.0) == [Recall(0, 2)]

@@ -19,7 +19,7 @@ Rules:
    late answer says nothing about the usual trip. The first one that comes in time is taken as it is; until
    then, each late one doubles what is expected, because the wire may be long.
 7. A worker that gave nothing (it has begun everything, or will soon) is asked again when it has been granted
-   something, or has finished something.
+   something, or has begun or finished something: what it said it would begin soon may be behind that now.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ class Recalls:
         if worker in self._out:
             self._out[worker].granted = True
 
-    def finished(self, worker: int) -> None:
-        """A worker got ahead: it is worth asking again. The caller weighs it again."""
+    def got_ahead(self, worker: int) -> None:
+        """A worker has begun or finished something: it is worth asking again. The caller weighs it again."""
         self._barren.discard(worker)
 
     def spare_of(self, worker: int) -> int:

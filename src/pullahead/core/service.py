@@ -307,6 +307,7 @@ class Service:
         """So many items of a worker run."""
         worker = self.workers[number]
         worker.running += count
+        self._recalls.got_ahead(number)
         self._weigh(worker)
 
     def reported(self, number: int, count: int, now: float) -> None:
@@ -314,7 +315,7 @@ class Service:
         worker = self.workers[number]
         seconds, worker.reported = now - worker.reported, now
         worker.fresh = False
-        self._recalls.finished(number)
+        self._recalls.got_ahead(number)
         worker.pace.reported(seconds, count)
 
     def let_go(self, number: int, count: int, ran: int, now: float) -> None:
