@@ -315,7 +315,7 @@ def test_an_outbox_keeps_reports_and_nothing_else() -> None:
     outbox.ask(3, 0.0)
     outbox.say((m.GAVE_BACK, OLD, (5,)), 0.0)
     outbox.say((m.FAILED, OLD, 6, ERROR, 0.0), 0.0)
-    outbox.finish(7, OLD, 0.0)
+    outbox.finish((7,), OLD, 0.0)
     outbox.caller.called(0.0)
     assert outbox.begin_again(0.1) == [(m.FAILED, OLD, 6, ERROR, 0.0), (m.DONE, OLD, (7,))]
     assert outbox.take([], 0.1) == []

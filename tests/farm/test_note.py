@@ -21,7 +21,7 @@ def test_of_a_slice_the_item_that_runs_is_charged(pad: Notepad) -> None:
     assert charged(pad.read()) == ()
     note.running((5, 6, 7))
     assert charged(pad.read()) == (5,)
-    note.item(7)
+    note.mark(7 + 1)
     assert charged(pad.read()) == (7,)
     note.stores(6)
     assert charged(pad.read()) == (7, 6), "whatever is noted beside it"

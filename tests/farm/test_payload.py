@@ -1,20 +1,66 @@
-"""Payloads: small ones are bytes, large buffers stay beside the pickle."""
+"""Payloads: plain values are themselves, small ones bytes, large buffers stay beside the pickle."""
 
 from __future__ import annotations
 
+import enum
 import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pullahead.farm.freight import ship_now
-from pullahead.farm.payload import LARGE, Payload, pack, pack_for_journal_now, unpack
+from pullahead.farm.envelope import opened, sealed
+from pullahead.farm.freight import ship, ship_all, ship_now
+from pullahead.farm.payload import LARGE, Payload, largest, pack, pack_for_journal_now, size_of, unpack
 
 
-@pytest.mark.parametrize("value", [None, 0, "text", [1, {"a": (2.5, b"x")}], float("nan")])
+class Grade(enum.IntEnum):
+    GOOD = 1
+
+
+class Name(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    "value", [b"x", "x" * 5000, (), ("text",), [1, {"a": (2.5, b"x")}], 1j, Grade.GOOD, Name("x")]
+)
 def test_a_small_value_is_bytes(value: Any) -> None:
     packed = pack(value)
+    assert type(packed) is bytes
+    assert repr(unpack(packed)) == repr(value)
+    assert type(unpack(packed)) is type(value)
+    assert size_of(packed) == len(packed)
+
+
+@pytest.mark.parametrize("value", [None, True, 0, -(1 << 200), 0.1, float("nan"), "", "text", "\ud800 ü \0"])
+def test_a_plain_value_travels_as_it_is(value: Any) -> None:
+    for packer in (pack, ship, ship_now):
+        message = ("done", 7, (1,), [packer(value)])
+        sent = sealed([message])
+        assert type(sent) is bytes
+        (came,) = opened(sent)
+        assert came == message or value != value  # not a number
+        assert repr(unpack(came[3][0], own=True)) == repr(value)
+    assert 0 < size_of(pack(value)) < 100 or value == ""
+
+
+def test_plain_values_are_shipped_without_a_look_at_each() -> None:
+    items = [1, 2.5, None, True]
+    assert ship_all(items) == items
+    assert ship_all([1, "text"]) is None
+    assert ship_all([Grade.GOOD]) is None
+
+
+def test_the_largest_payload_is_known() -> None:
+    assert largest([]) == 0
+    assert largest([1, None]) == size_of(1)
+    assert largest([1, pack("x" * 900), pack([1])]) == 900
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), (1,)])
+def test_what_is_no_json_is_a_pickle_in_a_journal(value: Any) -> None:
+    packed = pack_for_journal_now(value)
     assert type(packed) is bytes
     assert repr(unpack(packed)) == repr(value)
 

@@ -53,8 +53,9 @@ class Notepad(Protocol):
     def write(self, note: bytes) -> bool:
         """Replace the note. False, and an empty note, if it is too long."""
 
-    def mark(self, number: int) -> None:
-        """Replace the number, from 0 to 2^64 - 1."""
+    @property
+    def mark(self) -> Callable[[int], object]:
+        """Call this to replace the number, from 0 to 2^64 - 1."""
 
     def timer(self, which: int, since: float, number: int = 0) -> None:
         """Say since when (on the monotonic clock; 0: no more) something goes on, and what; `which` is 0 or 1.

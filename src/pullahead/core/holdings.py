@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import final
 
 
@@ -141,10 +142,10 @@ class Holdings:
             return False
         return not self._bare.isdisjoint(islice(self.buffer, count))
 
-    def ran(self, item: int) -> None:
-        """An item was processed: if it had to run alone, that is over."""
+    def ran(self, items: Sequence[int]) -> None:
+        """Items were processed: if they had to run alone, that is over."""
         if self._bare:
-            self._bare.discard(item)
+            self._bare.difference_update(items)
 
     def begin_loads(self, now: float) -> list[int]:
         """Return the items whose load begins."""
@@ -168,6 +169,14 @@ class Holdings:
     def release(self, item: int) -> int:
         """An item that was taken is reported. Return its lease."""
         return self.lease.pop(item)
+
+    def release_all(self, items: Sequence[int]) -> list[tuple[int, Sequence[int]]]:
+        """Items that were taken are reported. Return them by their leases, in stretches of one lease."""
+        leases = list(map(self.lease.pop, items))
+        if leases.count(leases[0]) == len(leases):  # most of the time
+            return [(leases[0], items)]
+        both = groupby(zip(leases, items, strict=True), itemgetter(0))
+        return [(lease, [item for _, item in some]) for lease, some in both]
 
     def give_back(self, items: Sequence[int]) -> list[tuple[int, bool]]:
         """These leave. Return what the work should hear of at once, and whether each was loaded: of what is

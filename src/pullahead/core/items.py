@@ -188,7 +188,7 @@ class Items:
         if record is None or record.worker != worker:
             self.stale += len(items)
             return ()
-        current = tuple(item for item in items if item in record.items)
+        current = tuple(filter(record.items.__contains__, items))
         self.stale += len(items) - len(current)
         return current
 
@@ -212,7 +212,7 @@ class Items:
     def take_out(self, lease: int, items: tuple[int, ...], event: Event) -> tuple[int, int]:
         """Items leave their lease, all by the same event. Return their run, and how many of them ran."""
         record = self._leases[lease]
-        states = [record.items.pop(item) for item in items]
+        states = list(map(record.items.pop, items))
         ran = states.count(State.RUNNING)
         if ran:
             after(State.RUNNING, event)

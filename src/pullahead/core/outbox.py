@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 from pullahead.core import messages as m
@@ -46,12 +47,12 @@ class Outbox:
         self._urgent = True
         self._wait_since(now)
 
-    def finish(self, item: int, lease: int, now: float) -> None:
-        """An item has its result."""
+    def finish(self, items: Sequence[int], lease: int, now: float) -> None:
+        """Items of a lease have their results."""
         if lease != self._lease:
             self._close_report(now)
             self._lease = lease
-        self._finished.append(item)
+        self._finished.extend(items)
         self._wait_since(now)
 
     @property

@@ -593,10 +593,16 @@ class Pipeline:
         self, items: tuple[int, ...], failures: dict[int, tuple[str, float]], now: float
     ) -> list[Effect]:
         """`process` has returned for these items, or failed."""
+        if not items:
+            return []
+        self._holdings.ran(items)
+        if not (self._has_store or failures):
+            for lease, some in self._holdings.release_all(items):
+                self._outbox.finish(some, lease, now)
+            return []
         effects: list[Effect] = []
         for item in items:
-            self._holdings.ran(item)
-            if failures and item in failures:
+            if item in failures:
                 self._fail(item, *failures.pop(item), now)  # it may come again while this slice goes on
             elif self._has_store:
                 self._stores.begin(item, now)
@@ -614,7 +620,7 @@ class Pipeline:
         return len(self._stores) >= MOST
 
     def _finish(self, item: int, now: float) -> None:
-        self._outbox.finish(item, self._holdings.release(item), now)
+        self._outbox.finish((item,), self._holdings.release(item), now)
 
     def _announce(self, now: float) -> None:
         begun = self._starts.unsaid(self.running.begun if self.running else ())

@@ -11,7 +11,7 @@ from typing import Any, final
 
 from pullahead import actors
 from pullahead.actors import ObjectRef
-from pullahead.farm.payload import Payload, pack, unpack
+from pullahead.farm.payload import ITSELF, Payload, pack, unpack
 
 __all__ = ["Freight", "freight_of", "ship", "ship_now"]
 
@@ -62,10 +62,17 @@ def _aside(payload: Any) -> Any:
 
 def ship(item: Any) -> Any:
     """Return what travels to a worker for an item. Raises what pickling it raises."""
-    return freight_of(item) or _aside(pack(item))
+    return item if type(item) in ITSELF else freight_of(item) or _aside(pack(item))
+
+
+def ship_all(items: list[Any]) -> list[Any] | None:
+    """Return what travels for each, if they are so plain that this takes no looking at each; or None."""
+    return items if ITSELF.issuperset(map(type, items)) else None
 
 
 def ship_now(result: Any) -> Any:
     """Return what travels for a result as it is now, whatever becomes of its arrays. Raises as `ship`."""
+    if type(result) in ITSELF:
+        return result
     travels = _aside(pack(result))  # what is put is a copy
     return travels.copied() if type(travels) is Payload else travels

@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from pullahead.farm.freight import ship
+from pullahead.farm.freight import ship, ship_all
 from pullahead.farm.recorded import UNPACKED, Recalled, Recorded
 from pullahead.sources.source import Taken
 
@@ -49,15 +49,19 @@ def parcels(taken: Sequence[Taken], recorded: Recorded | None) -> tuple[list[Par
 
 
 def _pack_all(taken: Sequence[Taken]) -> list[Parcel]:
+    pairs = [(token, item) for token, item, _ in taken]
+    payloads = ship_all([item for _, item in pairs])
+    if payloads:
+        return [Parcel(None, pairs, payloads, [])]
     found: list[Parcel] = []
     parcel = Parcel(None, [], [], [])
-    for token, item, _ in taken:
+    for pair in pairs:
         try:
-            payload = ship(item)
+            payload = ship(pair[1])
         except Exception as error:  # noqa: BLE001  what cannot be pickled is that item's failure
-            found += [parcel, Parcel(UNPACKED, [(token, item)], [error], [])]
+            found += [parcel, Parcel(UNPACKED, [pair], [error], [])]
             parcel = Parcel(None, [], [], [])
         else:
             parcel.payloads.append(payload)
-            parcel.pairs.append((token, item))
+            parcel.pairs.append(pair)
     return [one for one in [*found, parcel] if one.pairs]

@@ -1,15 +1,18 @@
-"""Items and results as bytes: pickled once by the sender, unpickled once by the receiver.
+"""Items and results as payloads: packed once by the sender, unpacked once by the receiver.
 
-The queue passes payloads on and never opens them. A small one is plain bytes. One that has large buffers
-(arrays, or simply a large pickle) keeps them beside the pickle, so that the engine can move them through
-shared memory instead of through its sockets. Where there is a journal, what is JSON is a text: JSON. What is
-elsewhere is `Freight`, and is weighed and unpacked here like the others.
+The queue passes payloads on and never opens them. A number, a bool and None are themselves, because messages
+carry them as they are (`envelope`); a short text is too, in a tuple of its own. What else is small is plain
+bytes: its pickle. One that has large buffers (arrays, or simply a large pickle) keeps them beside the pickle,
+so that the engine can move them through shared memory instead of through its sockets. Where there is a
+journal, what is JSON is a text: JSON. What is elsewhere is `Freight`, and is weighed and unpacked here like
+the others.
 """
 
 from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Sequence
 from typing import Any, Final, final
 
 from pullahead.actors import serial
@@ -17,6 +20,12 @@ from pullahead.journal.plain import exact_json
 
 #: Bytes. From here on, shared memory is cheaper than a copy through a socket.
 LARGE: Final = 64 * 1024
+#: Types whose values are their own payloads. Not their subclasses, which are more than a number.
+ITSELF: Final = frozenset({int, float, bool, type(None)})
+#: Characters of a text that needs no pickle.
+_SHORT: Final = 1024
+#: Bytes of what is its own payload, about.
+_WORD: Final = 8
 
 
 @final
@@ -53,7 +62,16 @@ class Payload:
 
 
 def pack(value: Any) -> Any:
-    """Pickle a value: bytes, or a `Payload`. Raises what pickling raises."""
+    """Return the payload of a value, see the module. Raises what pickling raises."""
+    kind = type(value)
+    if kind in ITSELF:
+        return value
+    if kind is str and len(value) < _SHORT:
+        return (value,)
+    return _pickled(value)
+
+
+def _pickled(value: Any) -> Any:
     data, buffers = serial.dumps(value)
     if buffers or len(data) >= LARGE:
         return Payload(data, [buffer.raw() for buffer in buffers])
@@ -61,9 +79,9 @@ def pack(value: Any) -> Any:
 
 
 def pack_for_journal(value: Any) -> Any:
-    """Return a value as JSON if it is JSON, and otherwise as `pack` does. Raises what pickling raises."""
+    """Return a value as JSON if it is JSON, and otherwise its pickle. Raises what pickling raises."""
     text = exact_json(value)
-    return pack(value) if text is None else text
+    return _pickled(value) if text is None else text
 
 
 def pack_for_journal_now(value: Any) -> Any:
@@ -73,17 +91,34 @@ def pack_for_journal_now(value: Any) -> Any:
 
 
 def size_of(payload: Any) -> int:
-    """Return how many bytes a payload has, or characters of JSON."""
-    size: int = len(payload) if type(payload) is bytes or type(payload) is str else payload.size
+    """Return how many bytes a payload has, or characters of text."""
+    kind = type(payload)
+    if kind is bytes or kind is str:
+        return len(payload)
+    if kind in ITSELF:
+        return _WORD
+    size: int = len(payload[0]) if kind is tuple else payload.size
     return size
+
+
+def largest(payloads: Sequence[Any]) -> int:
+    """Return the size of the largest of some payloads; 0 if there are none."""
+    if ITSELF.issuperset(map(type, payloads)):
+        return _WORD if payloads else 0
+    return max(map(size_of, payloads))
 
 
 def unpack(payload: Any, *, own: bool = False) -> Any:
     """Return what was packed, also if it comes from a journal. `own`: with arrays that can be written to."""
-    if type(payload) is bytes:
+    kind = type(payload)
+    if kind is bytes:
         value = pickle.loads(payload)
         return value.unpacked() if type(value) is Payload else value
-    if type(payload) is str:
+    if kind in ITSELF:
+        return payload
+    if kind is tuple:
+        return payload[0]
+    if kind is str:
         return json.loads(payload)
     return payload.unpacked(own=own)
 

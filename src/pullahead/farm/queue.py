@@ -35,7 +35,7 @@ from pullahead.farm.failure import Try
 from pullahead.farm.freight import Freight
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.neighbours import Neighbours
-from pullahead.farm.payload import size_of
+from pullahead.farm.payload import largest
 from pullahead.farm.recording import Known, Recording
 from pullahead.journal import Journal
 from pullahead.journal.identity import Place
@@ -305,8 +305,7 @@ class Queue:
                 if one.tries:
                     self._tried[item] = list(one.tries)
                     self._ledger.tried(item, len(one.tries))
-        largest = max(map(size_of, payloads))
-        return self._ledger.submitted(run, first, len(payloads), cause, monotonic(), largest)
+        return self._ledger.submitted(run, first, len(payloads), cause, monotonic(), largest(payloads))
 
     def _closed(self, run: int) -> list[led.Effect]:
         return self._ledger.closed(run, monotonic())
@@ -376,12 +375,14 @@ class Queue:
         self, worker: int, lease: int, items: tuple[int, ...], results: list[Any]
     ) -> list[led.Effect]:
         results_of = dict(zip(items, results, strict=True))
-        for item in items:
-            if type(results_of[item]) is Freight:
-                self._arrivals.bring(Report(worker, lease, item), results_of.pop(item))
+        if Freight in map(type, results):
+            for item in items:
+                if type(results_of[item]) is Freight:
+                    self._arrivals.bring(Report(worker, lease, item), results_of.pop(item))
         accepted, effects = self._ledger.finished(worker, lease, tuple(results_of), monotonic())
-        for item in accepted:
-            self._payloads[item] = results_of[item]
+        if len(accepted) < len(results_of):
+            results_of = {item: results_of[item] for item in accepted}
+        self._payloads.update(results_of)
         return effects
 
     def _came(self, report: Report, payload: Any, error: BaseException | None) -> None:
@@ -502,8 +503,8 @@ class Queue:
         for run, first, payloads, histories in lots:
             self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
             came.append(led.Lot(run, first, len(payloads), histories))
-        largest = max(size_of(payload) for _, _, payloads, _ in lots for payload in payloads)
-        return self._ledger.came(queue, number, left, tuple(came), monotonic(), largest)
+        size = max(largest(payloads) for _, _, payloads, _ in lots)
+        return self._ledger.came(queue, number, left, tuple(came), monotonic(), size)
 
     def _want(self, want: led.Want) -> None:
         if self._neighbours is None:
@@ -548,7 +549,7 @@ class Queue:
 
     def _deliver(self, ended: led.Ended) -> None:
         """Hand the ends of items to the caller, and forget their payloads."""
-        payloads = [self._payloads.pop(item) for item in ended.items]
+        payloads = list(map(self._payloads.pop, ended.items))
         self._lost_results.difference_update(ended.items)
         tries = [self._tried.pop(item, []) for item in ended.items] if self._tried else []
         if self._recording is not None:

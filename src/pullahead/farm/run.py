@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, time
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, final
 
 from pullahead import actors
 from pullahead.actors.failures import dumps_error
@@ -26,7 +27,7 @@ from pullahead.farm.crew import Crew
 from pullahead.farm.custody import Custody
 from pullahead.farm.failure import Try
 from pullahead.farm.parcels import Pair, Parcel, parcels
-from pullahead.farm.payload import size_of
+from pullahead.farm.payload import largest, size_of
 from pullahead.farm.recorded import UNPACKED, Recalled
 from pullahead.journal.identity import Place
 from pullahead.sources.source import Source
@@ -43,19 +44,17 @@ _YIELD: Final = 0.5
 #: Seconds until the feeder looks whether the run was closed while its source had nothing.
 _PATIENCE: Final = 0.1
 
+#: The number of an item that has ended, its state, its payload.
+_End = tuple[int, str, Any]
+
 DONE: Final = State.DONE.value
 DEAD: Final = State.DEAD.value
 LEFT: Final = State.LEFT.value
 
 
-class Outcome(NamedTuple):
-    """How one item ended. `place`: what a journal knows it by, if there is one; `token`: its source."""
-
-    item: Any
-    state: str
-    payload: Any
-    place: Place | None = None
-    token: Any = None
+#: How one item ended: the item, its last state, its payload; what a journal knows it by, if there is one; and
+#: its token. A plain tuple: to make a named one takes longer than all else that is done with it here.
+Outcome = tuple[Any, str, Any, Place | None, Any]
 
 
 @final
@@ -96,8 +95,8 @@ class Run:
         self._places: dict[int, Place] = {}  # of those that are recorded
         self._weights: dict[int, int] = {}  # bytes of large items, or of their results
         self._order: deque[int] = deque()  # numbers in the order of the source, when that matters
-        self._ready: deque[tuple[int, str, Any]] = deque()
-        self._early: dict[int, tuple[str, Any]] = {}  # ended, but something before it has not
+        self._ready: deque[_End] = deque()
+        self._early: dict[int, _End] = {}  # ended, but something before it has not
         self._changed = Condition(Lock())
         self._cancelled = self._over = self._released = False
         self._yields_until = 0.0
@@ -125,17 +124,22 @@ class Run:
                 if not self._changed.wait(patience):
                     return []
             batch = [self._ready.popleft() for _ in range(min(_BATCH, len(self._ready)))]
-            outcomes = [self._leave(*entry) for entry in batch]
-            self._window.consumed(len(batch), sum(self._weights.pop(entry[0], 0) for entry in batch))
-            self._changed.notify_all()
+            outcomes = self._leave(batch)
+            self._window.consumed(len(batch), self._unweigh([number for number, _, _ in batch]))
+            if self._source.is_live or not self._is_full():
+                self._changed.notify_all()
         return outcomes
 
-    def _leave(self, number: int, state: str, payload: Any) -> Outcome:
-        token, item = self._items.pop(number)
-        place = self._places.pop(number, None)
-        if place is not None:
-            self._left(place)
-        return Outcome(item, state, payload, place, token)
+    def _leave(self, ends: list[_End]) -> list[Outcome]:
+        items, places = self._items, self._places
+        outcomes: list[Outcome] = []
+        for number, state, payload in ends:
+            token, item = items.pop(number)
+            place = places.pop(number, None) if places else None
+            if place is not None:
+                self._left(place)
+            outcomes.append((item, state, payload, place, token))
+        return outcomes
 
     def _left(self, place: Place) -> None:
         if self._crew.recorded is not None:
@@ -216,17 +220,23 @@ class Run:
             self._window.paced(self._pace.per_second, self._crew.lookahead)
         if state == DONE:
             self._window.weighs(self._weigh(items, payloads))
+        ends = zip(items, repeat(state), payloads, strict=False)
         if self._ordered:
-            self._early.update((number, (state, one)) for number, one in zip(items, payloads, strict=True))
+            self._early.update(zip(items, ends, strict=True))
         else:
-            self._ready.extend((number, state, one) for number, one in zip(items, payloads, strict=True))
+            self._ready.extend(ends)
+
+    def _unweigh(self, items: Sequence[int]) -> int:
+        """These are gone. Returns what large ones among them weighed."""
+        weights = self._weights
+        return sum([weights.pop(number, 0) for number in items]) if weights else 0
 
     def _weigh(self, items: Sequence[int], payloads: Sequence[Any]) -> int:
         """Note what large items, or results in their place, weigh. Returns how much that is more."""
-        sizes = list(map(size_of, payloads))
-        if not self._weights and max(sizes, default=0) <= _LIGHT:
+        if not self._weights and largest(payloads) <= _LIGHT:
             return 0
-        before = sum(self._weights.pop(number, 0) for number in items)
+        before = self._unweigh(items)
+        sizes = map(size_of, payloads)
         heavy = {number: size for number, size in zip(items, sizes, strict=True) if size > _LIGHT}
         self._weights |= heavy
         return sum(heavy.values()) - before
@@ -239,9 +249,9 @@ class Run:
 
     def _release(self) -> None:
         """Move what is next in order to where the consumer takes it."""
-        while self._order and self._order[0] in self._early:
-            number = self._order.popleft()
-            self._ready.append((number, *self._early.pop(number)))
+        order, early, ready = self._order, self._early, self._ready
+        while order and order[0] in early:
+            ready.append(early.pop(order.popleft()))
 
     def _let_go(self, items: tuple[int, ...]) -> None:
         """These will not be computed here: their source has them back, for a later run or for others."""
@@ -253,7 +263,7 @@ class Run:
         else:  # it is as if they had never come
             self.read -= len(items)
             self._yields_until = monotonic() + _YIELD
-        self._window.consumed(len(items), sum(self._weights.pop(number, 0) for number in items))
+        self._window.consumed(len(items), self._unweigh(items))
         gone = set(items)
         self._order = deque(number for number in self._order if number not in gone)
 

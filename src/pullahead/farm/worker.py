@@ -32,7 +32,7 @@ from pullahead.farm.freight import Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
-from pullahead.farm.payload import pack_for_journal_now, size_of, unpack
+from pullahead.farm.payload import largest, pack_for_journal_now, unpack
 from pullahead.farm.post import Post, Unreachable
 from pullahead.farm.work import DEADLY, Raised, WorkSpec
 
@@ -172,8 +172,10 @@ class Worker:
         one begins, its result can be sent. When few are left, the machine is asked to look, and goes on
         behind the next ones.
         """
-        process, begin_next, mark = self._work.process, taken.waiting.popleft, self._note.item
-        times, timed, now = taken.times, self._note.times, self._now
+        process, begin_next, mark = self._work.process, taken.waiting.popleft, self._note.mark
+        waiting, times, timed, now = taken.waiting, taken.times, self._note.times, self._now
+        is_bare = self._work.load is None and self._work.store is None
+        take_payload, keep = self._payloads.pop, self._keep
         item, end = taken.items[0], now()
         taken.begin(thread_time())
         while True:
@@ -182,14 +184,14 @@ class Worker:
             if timed:
                 self._note.began(monotonic())
             try:
-                loaded = self._input(item)
+                loaded = unpack(take_payload(item)) if is_bare else self._input(item)
                 taken.since = since = now()
                 if timed:
                     self._note.began(monotonic())
                 result = process(loaded)
                 end, has_ended = now(), True
                 times.append((since, end))
-                self._keep(item, result)
+                keep(item, result)
             except DEADLY:
                 raise
             except BaseException as error:  # noqa: BLE001  the user's error is an outcome, not ours
@@ -201,8 +203,8 @@ class Worker:
                 item = begin_next()
             except IndexError:
                 break
-            mark(item)
-            if taken.is_low:
+            mark(item + 1)
+            if len(waiting) <= taken.low:  # `is_low`, without a call
                 taken.asked()
                 taken.cpu = thread_time()
                 self._few_left = True
@@ -333,7 +335,7 @@ class Worker:
                 for item in [item for item in came if self._pipeline.has(item)] if self._post.before else ():
                     del came[item]  # it was granted by a queue before
                 self._payloads.update(came)
-                self._pipeline.lookahead.weighed(max(map(size_of, payloads)))
+                self._pipeline.lookahead.weighed(largest(payloads))
                 coming |= {item: one for item, one in came.items() if type(one) is Freight}
         self._perform(self._pipeline.answered(messages, self._now(), coming.keys()))
         for item, freight in coming.items():

@@ -12,6 +12,7 @@ import operator
 import os
 import threading
 from collections.abc import AsyncIterable, Iterable, Mapping
+from itertools import count, repeat
 from typing import Any, Final, final
 
 from pullahead.sources.addresses import is_address, open_source
@@ -64,14 +65,14 @@ class IterableSource:
         if not self._returned:
             return []
         with self._lock:
-            count = min(n, len(self._returned))
-            return [Taken(*heapq.heappop(self._returned), 1) for _ in range(count)]
+            size = min(n, len(self._returned))
+            return [Taken(*heapq.heappop(self._returned), 1) for _ in range(size)]
 
     def _take_new(self, n: int, wait: float) -> list[Taken]:
         if self._feed.ended:
             return []
         first = self._next
-        taken = [Taken(first + i, item, 1) for i, item in enumerate(self._feed.pull(n, wait))]
+        taken = list(map(Taken._make, zip(count(first), self._feed.pull(n, wait), repeat(1))))
         self._next += len(taken)
         return taken
 
