@@ -336,7 +336,8 @@ class Worker:
                     del came[item]  # it was granted by a queue before
                 self._payloads.update(came)
                 self._pipeline.lookahead.weighed(largest(payloads))
-                coming |= {item: one for item, one in came.items() if type(one) is Freight}
+                if Freight in map(type, payloads):
+                    coming |= {item: one for item, one in came.items() if type(one) is Freight}
         self._perform(self._pipeline.answered(messages, self._now(), coming.keys()))
         for item, freight in coming.items():
             self._bring(item, freight)
