@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 from pullahead.core import ledger as led
 from pullahead.core import messages as m
 from pullahead.core.pipeline import Phase
-from pullahead.core.slices import slice_size
+from pullahead.core.slices import LEAST_SLICE, slice_size
 from pullahead.sim.worker import Worker
 from pullahead.sim.world import Costs
 
@@ -230,9 +230,9 @@ class Promises:
         """It holds, asks for and computes no more than it did, or than an ask may add up to."""
         pipeline, watch = worker.pipeline, self._watches[worker.number]
         policy, ran = pipeline.lookahead, pipeline.running
-        one_slice = max(
-            1, min(len(pipeline._holdings.buffer), pipeline._demand.plenty, slice_size(policy.mean_compute))
-        )
+        mean, here = policy.mean_compute, len(pipeline._holdings.buffer)
+        plenty = max(pipeline._demand.plenty, slice_size(mean, LEAST_SLICE))
+        one_slice = max(1, min(here, plenty, slice_size(mean)))
         next_up = 0 if ran else pipeline._batch_size or one_slice
         bundle = max(1, min(policy.bundle, pipeline._demand.plenty))
         may_ask_up_to = policy.depth + bundle - 1 + next_up + (len(ran.open) if ran else 0)

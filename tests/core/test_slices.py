@@ -379,6 +379,17 @@ def test_a_slice_is_half_of_what_is_there_for_each_worker(make: Make, backlog: i
     said(pipeline, MS)
 
 
+@pytest.mark.parametrize(("mean", "size"), [(MS / 1024, 104), (MS / 16, 1), (MS / 64, 6)])
+def test_what_takes_no_longer_than_to_hand_it_out_comes_together(make: Make, mean: float, size: int) -> None:
+    """However little is ready for each worker: a tenth of a millisecond of work."""
+    pipeline = make(lookahead=200)
+    for _ in range(200):
+        pipeline.lookahead.computed(mean, 1)
+    given(pipeline, MS, 3, 10, 200, backlog=0)
+    pipeline.turn(0.0, 2 * MS, MS, 2 * MS)
+    assert len(running(pipeline).items) == size
+
+
 @pytest.mark.parametrize(("backlog", "bundle"), [(0, 1), (3, 1), (16, 8), (PLENTY, 64)])
 def test_a_bundle_is_half_of_what_is_there_for_each_worker(make: Make, backlog: int, bundle: int) -> None:
     pipeline = make()

@@ -3,7 +3,8 @@
 Rules:
 1. Where there are batches, a whole one. What there is, if the oldest has waited for long enough, if nothing
    more can come, or if one of the items is suspect.
-2. Otherwise a slice: about two milliseconds of work, and at most half of what is ready for each worker.
+2. Otherwise a slice: about two milliseconds of work, and at most half of what is ready for each worker, but
+   a tenth of a millisecond in any case: to hand out one takes as long.
 3. With a backlog, more is put behind a slice while it is computed, so that it goes on; see `slices`. As much
    as hides the next look, and what lies between two looks: 4 ms of work, or a third of the time for which a
    finished result waits for company. But none lies beyond the item with which the next ask is due.
@@ -16,7 +17,7 @@ from typing import final
 from pullahead.core.demand import Demand
 from pullahead.core.holdings import Holdings
 from pullahead.core.lookahead import Lookahead
-from pullahead.core.slices import REFILL_SHARE, Slice, low_mark, refill_size, slice_size
+from pullahead.core.slices import LEAST_SLICE, REFILL_SHARE, Slice, low_mark, refill_size, slice_size
 
 
 @final
@@ -94,5 +95,6 @@ class Portions:
 
     @property
     def _slice(self) -> int:
-        most = slice_size(self._lookahead.mean_compute)
-        return max(1, min(len(self._holdings.buffer), self._demand.plenty, most))
+        mean = self._lookahead.mean_compute
+        plenty = max(self._demand.plenty, slice_size(mean, LEAST_SLICE))
+        return max(1, min(len(self._holdings.buffer), plenty, slice_size(mean)))

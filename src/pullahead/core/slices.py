@@ -25,8 +25,9 @@ from collections import deque
 from math import ceil
 from typing import Final, final
 
-#: Seconds of work in one slice.
+#: Seconds of work in one slice, and in one that is worth its own bookkeeping however little there is to do.
 SLICE: Final = 0.002
+LEAST_SLICE: Final = 0.0001
 MAX_SLICE: Final = 512
 #: Seconds of work that hide a look: it takes some tenths of a millisecond, and where the work is pure Python
 #: it begins only when the interpreter is given up, half a millisecond later.
@@ -38,9 +39,9 @@ REFILL_SHARE: Final = 1 / 3
 _ROUNDING: Final = 1e-9  # items: a mean of equal times is that exact
 
 
-def slice_size(mean: float) -> int:
-    """Return how many items make a slice at most. `mean`: seconds of one item, 0 when that is not known."""
-    return 1 if mean <= 0.0 else max(1, min(MAX_SLICE, int(SLICE / mean + _ROUNDING)))
+def slice_size(mean: float, seconds: float = SLICE) -> int:
+    """Return how many items make a slice of so many seconds. `mean`: of one item, 0 when that is not known."""
+    return 1 if mean <= 0.0 else max(1, min(MAX_SLICE, int(seconds / mean + _ROUNDING)))
 
 
 def low_mark(mean: float) -> int:
