@@ -40,7 +40,7 @@ _ROUNDING: Final = 1e-9  # items: a mean of equal times is that exact
 
 
 def slice_size(mean: float, seconds: float = SLICE) -> int:
-    """Return how many items make a slice of so many seconds. `mean`: of one item, 0 when that is not known."""
+    """Return how many items make a slice of so many seconds. `mean`: of one, 0 when that is not known."""
     return 1 if mean <= 0.0 else max(1, min(MAX_SLICE, int(seconds / mean + _ROUNDING)))
 
 
