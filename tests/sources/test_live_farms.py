@@ -1,4 +1,4 @@
-"""A live queue does not care who works: on either engine, with one queue actor or two, with workers that come."""
+"""A live queue does not care who works: either engine, one queue actor or two, workers that come and go."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ FARMS: dict[str, dict[str, Any]] = {
 }
 
 
-class Bad(Exception):
+class BadError(Exception):
     """What no trying mends."""
 
 
 def work(x: int) -> int:
     time.sleep(0.005)
     if x == 7:
-        raise Bad(x)
+        raise BadError(x)
     return x * x
 
 
