@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Never
 
 import click
 from benchmarks.sharing import picture, table
@@ -47,6 +48,7 @@ def main(
     """Let three programs share a queue, one of them slow: with Pullahead, and with a plain prefetch of 64."""
     if drawing is not None and drawing.suffix not in (".svg", ".png"):
         raise click.BadParameter(f"expected .svg or .png, got {str(drawing)!r}", param_hint="--picture")
+    signal.signal(signal.SIGTERM, _end)
     scene = Scene(300 if quick else items, ms / 1e3, slower=slower, workers=workers)
     try:
         with BROKERS[broker]() as fill:
@@ -89,6 +91,11 @@ def _plain(broker: str, scene: Scene, found: dict[str, list[Figures]]) -> dict[s
 def _figures(one: Figures) -> dict[str, Any]:
     programs = [{k: v for k, v in each._asdict().items() if k != "held"} for each in one.programs]
     return {**one._asdict(), "programs": programs}
+
+
+def _end(*signal_and_frame: object) -> Never:
+    """Leave nothing running: `finally` is for that."""
+    raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def _program(contender: str, address: str, scene: Scene, number: int) -> subproc
         cwd=_ROOT,
         env={**os.environ, "PYTHONPATH": path},
         text=True,
+        start_new_session=True,  # Ctrl-C is for who has started them, and ends them
     )
 
 
