@@ -30,6 +30,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="How many times as long an item takes in the last program.",
 )  # fmt: skip
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Of each program.")
+@click.option(
+    "--prefetch", type=click.IntRange(1), default=64, show_default=True, help="Of the plain pattern."
+)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--picture", "drawing", type=_FILE, help="Draw the round with the median tail: .svg or .png.")
 @click.option("--json", "written", type=_FILE, help="Write the figures of all rounds.")
@@ -40,16 +43,17 @@ def main(
     ms: float,
     slower: float,
     workers: int,
+    prefetch: int,
     rounds: int,
     drawing: Path | None,
     written: Path | None,
     quick: bool,
 ) -> None:
-    """Let three programs share a queue, one of them slow: with Pullahead, and with a plain prefetch of 64."""
+    """Let three programs share a queue, one of them slow: with Pullahead, and with a plain prefetch."""
     if drawing is not None and drawing.suffix not in (".svg", ".png"):
         raise click.BadParameter(f"expected .svg or .png, got {str(drawing)!r}", param_hint="--picture")
     signal.signal(signal.SIGTERM, _end)
-    scene = Scene(300 if quick else items, ms / 1e3, slower=slower, workers=workers)
+    scene = Scene(300 if quick else items, ms / 1e3, slower=slower, workers=workers, prefetch=prefetch)
     try:
         with BROKERS[broker]() as fill:
             measured = _measure(fill, scene, 1 if quick else rounds)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -143,9 +144,8 @@ def _lanes(axes: Axes, panel: _Panel, most: float) -> None:
         base = len(programs) - 1 - number
         _busy(axes, panel, [(ran.began - began, ran.ended - began) for ran in notes.ran], base)
         low, high = base + _HOLD[0], base + _HOLD[1]
-        when = [at for at, _ in program.held] + [panel.found.makespan]
-        held = [low + (high - low) * count / most for _, count in program.held]
-        held.append(held[-1])
+        when, most_held = _columns(axes, program.held, panel.found.makespan)
+        held = [low + (high - low) * count / most for count in most_held]
         axes.fill_between((0, panel.found.makespan), low, high, facecolor=GROUND, linewidth=0, zorder=0)
         axes.fill_between(when, low, held, step="post", facecolor=_HELD, alpha=_FAINT, linewidth=0, zorder=2)
         axes.step(when, held, where="post", color=_HELD, linewidth=0.9, zorder=3)
@@ -154,6 +154,16 @@ def _lanes(axes: Axes, panel: _Panel, most: float) -> None:
         _label(axes, f"program {number + 1}", (0, middle), (-10, 6), 9, INK)
         _label(axes, _second_line(panel.measured.scene, program.done, slow), (0, middle), (-10, -6), 8, GREY)
         _label(axes, f"{program.most_held}", (1, (low + high) / 2), (10, 0), 11, INK)
+
+
+def _columns(axes: Axes, held: Sequence[tuple[float, int]], ended: float) -> tuple[list[float], list[int]]:
+    """Return where columns begin that are a point wide, and the most that was held in each of them."""
+    wide = 1.0 / _points_per_second(axes)
+    found: dict[int, int] = {}
+    for (when, count), (until, _) in pairwise([*held, (ended, 0)]):
+        for column in range(int(when / wide), int(until / wide) + 1):
+            found[column] = max(count, found.get(column, 0))
+    return [column * wide for column in found], list(found.values())
 
 
 def _second_line(scene: Scene, done: int, slow: bool) -> str:
@@ -203,7 +213,8 @@ def _tail(axes: Axes, panel: _Panel) -> None:
 def _time_axis(axes: Axes, *, labelled: bool) -> None:
     axes.tick_params(axis="x", length=3, color=PALE, labelsize=8, labelcolor=GREY, labelbottom=labelled)
     if labelled:
-        axes.set_xlabel("seconds", fontsize=8.5, color=GREY, loc="right", labelpad=-9)
+        axes.annotate("seconds", (1, 0), (10, -7), textcoords="offset points", xycoords="axes fraction",
+                      ha="left", va="top", fontsize=8, color=GREY)  # fmt: skip
 
 
 def _points_per_second(axes: Axes) -> float:
