@@ -47,13 +47,12 @@ class Ran(NamedTuple):
     """An item was computed. Seconds of the machine's monotonic clock."""
 
     item: int
-    worker: int
     began: float
     ended: float
 
 
-def run(seconds: float, worker: int, item: int) -> Ran:
+def run(seconds: float, item: int) -> Ran:
     """Compute an item: sleep."""
     began = time.monotonic()
     time.sleep(seconds)
-    return Ran(item, worker, began, time.monotonic())
+    return Ran(item, began, time.monotonic())

@@ -47,12 +47,12 @@ def test_the_tail_is_from_when_one_has_nothing_while_the_queue_is_empty_to_the_l
     quick = Notes(
         taken=[Moved(10.0, [0, 1]), Moved(13.5, [4])],
         hungry=[10.9, 12.25, 13.25],  # the first one is another story
-        ran=[Ran(0, 7, 10.5, 11.0), Ran(1, 7, 11.5, 12.0), Ran(4, 7, 13.75, 14.0)],
+        ran=[Ran(0, 10.5, 11.0), Ran(1, 11.5, 12.0), Ran(4, 13.75, 14.0)],
     )
     slow = Notes(
         taken=[Moved(10.5, [2, 3, 4, 5]), Moved(14.5, [5])],
         back=[Moved(13.0, [4, 5])],
-        ran=[Ran(2, 8, 10.5, 12.5), Ran(3, 8, 12.5, 14.5), Ran(5, 8, 14.5, 16.5)],
+        ran=[Ran(2, 10.5, 12.5), Ran(3, 12.5, 14.5), Ran(5, 14.5, 16.5)],
     )
     scene = Scene(items=6, seconds=0.5, programs=2, slower=4.0, workers=1)
     found = figures(Round(scene, [quick, slow]))
@@ -69,5 +69,5 @@ def test_the_tail_is_from_when_one_has_nothing_while_the_queue_is_empty_to_the_l
 
 
 def test_notes_survive_their_line() -> None:
-    notes = Notes([Moved(1.0, [0])], [Moved(2.0, [0])], [1.5], [Ran(0, 7, 1.0, 1.25)])
+    notes = Notes([Moved(1.0, [0])], [Moved(2.0, [0])], [1.5], [Ran(0, 1.0, 1.25)])
     assert Notes.of(notes.line()) == notes
