@@ -41,6 +41,16 @@ def test_who_is_left_when_something_was_given_is_news_again() -> None:
     assert [hunger.news(0.2), hunger.news(HEARD)] == [None, 0]
 
 
+def test_who_is_left_is_no_news_where_several_queues_give_their_part() -> None:
+    hunger = Hunger(queues=2)
+    hunger.heard(3, 0.0)
+    assert hunger.news(0.0) == 3
+    hunger.gave(1)
+    assert hunger.news(0.1) is None  # the other one gives, too
+    hunger.heard(1, 0.5)
+    assert hunger.news(0.5) == 1
+
+
 @pytest.fixture
 def ledger() -> Iterator[Ledger]:
     """A ledger with run 1 open and workers 0 and 1; checked once the test is over."""

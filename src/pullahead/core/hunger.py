@@ -6,6 +6,8 @@ Rules:
 2. Hunger of which nothing was heard for HEARD seconds is over: who was hungry has something, or is dead.
 3. What is heard is news once, and once more for those who are left when something was given for it: with that
    a claim is over (see `claims`), however many it was of. Who is still hungry says so again anyway.
+4. Several queues have a claim each, on a part of it. What one gives ends its own, and the others stand: so
+   there who is left is no news, or all of them would give for it once more.
 """
 
 from __future__ import annotations
@@ -22,11 +24,16 @@ HEED: Final = 0.2
 
 @final
 class Hunger:
-    """See the module."""
+    """See the module.
 
-    __slots__ = ("_hungry", "_news", "_said", "_until")
+    Args:
+        queues: how many are told what was heard.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_hungry", "_news", "_queues", "_said", "_until")
+
+    def __init__(self, queues: int = 1) -> None:
+        self._queues = queues
         self._said = float("-inf")
         self._hungry = 0  # workers of others
         self._news = False
@@ -48,7 +55,7 @@ class Hunger:
         """So many items went back, for those who are hungry if anybody is."""
         if self._hungry:
             self._hungry = max(0, self._hungry - items)
-            self._news = self._hungry > 0
+            self._news = self._hungry > 0 and self._queues == 1
 
     def news(self, now: float) -> int | None:
         """Return how many workers of others are hungry, if that is news; 0: none any more."""

@@ -133,7 +133,7 @@ class Crew:
         self._least = least
         self.elastic: Elastic | None = None  # if workers come and go
         places = "position" if key is None else "key"
-        self._queue_count = queues
+        self.queue_count = queues
         self._queues: Queues | Shards
         if queues == 1:
             start = partial(self._start_queue, 0)
@@ -179,12 +179,12 @@ class Crew:
     def _start_queue(self, number: int, before: int) -> Any:
         named = {"name": f"{self._options.queue_name}{before}"} if before else {}
         unit = self._spec.batch_size or 1
-        peers = -(-self.size // self._queue_count) + self._queue_count  # the other queues and the caller too
+        peers = -(-self.size // self.queue_count) + self.queue_count  # the other queues and the caller too
         queue = actors.remote(Queue).options(**actor_options(peers), **named)
         if self._least is not None:
             there = max(self._least, self._lanes.count)
             return queue.remote(self._retry, unit, there, before=before, deaf=True, lanes=self.size)
-        one_of = {"number": number, "queues": self._queue_count} if self._queue_count > 1 else {}
+        one_of = {"number": number, "queues": self.queue_count} if self.queue_count > 1 else {}
         return queue.remote(self._retry, unit, self.size, before=before, deaf=True, **one_of)
 
     def _start_worker(self, number: int) -> tuple[Any, Future[None]]:

@@ -26,15 +26,16 @@ class Custody:
 
     Args:
         source: where the items come from, and what hears of their ends.
+        queues: how many queue actors there are, which hear of the hunger of others.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, queues: int = 1) -> None:
         self._source = source
         self.is_live = source.capabilities.deadlines
         #: Gives the source the result of an item that will be settled, if it keeps results.
         self.keep = source.keep_result if isinstance(source, KeepsResults) else None
         self._neighbour = source if isinstance(source, Neighbourly) else None
-        self._hunger = Hunger()
+        self._hunger = Hunger(queues)
         self._lock = Lock()
         self._leases = Leases()
         self._has_news = False

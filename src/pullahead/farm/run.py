@@ -81,7 +81,7 @@ class Run:
         self.absent = 0  # what the journal has and the source, which has ended, did not bring
         self.source_ended = False  # by itself, not by a cancellation
         self._crew = crew
-        self._source = Custody(source)
+        self._source = Custody(source, crew.queue_count)
         #: As `settle`, of a result. Without deadlines that is the source itself: it is called for each item.
         self.acknowledge: Callable[[Any], object] = self.settle if self._source.is_live else source.done
         self.keep = self._source.keep
