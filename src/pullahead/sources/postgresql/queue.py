@@ -8,13 +8,11 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, final
 
-from pullahead.errors import SourceError
 from pullahead.sources.encode import encode_value
 from pullahead.sources.postgresql import schema
 from pullahead.sources.postgresql.address import read
 from pullahead.sources.postgresql.adopt import Mapping, adopt
 from pullahead.sources.postgresql.server import Server, Statement, known_parameters, statement
-from pullahead.sources.reach import Away
 
 #: Items that are put in one statement.
 _BATCH: Final = 1000
@@ -86,7 +84,7 @@ class PostgresQueue:
 
     def init(self) -> tuple[int, int]:
         """Make the tables, or bring them up to date. Returns their versions before and after; 0: none."""
-        with _Told(self.name):
+        with self._server.now():
             return schema.migrate(self._server)
 
     def adopt(
@@ -103,7 +101,7 @@ class PostgresQueue:
         Returns:
             How many rows are items now that were none before. Saying it again changes nothing.
         """
-        with _Told(self.name):
+        with self._server.now():
             return adopt(self._server, self._at.queue, Mapping(table, key, item, result))
 
     def put(self, items: Iterable[Any], *, priority: int = 0, delay: float | None = None) -> list[int]:
@@ -122,7 +120,7 @@ class PostgresQueue:
         about = {"queue": self._at.queue, "priority": priority, "delay": delay}
         ids: list[int] = []
         texts: Iterator[str] = (encode_value(item, "item", item).decode() for item in items)
-        with _Told(self.name), self._server.transaction() as run:
+        with self._server.now(), self._server.transaction() as run:
             while batch := list(islice(texts, _BATCH)):
                 ids += [row[0] for row in run(statement("put"), {**about, "items": batch})]
         return ids
@@ -154,21 +152,5 @@ class PostgresQueue:
         self.close()
 
     def _ask(self, name: str, **arguments: Any) -> list[Any]:
-        with _Told(self.name):
+        with self._server.now():
             return self._server.ask([Statement(name, arguments)])[0]
-
-
-class _Told:
-    """Nobody waits here for a server that is away: it is said."""
-
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        if isinstance(error, Away):
-            raise SourceError(f"cannot reach {self._shown}: {error}") from error

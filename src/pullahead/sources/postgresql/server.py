@@ -117,10 +117,8 @@ class Server(Reach):
             raise ValueError(f"expected an address that libpq understands, got {self.shown}") from None
         self._given = _LIBPQ | given | {"client_encoding": "utf8"}
         self._given.setdefault("fallback_application_name", "pullahead")
-        try:
+        with self.now():
             encoding = self._connected().info.parameter_status("server_encoding")
-        except Away as error:
-            raise SourceError(f"cannot reach {self.shown}: {error}") from error
         if encoding != "UTF8":
             self.close()
             raise SourceError(f"{self.shown}: expected a database in UTF8, got one in {encoding}")

@@ -68,7 +68,8 @@ class PostgresSource:
         self._server = Server(self._at, listens=True)
         self._consumer = Consumer(self._server, self._at)
         try:
-            schema.check(self._server)
+            with self._server.now():
+                schema.check(self._server)
         except BaseException:
             self._server.close()
             raise
