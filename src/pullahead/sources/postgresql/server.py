@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from importlib import resources
+from traceback import clear_frames
 from typing import Any, Final, NamedTuple, final
 
 from pullahead.errors import SourceError
@@ -164,6 +165,7 @@ class Server(Reach):
             try:
                 made = psycopg.connect(**self._given, autocommit=True, prepare_threshold=None)  # for poolers
             except psycopg.Error as error:
+                clear_frames(error.__traceback__)  # it and they hold each other, and with them the socket
                 raise self._unconnected(brief(error)) from error
             try:
                 self._set_up(made)
