@@ -159,6 +159,10 @@ class Server(Reach):
         )
         if isinstance(error, refused) or said.startswith("NOAUTH"):
             return SourceError(f"{self.shown} refuses us: {said}")
+        if isinstance(error, redis.exceptions.AskError) and not self._is_cluster:
+            return SourceError(
+                f"expected cluster=1 in the address of a node of a cluster, {self.shown}: {self._stream!r} is on another one"
+            )
         if isinstance(error, self._passing()) or said.startswith(_NOT_NOW):
             self._is_lost = True
             return Away(said)
