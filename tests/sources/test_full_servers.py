@@ -59,7 +59,9 @@ def run_out_of_memory(server: RedisServer) -> None:
 def test_a_redis_that_has_no_memory_left(own_server: RedisServer) -> None:
     own_server.put("jobs", range(300))
     results = open_sink(own_server.address("results", ""))
-    full = FullFor(lambda: run_out_of_memory(own_server), lambda: own_server.client.config_set("maxmemory", 0))
+    full = FullFor(
+        lambda: run_out_of_memory(own_server), lambda: own_server.client.config_set("maxmemory", 0)
+    )
 
     def sink(result: int, item: int) -> None:
         results(result, item)

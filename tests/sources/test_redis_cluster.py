@@ -184,7 +184,9 @@ def test_a_node_that_dies_and_is_followed_by_its_replica(own_cluster: RedisClust
     jobs, results = own_cluster.stream_on(0), own_cluster.stream_on(1, "results")
 
     def die() -> None:
-        own_cluster.nodes[0].client.wait(1, 10_000)  # what was said is with the replica: Redis itself may lose it
+        own_cluster.nodes[0].client.wait(
+            1, 10_000
+        )  # what was said is with the replica: Redis itself may lose it
         own_cluster.nodes[0].stop(signal.SIGKILL)
 
     run_with(own_cluster, jobs, results, die, node=0)

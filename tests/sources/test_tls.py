@@ -213,6 +213,11 @@ def test_a_postgres_that_comes_back_with_another_certificate_is_waited_for(
                     server.start()
                     time.sleep(0.5)  # so long it is there, and is not the one that it was
 
-        pa.run(nap, named(server, "jobs", sslmode="verify-full", sslrootcert=right.path, drain=1), sink, workers=2)
+        pa.run(
+            nap,
+            named(server, "jobs", sslmode="verify-full", sslrootcert=right.path, drain=1),
+            sink,
+            workers=2,
+        )
         assert server.written() == Counter(range(200))
         assert server.rows("jobs", "item, state, result") == [(x, "done", x) for x in range(200)]

@@ -3,57 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, final
+from typing import Any, Final, Self, final
 
 from pullahead.sources.encode import encode_value
 from pullahead.sources.postgresql import schema
 from pullahead.sources.postgresql.address import read
 from pullahead.sources.postgresql.adopt import Mapping, adopt
 from pullahead.sources.postgresql.server import Server, Statement, known_parameters, statement
+from pullahead.sources.queue import DeadItem, Stats
 
 #: Items that are put in one statement.
 _BATCH: Final = 1000
 #: What a column of integers holds.
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """How a queue stands.
-
-    Attributes:
-        ready: nobody has had them.
-        out: somebody has them.
-        waiting: put with a delay, given back, or to be retried: for a time, or until somebody takes them.
-        done: have ended, with their results.
-        dead: have failed for good.
-        due: of those that are out or waiting, how many may be taken now.
-        consumers: how many have something.
-        oldest: seconds since the first of those that are ready was put; None: none is.
-    """
-
-    ready: int
-    out: int
-    waiting: int
-    done: int
-    dead: int
-    due: int
-    consumers: int
-    oldest: float | None
-
-
-class DeadItem(NamedTuple):
-    """An item that has failed for good. `item`: its JSON; `ended`: seconds since 1970."""
-
-    id: int
-    item: str
-    reason: str
-    attempts: int
-    ended: float
 
 
 @final
@@ -64,8 +28,7 @@ class PostgresQueue:
             queue.init()
             queue.put(["a.mp4", "b.mp4"], priority=5)
 
-    Every method waits for the server, and raises `SourceError` if that cannot be reached or refuses what is
-    wanted: then nothing was done.
+    See `pullahead.sources.queue`. Where a `SourceError` is raised, nothing was done.
 
     Args:
         address: as `pullahead.sources.postgresql` has it.
@@ -133,9 +96,9 @@ class PostgresQueue:
         """List what has failed for good, the latest first."""
         return [DeadItem(*row) for row in self._ask("dead", queue=self._at.queue, most=most)]
 
-    def retry(self, ids: Iterable[int] | None = None) -> int:
+    def retry(self, ids: Iterable[int | str] | None = None) -> int:
         """Make what has failed for good ready again; None: all of it. Returns how many items that were."""
-        which = None if ids is None else list(ids)
+        which = None if ids is None else [_number(one) for one in ids]
         rows = self._ask("retry", queue=self._at.queue, channel=self._at.channel, ids=which)
         return int(rows[0][0])
 
@@ -154,3 +117,10 @@ class PostgresQueue:
     def _ask(self, name: str, **arguments: Any) -> list[Any]:
         with self._server.now():
             return self._server.ask([Statement(name, arguments)])[0]
+
+
+def _number(one: int | str) -> int:
+    try:
+        return int(one)
+    except ValueError:
+        raise ValueError(f"expected numbers for the ids of items, got {one!r}") from None

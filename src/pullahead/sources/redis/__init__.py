@@ -40,7 +40,8 @@ batch of items is cheap.
 
 from __future__ import annotations
 
+from pullahead.sources.redis.queue import RedisQueue
 from pullahead.sources.redis.sink import RedisSink
 from pullahead.sources.redis.source import RedisSource
 
-__all__ = ["RedisSink", "RedisSource"]
+__all__ = ["RedisQueue", "RedisSink", "RedisSource"]

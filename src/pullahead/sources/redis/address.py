@@ -73,6 +73,11 @@ def of_source(text: str, known: Collection[str]) -> Address:
     return made
 
 
+def of_queue(text: str, known: Collection[str]) -> Address:
+    """Read the address of who does not take from it: as `of_source`, but a group is not always needed."""
+    return _read(text, known, _OF_SOURCE)
+
+
 def of_sink(text: str, known: Collection[str]) -> Address:
     """Read the address that results go to. Takes and raises what `of_source` does."""
     return _read(text, known, _OF_SINK)
