@@ -1,4 +1,4 @@
-"""A Redis Cluster for tests: three nodes that have a third of the slots each, and one that follows the first."""
+"""A Redis Cluster for tests: three nodes that have a third of the slots each, and a replica of the first."""
 
 from __future__ import annotations
 

@@ -207,7 +207,7 @@ class PostgresServer:
         return len(re.findall(pattern, (self.folder / "log").read_text()))
 
     def stopped(self) -> AbstractContextManager[None]:
-        """In here it does nothing, but is there. New processes are stopped with the one that would start them."""
+        """In here it does nothing, but is there. Its first process is stopped, too, and starts no others."""
         return stopped_processes(self.processes())
 
     def limit(self, size_bytes: int | None) -> None:

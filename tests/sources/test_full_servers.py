@@ -1,4 +1,4 @@
-"""Servers that have no room left: what they refuse is tried again, nothing is lost, and it goes on by itself."""
+"""Servers that have no room left: what they refuse is tried again, nothing is lost, and all goes on then."""
 
 from __future__ import annotations
 
@@ -147,12 +147,12 @@ def test_a_redis_that_stays_full_ends_the_run_in_a_line(own_server: RedisServer,
 def test_a_redis_that_is_full_from_the_beginning_says_so_in_a_line(own_server: RedisServer) -> None:
     unwritable_snapshots(own_server)
     for open_it, group in ((open_source, "g"), (open_sink, "")):
-        with pytest.raises(SourceError, match="cannot reach unix://.*: MISCONF") as caught:
+        with pytest.raises(SourceError, match=r"cannot reach unix://.*: MISCONF") as caught:
             open_it(own_server.address("jobs", group))
         assert "\n" not in str(caught.value)
     writable_snapshots(own_server)
     run_out_of_memory(own_server)
-    with pytest.raises(SourceError, match="cannot reach unix://.*command not allowed when used memory"):
+    with pytest.raises(SourceError, match=r"cannot reach unix://.*command not allowed when used memory"):
         open_source(own_server.address("jobs"))
 
 
@@ -218,7 +218,7 @@ def test_a_postgres_whose_disk_is_full(own_postgres: PostgresServer, room: Any) 
 def test_a_postgres_that_stays_full_ends_the_run_in_a_line(own_postgres: PostgresServer, room: Any) -> None:
     with room(own_postgres) as (run_full, _):
         own_postgres.put("jobs", range(300))
+        full = FullFor(run_full, lambda: None)
         with pytest.raises(SourceError, match="did not come back: could not extend file") as caught:
-            full = FullFor(run_full, lambda: None)
             pa.run(large, own_postgres.address("jobs", drain=1, patience=0.5), full, workers=2)
         assert "\n" not in str(caught.value)

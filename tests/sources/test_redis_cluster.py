@@ -107,7 +107,7 @@ def test_streams_that_are_not_in_one_slot_are_refused_in_a_line(
 def test_a_server_that_is_no_cluster_is_refused_in_a_line(redis_server: RedisServer) -> None:
     port = free_port()
     redis_server.client.config_set("port", port)
-    with pytest.raises(SourceError, match="cannot reach .*[Cc]luster mode is not enabled") as caught:
+    with pytest.raises(SourceError, match=r"cannot reach .*[Cc]luster mode is not enabled") as caught:
         open_source(f"redis://127.0.0.1:{port}/0?stream=jobs&group=g&cluster=1")
     assert "\n" not in str(caught.value)
 

@@ -15,6 +15,7 @@ from tests.sources.test_redis_faults import late
 
 from pullahead.errors import ResultError, SourceError
 from pullahead.sources import open_source
+from pullahead.sources.queue import Stats
 from pullahead.sources.redis import RedisQueue, RedisSource, queue
 from pullahead.sources.redis.server import Server
 
@@ -35,7 +36,7 @@ def items(server: RedisServer, stream: str) -> list[str]:
 
 
 def test_how_a_stream_stands(redis_server: RedisServer, stream: str, jobs: RedisQueue) -> None:
-    assert jobs.stats() == queue.Stats(0, 0, 0, None, 0, 0, 0, None)
+    assert jobs.stats() == Stats(0, 0, 0, None, 0, 0, 0, None)
     assert len(jobs.put(range(10))) == 10
     with (
         closing(RedisSource(redis_server.address(stream))) as source,

@@ -161,7 +161,10 @@ def test_postgres_over_tls(tls_postgres: PostgresServer, right: Certificate) -> 
     tls_postgres.put(name, range(5))
     address = named(tls_postgres, name, sslmode="verify-full", sslrootcert=right.path, drain=1)
     with closing(open_source(address)) as source:
-        text = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'pullahead'"
+        text = (
+            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+            "WHERE application_name = 'pullahead'"
+        )
         assert tls_postgres.execute(text) == [(True,)]
         assert source.take(0) == []
     assert pa.run(nap, address, workers=1).done == 5

@@ -31,8 +31,8 @@ _ADDRESS = click.argument("address", metavar="ADDRESS")
 def queue() -> None:
     """Make, fill and look after a live queue.
 
-    ADDRESS is 'postgresql://user@host/database?queue=NAME' or 'redis://host/0?stream=NAME&group=NAME', the same
-    as for `pullahead run --from`.
+    ADDRESS is 'postgresql://user@host/database?queue=NAME' or 'redis://host/0?stream=NAME&group=NAME', the
+    same as for `pullahead run --from`.
     """
 
 
@@ -99,8 +99,9 @@ def put(address: str, inputs: tuple[str, ...], from_: str | None, priority: int,
 @queue.command(short_help="Say how many items are where.")
 @_ADDRESS
 def stats(address: str) -> None:
-    """Say how many items of the queue at ADDRESS are ready, out, waiting, done and dead. Redis keeps no count of
-    what is done.
+    """Say how many items of the queue at ADDRESS are ready, out, waiting, done and dead.
+
+    Redis keeps no count of what is done.
     """
     with _opened(address) as opened:
         found = opened.stats()

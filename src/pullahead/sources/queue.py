@@ -1,6 +1,7 @@
 """The seam between a live queue and those who do not take from it: they fill it, look at it, and mend it.
 
-Every method waits for the server, and raises `SourceError` if that cannot be reached or refuses what is wanted.
+Every method waits for the server, and raises `SourceError` if that cannot be reached or refuses what is
+wanted.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 `ask` sends commands in one go and returns their answers, or raises: `Away` where it may be worth another try
 (a connection that was cut, a server that has no memory or no disk left), `SourceError` where it is not (a
-password that is wrong, a key that is no stream). `reach` does something with the server that may be tried again.
+password that is wrong, a key that is no stream). `reach` does something with the server that may be tried
+again.
 
 In a cluster, all that we say is for the node that has the stream, and goes there by itself. Refused: redis-py's
 pipeline over a cluster. It sends again by itself what was lost with a connection, and that may have happened.
@@ -28,8 +29,8 @@ Command = tuple[Any, ...]
 _CONNECT: Final = 10.0
 #: Seconds until a call that waits for nothing has its answer, or the connection counts as cut.
 _ANSWER: Final = 30.0
-#: How an answer begins of a server that does not serve just now: a disk or replicas are missing, a script takes
-#: long, what a call waited for has gone. For others redis-py has classes.
+#: How an answer begins of a server that does not serve just now: a disk or replicas are missing, a script
+#: takes long, what a call waited for has gone. For others redis-py has classes.
 _NOT_NOW: Final = ("MISCONF", "NOREPLICAS", "BUSY ", "UNBLOCKED")
 
 
@@ -101,8 +102,9 @@ class Server(Reach):
         slot = self._redis.crc.key_slot
         if slot(address.stream.encode()) != slot(address.letters.encode()):
             raise ValueError(
-                f"expected stream and dead in one slot of the cluster in {self.shown}, got {address.stream!r} and "
-                f"{address.letters!r}: keys with the same part in braces are, such as {{jobs}} and {{jobs}}:dead"
+                f"expected stream and dead in one slot of the cluster in {self.shown}, "
+                f"got {address.stream!r} and {address.letters!r}: "
+                "keys with the same part in braces are, such as {jobs} and {jobs}:dead"
             )
 
     def _make(self, address: Address) -> Any:
@@ -161,7 +163,8 @@ class Server(Reach):
             return SourceError(f"{self.shown} refuses us: {said}")
         if isinstance(error, redis.exceptions.AskError) and not self._is_cluster:
             return SourceError(
-                f"expected cluster=1 in the address of a node of a cluster, {self.shown}: {self._stream!r} is on another one"
+                f"expected cluster=1 in the address of a node of a cluster, {self.shown}: "
+                f"{self._stream!r} is on another one"
             )
         if isinstance(error, self._passing()) or said.startswith(_NOT_NOW):
             self._is_lost = True
