@@ -5,8 +5,8 @@
 password that is wrong, a key that is no stream). `reach` does something with the server that may be tried
 again.
 
-In a cluster, all that we say is for the node that has the stream, and goes there by itself. Refused: redis-py's
-pipeline over a cluster. It sends again by itself what was lost with a connection, and that may have happened.
+In a cluster, all that we say is for the node that has the stream, and goes there by itself. Refused:
+redis-py's pipeline over a cluster. It sends again what was lost with a connection, and that may have happened.
 """
 
 from __future__ import annotations
