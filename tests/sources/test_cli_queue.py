@@ -124,6 +124,23 @@ def test_what_is_no_id_is_said_in_a_line(kind: Kind) -> None:
     assert ended.stderr.count("\n") == 1
 
 
+def test_a_result_that_the_queue_refuses_is_a_failure_of_the_run(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    (tmp_path / "job.py").write_text("def work(row):\n    return row['id']\n")
+    postgres.execute("CREATE TABLE reels (id int PRIMARY KEY, words text CHECK (words <> '2'))")
+    postgres.execute("INSERT INTO reels VALUES (1), (2), (3)")
+    address = postgres.address("reels")
+    said("queue", "init", address, "--table", "reels", "--result", "words")
+    ended = pullahead("run", "job.py:work", "--from", f"{address}&drain=1", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "pullahead run: 1 of 3 items failed; 1 by a result that the queue refused; "
+        "`pullahead queue failed` says why\n"
+    )
+    assert 'result refused: new row for relation "reels" violates' in said("queue", "failed", address)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
