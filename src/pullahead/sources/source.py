@@ -108,7 +108,7 @@ class KeepsResults(Protocol):
 
     @property
     def refused(self) -> int:
-        """How many items have failed after they were `done`: where they are kept, their results were refused."""
+        """How many items have failed after they were `done`, because their results were refused there."""
 
     def keep_result(self, token: Any, result: Any) -> None:
         """This is the result, should the item be `done`. Never waits.

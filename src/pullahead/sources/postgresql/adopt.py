@@ -5,10 +5,10 @@ the result into a column, if one is named. So a queue is one thing, whoever's ro
 mapping is said once, when the queue is made, and not by each run.
 
 Who writes a row has its table first, and then ours; who ends an item with a result has ours first. So whoever
-waited for one while it keeps the other would wait for ever with one of them. Therefore there are two
-transactions. The first one keeps ours alone, for a moment, to make a trigger that does nothing yet; the second
-one keeps theirs, while the rows are put, and is not in the way of who ends an item. Triggers that are there
-stay: making one again would lock for nothing.
+waited for one and kept the other would wait for ever with one of them. Therefore there are two transactions.
+The first one keeps ours alone, for a moment, to make a trigger that does nothing yet; the second one keeps
+theirs, while the rows are put, and is not in the way of who ends an item. Triggers that are there stay:
+making one again would lock for nothing.
 
 Refused: to lease the rows themselves. It needs columns of ours in a table of others, and a second edition of
 every statement, with somebody else's names in it.

@@ -6,7 +6,7 @@ password that is wrong, a key that is no stream). `reach` does something with th
 again.
 
 In a cluster, all that we say is for the node that has the stream, and goes there by itself. Refused:
-redis-py's pipeline over a cluster. It sends again what was lost with a connection, and that may have happened.
+redis-py's pipeline over a cluster. It sends again what was lost with a connection, which may have happened.
 """
 
 from __future__ import annotations
