@@ -18,6 +18,8 @@ import pullahead as pa
 from pullahead.errors import SourceError
 from pullahead.sources import open_sink, open_source
 
+pytestmark = pytest.mark.timeout(180)  # of which each needs ten seconds at most; servers take their time
+
 #: Seconds that a server is full. Who takes from it notices.
 FULL = 1.0
 ALL = set(range(300))
@@ -179,6 +181,7 @@ def files_of_a_size(server: PostgresServer) -> Iterator[tuple[Any, Any]]:
     That file is made larger first than those that have nothing to do with it. The limit is in the middle of a
     page: what is written there falls short, as on a disk.
     """
+    server.execute("ALTER TABLE pullahead.items SET (autovacuum_enabled = off)")  # or it finds room meanwhile
     server.execute(
         "INSERT INTO pullahead.items (queue, item) SELECT 'other', to_json(repeat(md5(n::text), 60)) "
         "FROM generate_series(1, 12000) AS n"

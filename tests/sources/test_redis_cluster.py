@@ -19,6 +19,7 @@ from pullahead.errors import SourceError
 from pullahead.sources import open_sink, open_source
 
 pytest.importorskip("redis")
+pytestmark = pytest.mark.timeout(180)  # of which each needs ten seconds at most; servers take their time
 
 
 def nap(x: int) -> int:

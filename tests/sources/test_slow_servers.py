@@ -18,6 +18,8 @@ from pullahead.sources import open_sink
 from pullahead.sources.postgresql import server as postgresql
 from pullahead.sources.redis import server as redis
 
+pytestmark = pytest.mark.timeout(180)  # of which each needs fifteen seconds at most; servers take their time
+
 COUNT = 200
 
 

@@ -19,6 +19,8 @@ import pullahead as pa
 from pullahead.errors import SourceError
 from pullahead.sources import open_sink, open_source
 
+pytestmark = pytest.mark.timeout(180)  # of which each needs five seconds at most; servers take their time
+
 
 def nap(x: int) -> int:
     time.sleep(0.005)
