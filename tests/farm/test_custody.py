@@ -137,6 +137,7 @@ class Neighbour(Recorder):
     def __init__(self) -> None:
         super().__init__()
         self.heard = 0
+        self.refused = 0
 
     def hungry(self, workers: int) -> None:
         self.told.append(("hungry", workers))
@@ -178,7 +179,7 @@ def test_only_who_has_neighbours_says_and_hears_of_hunger(time: Time) -> None:
     source = Recorder()
     kept = Custody(source)
     kept.hungry(1)
-    assert (kept.wanted(), kept.keep, source.told) == (None, None, [])
+    assert (kept.wanted(), kept.keep, kept.refused, source.told) == (None, None, 0, [])
 
 
 def test_a_source_that_keeps_results_is_given_them(time: Time) -> None:
@@ -186,4 +187,6 @@ def test_a_source_that_keeps_results_is_given_them(time: Time) -> None:
     kept = Custody(source)
     assert kept.keep is not None
     kept.keep(1, "result")
+    source.refused = 2
+    assert kept.refused == 2
     assert source.told == [("keep", 1, "result")]

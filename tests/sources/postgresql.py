@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from tests.sources.servers import free_port, missing
+from tests.sources.servers import free_port, missing, stopped_processes
 
 #: Seconds until a server answers, or has ended.
 _PATIENCE = 30.0
@@ -38,12 +40,19 @@ def programs_or_skip() -> Path:
 
 
 class PostgresServer:
-    """A server that keeps what it has when it is restarted. The user is postgres, the password "right"."""
+    """A server that keeps what it has when it is restarted. The user is postgres, the password "right".
 
-    def __init__(self) -> None:
+    Args:
+        settings: of its own, such as `ssl=on`.
+        files: what is to be in its folder when it starts: texts by their names.
+    """
+
+    def __init__(self, *settings: str, files: Mapping[str, str] | None = None) -> None:
+        self._settings = settings
+        self._files = {"password": "right\n"} | dict(files or {})
         self._programs = programs_or_skip()
-        self._folder = Path(tempfile.mkdtemp(prefix="pullahead-postgres-"))
-        self._data = self._folder / "data"
+        self.folder = Path(tempfile.mkdtemp(prefix="pullahead-postgres-"))
+        self._data = self.folder / "data"
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._client: Any = None
@@ -57,12 +66,10 @@ class PostgresServer:
             raise
 
     def _make(self) -> None:
-        password = self._folder / "password"
-        password.write_text("right\n")
-        if os.getuid() == 0:
-            user = pwd.getpwnam("postgres")
-            for path in (self._folder, password):
-                os.chown(path, user.pw_uid, user.pw_gid)
+        self.give(self.folder)
+        for name, text in self._files.items():
+            self.write(name, text)
+        password = self.folder / "password"
         words = ["-A", "scram-sha-256", "--pwfile", str(password), "-U", "postgres", "-E", "UTF8"]
         made = [
             str(self._programs / "initdb"),
@@ -72,7 +79,21 @@ class PostgresServer:
             "--locale=C.UTF-8",
             *words,
         ]
-        subprocess.run([*self._as_somebody(), *made], check=True, stdout=subprocess.DEVNULL, cwd=self._folder)
+        subprocess.run([*self._as_somebody(), *made], check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+
+    def write(self, name: str, text: str) -> None:
+        """Put a file into its folder that nobody else may read."""
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        self.give(path)
+
+    @staticmethod
+    def give(path: Path) -> None:
+        """Let the server have a file or a folder as its own."""
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(path, user.pw_uid, user.pw_gid)
 
     @staticmethod
     def _as_somebody() -> list[str]:
@@ -84,17 +105,19 @@ class PostgresServer:
     def start(self) -> None:
         """Start, and wait until it answers. On the main thread: the server dies with who started it."""
         dies_with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-        where = ["-D", str(self._data), "-k", str(self._folder), "-p", str(self.port), "-h", "127.0.0.1"]
+        where = ["-D", str(self._data), "-k", str(self.folder), "-p", str(self.port), "-h", "127.0.0.1"]
         # Enough for tests, small enough for a machine that has other things to do.
         small = ["-c", "shared_buffers=16MB", "-c", "max_connections=40", "-c", "fsync=off"]
+        for one in self._settings:
+            small += ["-c", one.format(folder=self.folder)]
         # The death signal is lost with the change of user, so it is set after it.
         command = [*self._as_somebody(), *dies_with_us, str(self._programs / "postgres"), *where, *small]
-        log = (self._folder / "log").open("ab")
+        log = (self.folder / "log").open("ab")
         with log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._folder)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
-            said = (self._folder / "log").read_text()
+            said = (self.folder / "log").read_text()
             assert time.monotonic() < deadline, f"postgres does not answer: {said}"
             assert self._process.poll() is None, f"postgres has ended: {said}"
             time.sleep(0.02)
@@ -179,6 +202,32 @@ class PostgresServer:
             "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
 
+    def said(self, pattern: str) -> int:
+        """How many lines of its log are like that."""
+        return len(re.findall(pattern, (self.folder / "log").read_text()))
+
+    def stopped(self) -> AbstractContextManager[None]:
+        """In here it does nothing, but is there. Its first process is stopped, too, and starts no others."""
+        return stopped_processes(self.processes())
+
+    def limit(self, size_bytes: int | None) -> None:
+        """Let it make no file larger than that; None: as large as it likes."""
+        most = "unlimited" if size_bytes is None else str(size_bytes)
+        for pid in self.processes():
+            command = [*self._as_somebody(), "prlimit", f"--pid={pid}", f"--fsize={most}:"]
+            subprocess.run(command, check=True)
+
+    def processes(self) -> list[int]:
+        """Return the ids of its processes, its own first."""
+        assert self._process is not None
+        found, place = [self._process.pid], 0
+        while place < len(found):
+            pid = found[place]
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+            found += [int(child) for child in children.split()]
+            place += 1
+        return found
+
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """End it at once, and wait for that. What was committed is there when it starts again."""
         if self._client is not None:
@@ -191,4 +240,4 @@ class PostgresServer:
     def close(self) -> None:
         """End it and leave nothing."""
         self.stop()
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self.folder)

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlencode
@@ -49,14 +50,51 @@ def free_port() -> int:
     raise AssertionError("no two ports are free")
 
 
+@contextmanager
+def stopped_processes(pids: Sequence[int]) -> Iterator[None]:
+    """In here these processes do nothing, but are there."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def small_disk(folder: Path, size_bytes: int) -> Iterator[Path]:
+    """Yield a folder that holds no more than that. Only root can make one; who is not skips the test."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(folder)]
+    folder.mkdir()
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("nobody but root can mount a disk that is small, and not everywhere")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Leave no byte free there. Return the file that has to go so that there are some again."""
+    path = folder / "filling"
+    with path.open("wb", buffering=0) as file:
+        for size in (65_536, 4096, 1):  # the last blocks are small
+            with suppress(OSError):
+                while file.write(b"x" * size):
+                    pass
+    return path
+
+
 class RedisServer:
     """A server that keeps what it has when it is restarted."""
 
     def __init__(self, *options: str) -> None:
         self._program = redis_or_skip()
         # Not pytest's folder: a path of a socket has a hundred characters at most.
-        self._folder = Path(tempfile.mkdtemp(prefix="pullahead-redis-"))
-        self.socket = self._folder / "redis.sock"
+        self.folder = Path(tempfile.mkdtemp(prefix="pullahead-redis-"))
+        self.socket = self.folder / "redis.sock"
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self._client: Any = None
@@ -104,7 +142,7 @@ class RedisServer:
     def start(self) -> None:
         """Start, and wait until it answers. On the main thread: the server dies with who started it."""
         dies_with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-        folder = ["--port", "0", "--dir", str(self._folder), "--unixsocket", str(self.socket)]
+        folder = ["--port", "0", "--dir", str(self.folder), "--unixsocket", str(self.socket)]
         kept = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         command = [*dies_with_us, self._program, *folder, *kept, *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -121,6 +159,11 @@ class RedisServer:
             return bool(self.client.ping())
         except redis.RedisError:
             return False
+
+    def stopped(self) -> AbstractContextManager[None]:
+        """In here it does nothing, but is there."""
+        assert self._process is not None
+        return stopped_processes([self._process.pid])
 
     def wait_for_cluster(self) -> None:
         """Wait until a node that has all slots says that the cluster is well."""
@@ -145,4 +188,4 @@ class RedisServer:
         if self._client is not None:
             self._client.close()
         self.stop(signal.SIGKILL)
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self.folder)

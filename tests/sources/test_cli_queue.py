@@ -1,4 +1,4 @@
-"""`pullahead queue` and `pullahead run --from postgresql://…`: what they do, and what they say in a line."""
+"""`pullahead queue` and `pullahead run --from ADDRESS`: what they do, and what they say in a line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.sources.postgresql import PostgresServer
+from tests.sources.servers import RedisServer
 
 JOB = "def work(x):\n    if x == 'b':\n        raise ValueError('no b')\n    return {'is': x}\n"
 
@@ -45,39 +46,114 @@ def test_a_queue_is_made_filled_and_looked_at(postgres: PostgresServer, tmp_path
     assert said("queue", "failed", address) == "nothing has failed\n"
 
 
-def test_a_run_from_the_command_line(postgres: PostgresServer, tmp_path: Path) -> None:
+class Kind:
+    """A kind of queue: where a new one is, and what becomes of its items."""
+
+    def __init__(self, server: PostgresServer | RedisServer) -> None:
+        self.address = (
+            server.address(server.new_queue(), retry_delay=1)
+            if isinstance(server, PostgresServer)
+            else server.address(server.new_stream(), "g")
+        )
+        self.id = r"\d+" if isinstance(server, PostgresServer) else r"\d+-\d+"
+        self.nowhere = "999999999" if isinstance(server, PostgresServer) else "1-1"
+        self.counts_done = isinstance(server, PostgresServer)
+
+
+@pytest.fixture(params=["postgres", "redis_server"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return Kind(request.getfixturevalue(request.param))
+
+
+def stats(kind: Kind) -> dict[str, str]:
+    """Return what is said, by its first word."""
+    lines = [line.split(maxsplit=1) for line in said("queue", "stats", kind.address).splitlines()]
+    expected = ["ready", "out", "waiting", *(["done"] if kind.counts_done else []), "dead"]
+    assert [line[0] for line in lines] == expected
+    return {line[0]: line[1] for line in lines}
+
+
+def test_what_is_put_is_counted_and_runs(kind: Kind, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text(JOB)
-    name = postgres.new_queue()
-    address = postgres.address(name)
-    said("queue", "put", address, "a", "b", "c")
-    ended = pullahead("run", "job.py:work", "--from", f"{address}&drain=1", "-w", "1", cwd=tmp_path)
-    assert ended.returncode == 1
-    first = "pullahead run: 1 of 3 items failed; the first: item 'b': ValueError: no b"
-    assert ended.stderr.startswith(first)
-    assert ended.stderr.count("\n") == 1
+    (tmp_path / "in.jsonl").write_text('"a"\n{"n": [1]}\n')
+    assert said("queue", "put", kind.address, "--from", str(tmp_path / "in.jsonl")) == "put 2 items\n"
+    assert said("queue", "put", kind.address, "b", "ü") == "put 2 items\n"
+    assert said("queue", "put", kind.address, piped="c\n") == "put 1 item\n"
+    found = stats(kind)
+    assert re.fullmatch(r"5, the oldest for \S+ \w+", found["ready"])
+    assert (found["out"], found["waiting"], found["dead"]) == ("0", "0", "0")
+    ended = pullahead("run", "job.py:work", "--from", f"{kind.address}&drain=1", "-w", "1", cwd=tmp_path)
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
-    results = {line["item"]: line.get("result") for line in lines}
-    assert results == {"a": {"is": "a"}, "b": None, "c": {"is": "c"}}
-    rows = postgres.rows(name, "item, state, result")
-    assert rows == [("a", "done", {"is": "a"}), ("b", "dead", None), ("c", "done", {"is": "c"})]
-    failed = said("queue", "failed", address)
-    assert re.fullmatch(r'\d+  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  "b"  1 attempt: ValueError: no b\n', failed)
-    number = failed.split()[0]
-    again = pullahead("queue", "retry", address, number, "999999999")
+    assert sorted(str(line["item"]) for line in lines) == ["a", "b", "c", "{'n': [1]}", "ü"]
+    assert ended.returncode == 1
+    found = stats(kind)
+    assert (found["ready"], found["out"], found["waiting"], found["dead"]) == ("0", "0", "0", "1")
+
+
+def test_what_has_failed_is_listed_and_tried_again(kind: Kind, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("def work(x):\n    raise ValueError(f'no {x}')\n")
+    assert said("queue", "failed", kind.address) == "nothing has failed\n"
+    said("queue", "put", kind.address, "a", "b", "c")
+    assert pullahead("run", "job.py:work", "--from", f"{kind.address}&drain=1", cwd=tmp_path).returncode == 1
+    failed = said("queue", "failed", kind.address).splitlines()
+    when = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    for line in failed:
+        assert re.fullmatch(rf'{kind.id}  {when}  "(.)"  1 attempt: ValueError: no \1', line)
+    assert sorted(re.findall('"(.)"', "".join(failed))) == ["a", "b", "c"]
+    most = said("queue", "failed", kind.address, "--most", "1").splitlines()
+    assert most == [failed[0], "and 2 failures more; --most 3 prints all"]
+    again = pullahead("queue", "retry", kind.address, failed[0].split()[0], kind.nowhere)
     assert again.stdout == "1 item will be tried again\n"
     assert again.returncode == 2
-    assert "expected numbers of items that have failed in" in again.stderr
-    assert said("queue", "retry", address, "--all") == "0 items will be tried again\n"
-    assert said("queue", "stats", address).splitlines()[0].startswith("ready    1, ")
+    assert "expected ids of items that have failed in" in again.stderr
+    assert "got 1 id of none" in again.stderr
+    found = stats(kind)
+    assert (found["ready"].split(",")[0], found["dead"]) == ("1", "2")
+    assert said("queue", "retry", kind.address, "--all") == "2 items will be tried again\n"
+    assert said("queue", "retry", kind.address, "--all") == "0 items will be tried again\n"
+    assert said("queue", "failed", kind.address) == "nothing has failed\n"
+    (tmp_path / "job.py").write_text("def work(x):\n    return x\n")
+    ended = pullahead("run", "job.py:work", "--from", f"{kind.address}&drain=1", cwd=tmp_path)
+    assert sorted(json.loads(line)["result"] for line in ended.stdout.splitlines()) == ["a", "b", "c"]
+
+
+def test_what_is_no_id_is_said_in_a_line(kind: Kind) -> None:
+    ended = pullahead("queue", "retry", kind.address, "one")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert re.search("expected (numbers for the )?ids of .*, got 'one'\n$", ended.stderr)
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_result_that_the_queue_refuses_is_a_failure_of_the_run(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    (tmp_path / "job.py").write_text("def work(row):\n    return row['id']\n")
+    postgres.execute("CREATE TABLE reels (id int PRIMARY KEY, words text CHECK (words <> '2'))")
+    postgres.execute("INSERT INTO reels VALUES (1), (2), (3)")
+    address = postgres.address("reels")
+    said("queue", "init", address, "--table", "reels", "--result", "words")
+    ended = pullahead("run", "job.py:work", "--from", f"{address}&drain=1", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "pullahead run: 1 of 3 items failed; 1 by a result that the queue refused; "
+        "`pullahead queue failed` says why\n"
+    )
+    assert 'result refused: new row for relation "reels" violates' in said("queue", "failed", address)
 
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (
-            ["stats", "redis://:secret@host/0?stream=s"],
-            "expected an address as postgresql://host/database?queue=",
+            ["init", "redis://:secret@host/0?stream=s"],
+            "expected an address as postgresql://host/database?queue=NAME, got redis://@host/0",
         ),
+        (
+            ["stats", "amqp://:secret@host/jobs"],
+            "postgresql://host/database?queue=NAME or redis://host/0?stream=NAME&group=NAME, got amqp://@host",
+        ),
+        (["stats", "redis://:secret@host/0?group=g"], "expected stream=NAME in the query of redis://@host/0"),
+        (["put", "redis://:secret@127.0.0.1:1/0?stream=s", "x"], "cannot reach redis://@127.0.0.1:1/0"),
         (
             ["stats", "postgresql://host/db"],
             "expected queue=NAME in the query of postgresql://host/db",
@@ -88,7 +164,6 @@ def test_a_run_from_the_command_line(postgres: PostgresServer, tmp_path: Path) -
         ),
         (["retry", "postgresql://host/db?queue=a"], "or --all, got neither"),
         (["retry", "postgresql://host/db?queue=a", "1", "--all"], "or --all, got both"),
-        (["retry", "postgresql://host/db?queue=a", "one"], "'one' is not a valid integer range"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(arguments: list[str], expected: str) -> None:
@@ -126,13 +201,31 @@ def test_what_cannot_be_put_is_said_in_a_line(
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_line_that_is_no_json_puts_nothing_after_it(postgres: PostgresServer, tmp_path: Path) -> None:
-    name = postgres.new_queue()
+def test_a_line_that_is_no_json_puts_nothing_of_its_batch(kind: Kind, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text("1\nnope\n")
-    ended = pullahead("queue", "put", postgres.address(name), "--from", str(tmp_path / "in.jsonl"))
+    ended = pullahead("queue", "put", kind.address, "--from", str(tmp_path / "in.jsonl"))
     assert ended.returncode == 2
     assert "line 2: expected a JSON value, got 'nope'" in ended.stderr
-    assert postgres.rows(name) == []
+    assert stats(kind)["ready"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["put", "--priority", "5", "a"], "for a stream of Redis, got the priority 5"),
+        (["put", "--delay", "2.5", "a"], "for a stream of Redis, got a delay of 2.5 s"),
+        (["stats"], "expected group=NAME in the query of unix://"),
+    ],
+)
+def test_what_a_stream_cannot_do_is_said_in_a_line(
+    arguments: list[str], expected: str, redis_server: RedisServer
+) -> None:
+    verb, *rest = arguments
+    ended = pullahead("queue", verb, redis_server.address("new", ""), *rest)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert expected in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert not redis_server.client.exists("new")
 
 
 def test_the_command_refuses_what_such_a_queue_cannot_do(postgres: PostgresServer, tmp_path: Path) -> None:

@@ -480,7 +480,8 @@ def test_a_result_that_its_column_refuses_is_the_failure_of_its_item_alone(postg
     with PostgresQueue(postgres.address(name)) as queue:
         queue.adopt(table, item="path", result="words")
     report = pa.run(lambda path: "a\0b" if path == "c" else path, postgres.address(name, drain=1), workers=1)
-    assert report.done == 4
+    assert (report.done, report.failed, report.refused, report.left) == (2, 2, 2, 0)
+    assert "ended      2 well, 2 failed, 2 of them by a result that the queue refused" in str(report)
     assert postgres.rows(name, "key, state") == [("7", "done"), ("9", "done"), ("10", "dead"), ("11", "dead")]
     reasons = [row[0] for row in postgres.rows(name, "reason")][2:]
     assert "unsupported Unicode escape sequence" in reasons[0]

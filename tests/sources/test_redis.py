@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.sources.servers import RedisServer, free_port
+from tests.sources.servers import RedisServer
 
 import pullahead as pa
 from pullahead.core.leases import LEAST, MOST
@@ -248,55 +246,3 @@ def test_a_resumed_run_with_a_journal_may_write_into_a_stream(
     for _ in range(2):
         pa.run(double, range(5), redis_server.address(stream, ""), workers=1, journal=tmp_path / "run.db")
     assert [one["result"] for one in letters(redis_server, stream)] == ["0", "2", "4", "6", "8"]
-
-
-# A cluster
-
-
-def test_a_cluster_of_one_node() -> None:
-    port = free_port()
-    options = ("--cluster-enabled", "yes", "--port", str(port), "--bind", "127.0.0.1")
-    with closing(RedisServer(*options)) as server:
-        server.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        server.wait_for_cluster()
-        server.put("jobs", range(20))
-        server.client.xadd("jobs", {"item": "nope"})
-        where = f"redis://127.0.0.1:{port}/0?cluster=1&stream="
-        report = pa.run(double, f"{where}jobs&group=g&drain=1", f"{where}results", workers=1)
-        assert report.done == 20
-        assert server.client.xlen("results") == 20
-        assert len(letters(server, "{jobs}:dead")) == 1
-        with closing(open_source(f"{where}more&group=g")) as source:
-            assert source.take(1, 0.01) == []
-            server.put("more", [1])
-            assert [one.item for one in source.take(1, 5.0)] == [1]
-
-
-# TLS
-
-
-def test_tls(tmp_path: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    key, certificate, port = tmp_path / "key.pem", tmp_path / "cert.pem", free_port()
-    names = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names)
-    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    files = (
-        "--tls-cert-file",
-        str(certificate),
-        "--tls-key-file",
-        str(key),
-        "--tls-ca-cert-file",
-        str(certificate),
-    )
-    options = ("--tls-port", str(port), *files, "--tls-auth-clients", "no", "--requirepass", "secret")
-    with closing(RedisServer(*options)) as server:
-        server.put("jobs", range(5))
-        where = f"rediss://:secret@localhost:{port}/0?stream=jobs&group=g&drain=1"
-        with pytest.raises(
-            SourceError, match=r"cannot reach rediss://@localhost:.*certificate verify failed"
-        ) as caught:
-            open_source(where)
-        assert "secret" not in str(caught.value)
-        assert sorted(pa.map(double, f"{where}&ssl_ca_certs={certificate}", workers=1)) == [0, 2, 4, 6, 8]

@@ -20,7 +20,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final = {
     "run": Entry("pullahead.cli.run:run", "Run work over items, results as lines of JSON."),
-    "queue": Entry("pullahead.cli.queue:queue", "Make, fill and look after a queue in PostgreSQL."),
+    "queue": Entry("pullahead.cli.queue:queue", "Make, fill and look after a live queue."),
     "journal": Entry("pullahead.cli.journal:journal", "Say what the journal of a run holds."),
     "demo": Entry("pullahead.cli.demo:demo", "See workers wait, overlap and pull ahead, on real input."),
     "simulate": Entry("pullahead.cli.simulate:simulate", "Compare policies under virtual time."),

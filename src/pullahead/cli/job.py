@@ -103,8 +103,11 @@ class Job:
             say(f"interrupted: {done} done, {failed} failed, {_left(report, items, place)}{again}", WHO)
             return INTERRUPTED
         if failed:
-            first = f"the first: {results.first_failure}" if results.first_failure else _FAILED_BEFORE
-            say(f"{failed} of {done + failed} items failed; {first}", WHO)
+            why = f"the first: {results.first_failure}" if results.first_failure else _FAILED_BEFORE
+            if report.refused:  # which nobody knew when the results were written
+                why = why if results.first_failure else f"{report.refused} by a result that the queue refused"
+                why += "; `pullahead queue failed` says why"
+            say(f"{failed} of {done + failed} items failed; {why}", WHO)
         return FAILED if failed else OK
 
     def _open_sink(self, aside: IO[Any], items: Any) -> RecordSink:

@@ -1,4 +1,4 @@
-"""`pullahead queue`: a queue in PostgreSQL for people: made, filled, looked at, mended."""
+"""`pullahead queue`: a live queue for people: made, filled, looked at, mended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from pullahead.cli.ending import USAGE, Refused, one_line
 from pullahead.observe import words
 
 if TYPE_CHECKING:
-    from pullahead.sources.postgresql import DeadItem, PostgresQueue, Stats
+    from pullahead.sources.postgresql import PostgresQueue
+    from pullahead.sources.queue import DeadItem, Queue, Stats
 
 #: Failures that are shown unless asked for more.
 _MOST: Final = 20
@@ -21,25 +22,29 @@ _MOST: Final = 20
 _ITEM: Final = 60
 _ERROR: Final = 200
 
+_POSTGRESQL: Final = "postgresql://host/database?queue=NAME"
+
 _ADDRESS = click.argument("address", metavar="ADDRESS")
 
 
-@click.group(short_help="Make, fill and look after a queue in PostgreSQL.")
+@click.group(short_help="Make, fill and look after a live queue.")
 def queue() -> None:
-    """Make, fill and look after a queue in PostgreSQL.
+    """Make, fill and look after a live queue.
 
-    ADDRESS is 'postgresql://user@host/database?queue=NAME', the same as for `pullahead run --from`.
+    ADDRESS is 'postgresql://user@host/database?queue=NAME' or 'redis://host/0?stream=NAME&group=NAME', the
+    same as for `pullahead run --from`.
     """
 
 
-@queue.command(short_help="Make the tables, or bring them up to date.")
+@queue.command(short_help="Make the tables in PostgreSQL, or bring them up to date.")
 @_ADDRESS
 @click.option("--table", metavar="NAME", help="A table of yours whose rows are the items of this queue.")
 @click.option("--key", metavar="COLUMN", help="Says which row it is; usually id.")
 @click.option("--item", metavar="COLUMN", help="Is the item; if not given, the row as a whole is.")
 @click.option("--result", metavar="COLUMN", help="Gets the results: of type json, jsonb or text.")
 def init(address: str, table: str | None, **columns: str | None) -> None:
-    """Make the tables in the database at ADDRESS, or bring them up to date. Doing it again does nothing.
+    """Make the tables in the PostgreSQL database at ADDRESS, or bring them up to date. Doing it again does
+    nothing. A stream of Redis needs none of that.
 
     With --table, the rows of a table that you have are items of the queue, those that are there and those
     that come. They are put, and taken away, by triggers.
@@ -51,7 +56,7 @@ def init(address: str, table: str | None, **columns: str | None) -> None:
     given = {name: column for name, column in columns.items() if column is not None}
     if given and table is None:
         raise click.UsageError(f"expected --table NAME with --{next(iter(given))}, got none")
-    with _opened(address) as opened:
+    with _opened_tables(address) as opened:
         before, after = opened.init()
         adopted = None if table is None else opened.adopt(table, **given)
     if before == after:
@@ -68,8 +73,10 @@ def init(address: str, table: str | None, **columns: str | None) -> None:
 @_ADDRESS
 @click.argument("inputs", metavar="[INPUT]...", nargs=-1)
 @click.option("--from", "from_", metavar="FILE", help="One item per line, JSON values if it ends in .jsonl.")
-@click.option("--priority", type=int, default=0, metavar="N", help="The larger, the earlier; usually 0.")
-@click.option("--delay", type=click.FloatRange(min=0), metavar="S", help="Seconds until they may be taken.")
+@click.option("--priority", type=int, default=0, metavar="N", help="PostgreSQL: the larger, the earlier.")
+@click.option(
+    "--delay", type=click.FloatRange(min=0), metavar="S", help="PostgreSQL: seconds until they may be taken."
+)
 def put(address: str, inputs: tuple[str, ...], from_: str | None, priority: int, delay: float | None) -> None:
     """Put each INPUT into the queue at ADDRESS, or the lines of a file, or what is piped to standard input.
 
@@ -77,6 +84,7 @@ def put(address: str, inputs: tuple[str, ...], from_: str | None, priority: int,
     Examples:
       pullahead queue put 'postgresql://host/db?queue=jobs' *.mp4
       pullahead queue put 'postgresql://host/db?queue=jobs' --from jobs.jsonl --priority 5
+      pullahead queue put 'redis://host/0?stream=jobs' *.mp4
     """
     from pullahead.cli.inputs import choose_items
     from pullahead.sources import is_address
@@ -91,7 +99,10 @@ def put(address: str, inputs: tuple[str, ...], from_: str | None, priority: int,
 @queue.command(short_help="Say how many items are where.")
 @_ADDRESS
 def stats(address: str) -> None:
-    """Say how many items of the queue at ADDRESS are ready, out, waiting, done and dead."""
+    """Say how many items of the queue at ADDRESS are ready, out, waiting, done and dead.
+
+    Redis keeps no count of what is done.
+    """
     with _opened(address) as opened:
         found = opened.stats()
         click.echo("\n".join(_lines(found)))
@@ -101,7 +112,7 @@ def stats(address: str) -> None:
 @_ADDRESS
 @click.option("--most", type=click.IntRange(min=1), default=_MOST, metavar="N", help="Print at most N.")
 def failed(address: str, most: int) -> None:
-    """List what has failed for good in the queue at ADDRESS, the latest first: number, item, and why."""
+    """List what has failed for good in the queue at ADDRESS, the latest first: id, item, and why."""
     with _opened(address) as opened:
         found, total = opened.dead(most), opened.stats().dead
     lines = [_failure(one) for one in found]
@@ -112,19 +123,19 @@ def failed(address: str, most: int) -> None:
 
 @queue.command(short_help="Make what has failed ready again.")
 @_ADDRESS
-@click.argument("ids", metavar="[NUMBER]...", nargs=-1, type=click.IntRange(min=1))
+@click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All of it.")
-def retry(address: str, ids: tuple[int, ...], everything: bool) -> None:
-    """Make items of the queue at ADDRESS ready again that have failed for good: by NUMBER, or all."""
+def retry(address: str, ids: tuple[str, ...], everything: bool) -> None:
+    """Make items of the queue at ADDRESS ready again that have failed for good: by ID, or all."""
     if bool(ids) == everything:
         got = "both" if everything else "neither"
-        raise click.UsageError(f"expected the numbers that `queue failed` prints, or --all, got {got}")
+        raise click.UsageError(f"expected the ids that `queue failed` prints, or --all, got {got}")
     with _opened(address) as opened:
         again = opened.retry(None if everything else ids)
     click.echo(f"{words.plural(again, 'item')} will be tried again")
     if not everything and again < len(set(ids)):
-        missing = words.plural(len(set(ids)) - again, "number")
-        raise _Said(f"expected numbers of items that have failed in {opened.name}, got {missing} of none")
+        missing = words.plural(len(set(ids)) - again, "id")
+        raise _Said(f"expected ids of items that have failed in {opened.name}, got {missing} of none")
 
 
 class _Said(click.ClickException):
@@ -134,21 +145,45 @@ class _Said(click.ClickException):
 
 
 @contextmanager
-def _opened(address: str) -> Iterator[PostgresQueue]:
-    from pullahead.errors import ResultError, SourceError
-    from pullahead.sources.addresses import is_postgresql
-    from pullahead.sources.query import without_password
+def _opened(address: str) -> Iterator[Queue]:
+    from pullahead.sources.addresses import is_address, open_queue
 
-    try:
+    with _told():
+        if not is_address(address):
+            raise _no_address(address, f"{_POSTGRESQL} or redis://host/0?stream=NAME&group=NAME")
+        with open_queue(address) as opened:
+            yield opened
+
+
+@contextmanager
+def _opened_tables(address: str) -> Iterator[PostgresQueue]:
+    from pullahead.sources.addresses import is_postgresql
+
+    with _told():
         if not is_postgresql(address):
-            got = without_password(address, ())
-            raise Refused(f"expected an address as postgresql://host/database?queue=NAME, got {got}")
+            raise _no_address(address, _POSTGRESQL)
         from pullahead.sources.postgresql import PostgresQueue
 
         with PostgresQueue(address) as opened:
             yield opened
+
+
+def _no_address(text: str, expected: str) -> Refused:
+    from pullahead.sources.query import without_password
+
+    return Refused(f"expected an address as {expected}, got {without_password(text, ())}")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What goes wrong in here is said in a line."""
+    from pullahead.errors import ResultError, SourceError
+
+    try:
+        yield
     except (Refused, SourceError, ResultError, ValueError, ImportError) as error:
-        raise _Said(str(error)) from error
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        raise _Said(f"{error}{notes}") from error
 
 
 def _lines(found: Stats) -> Iterator[str]:
@@ -158,7 +193,8 @@ def _lines(found: Stats) -> Iterator[str]:
     yield f"out      {found.out:,}{holders}"
     late = f"; {found.due:,} of out and waiting may be taken now" if found.due else ""
     yield f"waiting  {found.waiting:,}{late}"
-    yield f"done     {found.done:,}"
+    if found.done is not None:
+        yield f"done     {found.done:,}"
     yield f"dead     {found.dead:,}"
 
 

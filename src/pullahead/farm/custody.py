@@ -32,8 +32,9 @@ class Custody:
     def __init__(self, source: Source, queues: int = 1) -> None:
         self._source = source
         self.is_live = source.capabilities.deadlines
+        self._keeper = source if isinstance(source, KeepsResults) else None
         #: Gives the source the result of an item that will be settled, if it keeps results.
-        self.keep = source.keep_result if isinstance(source, KeepsResults) else None
+        self.keep = None if self._keeper is None else self._keeper.keep_result
         self._neighbour = source if isinstance(source, Neighbourly) else None
         self._hunger = Hunger(queues)
         self._lock = Lock()
@@ -50,6 +51,11 @@ class Custody:
     def closed(self) -> bool:
         """Whether the source has nothing more to give."""
         return self._source.closed
+
+    @property
+    def refused(self) -> int:
+        """How many results the source was given that it could not keep after all."""
+        return self._keeper.refused if self._keeper is not None else 0
 
     def take(self, n: int, wait: float) -> list[Taken]:
         """Take up to n items."""

@@ -91,11 +91,13 @@ class Results(Iterator[Any]):
             if gone.get(name, end) >= run.started
         ]
         known = run.read if run.source_ended else self._total
+        refused = run.refused
         return Report(
             workers=totals,
-            done=run.done,
-            failed=run.failed,
+            done=run.done - refused,
+            failed=run.failed + refused,
             left=(run.read if known is None else known) - run.done - run.failed,
+            refused=refused,
             returned=run.returned,
             recorded=run.recorded,
             absent=run.absent,

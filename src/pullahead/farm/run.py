@@ -191,6 +191,11 @@ class Run:
     # The crew's side
 
     @property
+    def refused(self) -> int:
+        """How many of those that are done have failed after all, because their source refused the result."""
+        return self._source.refused
+
+    @property
     def unread(self) -> int:
         """How many items its source is known to still have, which have not ended in an earlier run."""
         recorded = self._crew.recorded

@@ -55,6 +55,8 @@ class Report:
     Attributes:
         workers: one record of sums per worker.
         done, failed, left: items that ended well, that ended badly, and that have not ended.
+        refused: of those that ended badly, how many did because their queue refused the result, such as a
+            constraint of somebody's table. Who was handed the results had them before.
         returned: items that their source has back, because the run was cancelled before they had ended.
         recorded: of those that ended, how many did in an earlier run, as its journal says.
         absent: items that the journal has and that this run's source did not bring.
@@ -76,6 +78,7 @@ class Report:
     done: int = 0
     failed: int = 0
     left: int = 0
+    refused: int = 0
     returned: int = 0
     recorded: int = 0
     absent: int = 0
@@ -317,6 +320,7 @@ class Report:
     def _counts(self) -> str:
         counts = (
             ("failed", self.failed),
+            ("of them by a result that the queue refused", self.refused),
             ("left", self.left),
             ("of them given back", self.returned),
             ("retried", self.retried),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pullahead.sources.queue import Queue
 from pullahead.sources.sink import RecordSink
 from pullahead.sources.source import Source
 
@@ -42,6 +43,17 @@ def open_source(address: str) -> Source:
     from pullahead.sources.redis import RedisSource
 
     return RedisSource(address)
+
+
+def open_queue(address: str) -> Queue:
+    """Open the live queue at an address, to fill it or to look after it. Raises as `open_source` does."""
+    if is_postgresql(address):
+        from pullahead.sources.postgresql import PostgresQueue
+
+        return PostgresQueue(address)
+    from pullahead.sources.redis import RedisQueue
+
+    return RedisQueue(address)
 
 
 def open_sink(address: str) -> RecordSink:

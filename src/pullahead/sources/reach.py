@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event
 from time import monotonic
 from typing import Final, TypeVar
@@ -56,6 +57,18 @@ class Reach:
             raise SourceError(f"{self.shown} went away and did not come back: {error}") from error
         self._outage.mended()
         return found
+
+    @contextmanager
+    def now(self) -> Iterator[None]:
+        """In here nobody waits for a server that is away.
+
+        Raises:
+            SourceError: it is.
+        """
+        try:
+            yield
+        except Away as error:
+            raise SourceError(f"cannot reach {self.shown}: {error}") from error
 
     def insist(self, what: Callable[[], T]) -> T:
         """Do it, however long the server is away, as long as `reach` has patience. `what` returns no None."""

@@ -106,6 +106,10 @@ class Source(Protocol):
 class KeepsResults(Protocol):
     """What a source may offer so that each result is recorded once, with the end of its item."""
 
+    @property
+    def refused(self) -> int:
+        """How many items have failed after they were `done`, because their results were refused there."""
+
     def keep_result(self, token: Any, result: Any) -> None:
         """This is the result, should the item be `done`. Never waits.
 

@@ -39,7 +39,8 @@ writes and a conflict for what one write does.
 
 from __future__ import annotations
 
-from pullahead.sources.postgresql.queue import DeadItem, PostgresQueue, Stats
+from pullahead.sources.postgresql.queue import PostgresQueue
 from pullahead.sources.postgresql.source import PostgresSource
+from pullahead.sources.queue import DeadItem, Stats
 
 __all__ = ["DeadItem", "PostgresQueue", "PostgresSource", "Stats"]

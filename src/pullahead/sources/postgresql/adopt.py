@@ -4,18 +4,28 @@ The table stays as it is. Triggers put an item for each row that comes, take it 
 the result into a column, if one is named. So a queue is one thing, whoever's rows its items are; and the
 mapping is said once, when the queue is made, and not by each run.
 
+Who writes a row has its table first, and then ours; who ends an item with a result has ours first. So whoever
+waited for one and kept the other would wait for ever with one of them. Therefore there are two transactions.
+The first one keeps ours alone, for a moment, to make a trigger that does nothing yet; the second one keeps
+theirs, while the rows are put, and is not in the way of who ends an item. Triggers that are there stay:
+making one again would lock for nothing.
+
 Refused: to lease the rows themselves. It needs columns of ours in a table of others, and a second edition of
 every statement, with somebody else's names in it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, final
 
 from pullahead.errors import SourceError
 from pullahead.sources.postgresql.server import Server, psycopg_3, statement
+
+Run = Callable[..., list[Any]]
 
 #: How a result becomes a value of a column of each type that can hold it.
 _VALUES: Final = {"json": "NEW.result", "jsonb": "NEW.result::jsonb", "text": "NEW.result #>> '{}'"}
@@ -24,6 +34,21 @@ _ADOPTED: Final = (
     "key_column = excluded.key_column, item_column = excluded.item_column, "
     "result_column = excluded.result_column WHERE tables.name = excluded.name RETURNING name"
 )
+#: The number is that of `prepare`: whoever makes tables or triggers here does it alone.
+_ALONE: Final = "SELECT pg_advisory_xact_lock(3823097410)"
+#: So that types are named with their schemas.
+_PATH: Final = "SET LOCAL search_path = pg_catalog, pg_temp"
+_ITEMS: Final = "pullahead.items"
+_TRIGGER: Final = "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname = %s"
+#: After what, and of which rows.
+_TRIGGERS: Final = {
+    "put": ("INSERT", ""),
+    "drop": ("DELETE", ""),
+    "return": (
+        "UPDATE OF state",
+        "WHEN (NEW.queue = {queue} AND NEW.state = 'done' AND NEW.key IS NOT NULL)",
+    ),
+}
 #: With its schema, whatever the search path is.
 _NAMED: Final = (
     "SELECT format('%%I.%%I', nspname, relname) FROM pg_class "
@@ -55,6 +80,34 @@ class Mapping:
     result: str | None = None
 
 
+@final
+class _Triggers:
+    """Those of a queue, by what they are for. Their functions are called as they are."""
+
+    def __init__(self, run: Run, queue: str) -> None:
+        self._run = run
+        self._queue = queue
+
+    def has(self, name: str, table: str) -> bool:
+        return bool(self._run(_TRIGGER, (table, _ours(name, self._queue))))
+
+    def make(self, name: str, table: str) -> None:
+        sql = psycopg_3().sql
+        after, when = _TRIGGERS[name]
+        about = {
+            "name": sql.Identifier(_ours(name, self._queue)),
+            "table": sql.SQL(table),  # as the server itself has written it
+            "after": sql.SQL(after),
+            "when": sql.SQL(when).format(queue=sql.Literal(self._queue)),
+        }
+        self._run(_filled("adopt_trigger", about))
+
+
+def _ours(name: str, queue: str) -> str:
+    """Name something of a queue: a name has 63 bytes, and a queue's is somebody else's."""
+    return f"{name}_{sha256(queue.encode()).hexdigest()[:16]}"
+
+
 def adopt(server: Server, queue: str, mapping: Mapping) -> int:
     """Make a queue of a table. Returns how many items were put; saying it again puts none twice.
 
@@ -62,31 +115,50 @@ def adopt(server: Server, queue: str, mapping: Mapping) -> int:
         SourceError: there is no such table or column, or it cannot be used for that; or the queue is another
             table's already.
     """
-    with server.transaction() as run:
-        if "$$" in "".join((queue, mapping.table, mapping.key, mapping.item or "", mapping.result or "")):
-            raise SourceError(f"{server.shown}: expected names without $$, which ends the body of a function")
-        names = run(_NAMED, (mapping.table,))
-        if not names:
-            raise SourceError(f"{server.shown}: expected a table {mapping.table}, got none")
-        ((name,),) = names
-        run("SET LOCAL search_path = pg_catalog, pg_temp")  # so that types are named with their schemas
-        columns = [_Column(*row) for row in run(statement("columns"), {"name": name})]
-        key, result = _checked(server.shown, mapping, columns)
+    if "$$" in "".join((queue, mapping.table, mapping.key, mapping.item or "", mapping.result or "")):
+        raise SourceError(f"{server.shown}: expected names without $$, which ends the body of a function")
+    with _alone(server) as run:
+        name, key, result = _found(run, server.shown, mapping)
+        about, triggers = _about(queue, name, mapping), _Triggers(run, queue)
+        if result is not None and not triggers.has("return", _ITEMS):
+            run(_filled("adopt_no_result", about))
+            triggers.make("return", _ITEMS)
+    with _alone(server) as run:
+        run(_PATH)
+        triggers = _Triggers(run, queue)
         if not run(_ADOPTED, (queue, name, mapping.key, mapping.item, mapping.result)):
             raise SourceError(f"{server.shown}: expected one table for the queue, got a second one, {name}")
-        before = _count(run, queue)
-        about = _about(queue, name, mapping)
         run(_filled("adopt", about))
+        for one in ("put", "drop"):
+            if not triggers.has(one, name):
+                triggers.make(one, name)
         if result is not None:
             sql = psycopg_3().sql
             value = {"value": sql.SQL(_VALUES[result.type]), "type": sql.SQL(key.type)}
             run(_filled("adopt_result", about | value | {"column": sql.Identifier(result.name)}))
-        return _count(run, queue) - before
+        elif triggers.has("return", _ITEMS):
+            run(_filled("adopt_no_result", about))
+        ((count,),) = run(_filled("adopt_rows", about))
+        return int(count)
 
 
-def _count(run: Any, queue: str) -> int:
-    ((count,),) = run("SELECT count(*) FROM pullahead.items WHERE queue = %s", (queue,))
-    return int(count)
+@contextmanager
+def _alone(server: Server) -> Iterator[Run]:
+    """One transaction, while nobody else adopts."""
+    with server.transaction() as run:
+        run(_ALONE)
+        yield run
+
+
+def _found(run: Run, shown: str, mapping: Mapping) -> tuple[str, _Column, _Column | None]:
+    """Return the name of the table with its schema, and the columns of the key and of the result."""
+    names = run(_NAMED, (mapping.table,))
+    if not names:
+        raise SourceError(f"{shown}: expected a table {mapping.table}, got none")
+    ((name,),) = names
+    run(_PATH)
+    columns = [_Column(*row) for row in run(statement("columns"), {"name": name})]
+    return name, *_checked(shown, mapping, columns)
 
 
 def _checked(shown: str, mapping: Mapping, columns: list[_Column]) -> tuple[_Column, _Column | None]:
@@ -113,7 +185,6 @@ def _checked(shown: str, mapping: Mapping, columns: list[_Column]) -> tuple[_Col
 
 def _about(queue: str, name: str, mapping: Mapping) -> dict[str, Any]:
     sql = psycopg_3().sql
-    ours = sha256(queue.encode()).hexdigest()[:16]  # a name has 63 bytes, and a queue's is somebody else's
     column = sql.SQL("one" if mapping.item is None else "one.{}").format(sql.Identifier(mapping.item or ""))
     has_result = sql.SQL("false")
     if mapping.result is not None:
@@ -124,9 +195,7 @@ def _about(queue: str, name: str, mapping: Mapping) -> dict[str, Any]:
         "key": sql.Identifier(mapping.key),
         "item": sql.SQL("coalesce(to_json({}), 'null')").format(column),
         "unless": has_result,
-        "put": sql.Identifier(f"put_{ours}"),
-        "drop": sql.Identifier(f"drop_{ours}"),
-        "return": sql.Identifier(f"return_{ours}"),
+        **{name: sql.Identifier(_ours(name, queue)) for name in _TRIGGERS},
     }
 
 

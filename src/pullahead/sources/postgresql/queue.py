@@ -3,59 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, final
+from typing import Any, Final, Self, final
 
-from pullahead.errors import SourceError
 from pullahead.sources.encode import encode_value
 from pullahead.sources.postgresql import schema
 from pullahead.sources.postgresql.address import read
 from pullahead.sources.postgresql.adopt import Mapping, adopt
 from pullahead.sources.postgresql.server import Server, Statement, known_parameters, statement
-from pullahead.sources.reach import Away
+from pullahead.sources.queue import DeadItem, Stats
 
 #: Items that are put in one statement.
 _BATCH: Final = 1000
 #: What a column of integers holds.
 _SMALLEST, _LARGEST = -(2**31), 2**31 - 1
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """How a queue stands.
-
-    Attributes:
-        ready: nobody has had them.
-        out: somebody has them.
-        waiting: put with a delay, given back, or to be retried: for a time, or until somebody takes them.
-        done: have ended, with their results.
-        dead: have failed for good.
-        due: of those that are out or waiting, how many may be taken now.
-        consumers: how many have something.
-        oldest: seconds since the first of those that are ready was put; None: none is.
-    """
-
-    ready: int
-    out: int
-    waiting: int
-    done: int
-    dead: int
-    due: int
-    consumers: int
-    oldest: float | None
-
-
-class DeadItem(NamedTuple):
-    """An item that has failed for good. `item`: its JSON; `ended`: seconds since 1970."""
-
-    id: int
-    item: str
-    reason: str
-    attempts: int
-    ended: float
 
 
 @final
@@ -66,8 +28,7 @@ class PostgresQueue:
             queue.init()
             queue.put(["a.mp4", "b.mp4"], priority=5)
 
-    Every method waits for the server, and raises `SourceError` if that cannot be reached or refuses what is
-    wanted: then nothing was done.
+    See `pullahead.sources.queue`. Where a `SourceError` is raised, nothing was done.
 
     Args:
         address: as `pullahead.sources.postgresql` has it.
@@ -86,7 +47,7 @@ class PostgresQueue:
 
     def init(self) -> tuple[int, int]:
         """Make the tables, or bring them up to date. Returns their versions before and after; 0: none."""
-        with _Told(self.name):
+        with self._server.now():
             return schema.migrate(self._server)
 
     def adopt(
@@ -103,7 +64,7 @@ class PostgresQueue:
         Returns:
             How many rows are items now that were none before. Saying it again changes nothing.
         """
-        with _Told(self.name):
+        with self._server.now():
             return adopt(self._server, self._at.queue, Mapping(table, key, item, result))
 
     def put(self, items: Iterable[Any], *, priority: int = 0, delay: float | None = None) -> list[int]:
@@ -122,7 +83,7 @@ class PostgresQueue:
         about = {"queue": self._at.queue, "priority": priority, "delay": delay}
         ids: list[int] = []
         texts: Iterator[str] = (encode_value(item, "item", item).decode() for item in items)
-        with _Told(self.name), self._server.transaction() as run:
+        with self._server.now(), self._server.transaction() as run:
             while batch := list(islice(texts, _BATCH)):
                 ids += [row[0] for row in run(statement("put"), {**about, "items": batch})]
         return ids
@@ -135,9 +96,9 @@ class PostgresQueue:
         """List what has failed for good, the latest first."""
         return [DeadItem(*row) for row in self._ask("dead", queue=self._at.queue, most=most)]
 
-    def retry(self, ids: Iterable[int] | None = None) -> int:
+    def retry(self, ids: Iterable[int | str] | None = None) -> int:
         """Make what has failed for good ready again; None: all of it. Returns how many items that were."""
-        which = None if ids is None else list(ids)
+        which = None if ids is None else [_number(one) for one in ids]
         rows = self._ask("retry", queue=self._at.queue, channel=self._at.channel, ids=which)
         return int(rows[0][0])
 
@@ -154,21 +115,12 @@ class PostgresQueue:
         self.close()
 
     def _ask(self, name: str, **arguments: Any) -> list[Any]:
-        with _Told(self.name):
+        with self._server.now():
             return self._server.ask([Statement(name, arguments)])[0]
 
 
-class _Told:
-    """Nobody waits here for a server that is away: it is said."""
-
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        if isinstance(error, Away):
-            raise SourceError(f"cannot reach {self._shown}: {error}") from error
+def _number(one: int | str) -> int:
+    try:
+        return int(one)
+    except ValueError:
+        raise ValueError(f"expected numbers for the ids of items, got {one!r}") from None

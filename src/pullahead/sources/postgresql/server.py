@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from importlib import resources
+from traceback import clear_frames
 from typing import Any, Final, NamedTuple, final
 
 from pullahead.errors import SourceError
@@ -117,10 +118,8 @@ class Server(Reach):
             raise ValueError(f"expected an address that libpq understands, got {self.shown}") from None
         self._given = _LIBPQ | given | {"client_encoding": "utf8"}
         self._given.setdefault("fallback_application_name", "pullahead")
-        try:
+        with self.now():
             encoding = self._connected().info.parameter_status("server_encoding")
-        except Away as error:
-            raise SourceError(f"cannot reach {self.shown}: {error}") from error
         if encoding != "UTF8":
             self.close()
             raise SourceError(f"{self.shown}: expected a database in UTF8, got one in {encoding}")
@@ -166,6 +165,7 @@ class Server(Reach):
             try:
                 made = psycopg.connect(**self._given, autocommit=True, prepare_threshold=None)  # for poolers
             except psycopg.Error as error:
+                clear_frames(error.__traceback__)  # it and they hold each other, and with them the socket
                 raise self._unconnected(brief(error)) from error
             try:
                 self._set_up(made)

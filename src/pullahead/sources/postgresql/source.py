@@ -64,11 +64,13 @@ class PostgresSource:
         self._look_at = 0.0  # when to look again although nothing was heard
         self._moment = _MOMENT  # it grows as long as somebody keeps what is there
         self._others = False  # whether others have anything
+        self.refused = 0  # results, by somebody's table; see `KeepsResults`
         self._wanted: dict[str, int] = {}  # hungry workers of others, as they said
         self._server = Server(self._at, listens=True)
         self._consumer = Consumer(self._server, self._at)
         try:
-            schema.check(self._server)
+            with self._server.now():
+                schema.check(self._server)
         except BaseException:
             self._server.close()
             raise
@@ -241,6 +243,7 @@ class PostgresSource:
             with self._lock:
                 self._notes.subtract(one)
                 if rejected is not None:
+                    self.refused += 1
                     self._notes.buried[token] = _plain(f"result refused: {rejected.said}"), 1, True
 
     def _hand_out(self, found: list[Found]) -> list[Taken]:

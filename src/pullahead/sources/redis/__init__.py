@@ -16,7 +16,8 @@ Addresses are redis-py's, with what is ours in the query::
     drain=1          the run ends when all that is in the stream has ended; without it, when it is interrupted
     patience         seconds that a server may be away in the middle of a run (60)
     maxlen           of a sink: about how many entries its stream keeps; without it, all
-    cluster=1        a Redis Cluster, of which the address is one node
+    cluster=1        a Redis Cluster, of which the address is one node; dead has to be in the slot of stream,
+                     as {jobs}:dead is, which is there by itself
 
 All else in a query is redis-py's, as far as it has such an option (`ssl_ca_certs`, `socket_timeout`, …).
 
@@ -27,6 +28,12 @@ idleness on the clock; giving back is the same with all of it. So every consumer
 deadlines, and nobody's clock is compared with anybody else's. The rules are those of `pullahead.core.broker`,
 restated in `lua/` so that each step is one step of the server; random sequences of operations on both are
 compared by the tests.
+
+In a cluster a stream is on one node, to which everything goes. A node that does not answer is looked for
+again.
+
+`pullahead queue put, stats, failed, retry` work with such addresses, and `RedisQueue` does the same in
+Python.
 
 Consumers whose workers have nothing to compute say so in the channel `pullahead:STREAM:GROUP` (pub/sub), and
 others give back what they have not begun. Where the channel is refused, nobody hears, and all else goes on.
@@ -40,7 +47,8 @@ batch of items is cheap.
 
 from __future__ import annotations
 
+from pullahead.sources.redis.queue import RedisQueue
 from pullahead.sources.redis.sink import RedisSink
 from pullahead.sources.redis.source import RedisSource
 
-__all__ = ["RedisSink", "RedisSource"]
+__all__ = ["RedisQueue", "RedisSink", "RedisSource"]

@@ -47,6 +47,13 @@ class Address:
     maxlen: int | None = None
     cluster: bool = False
 
+    @property
+    def letters(self) -> str:
+        """The stream for what has failed: in a cluster, unless it is named, one that is in the same slot."""
+        if self.dead:
+            return self.dead
+        return f"{{{self.stream}}}:dead" if self.cluster and "{" not in self.stream else f"{self.stream}:dead"
+
 
 def of_source(text: str, known: Collection[str]) -> Address:
     """Read the address that items come from.
@@ -64,6 +71,11 @@ def of_source(text: str, known: Collection[str]) -> Address:
             f"expected group=NAME in the query of {made.shown}, which shares the stream; got none"
         )
     return made
+
+
+def of_queue(text: str, known: Collection[str]) -> Address:
+    """Read the address of who does not take from it: as `of_source`, but a group is not always needed."""
+    return _read(text, known, _OF_SOURCE)
 
 
 def of_sink(text: str, known: Collection[str]) -> Address:

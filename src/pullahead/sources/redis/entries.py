@@ -17,6 +17,8 @@ ID: Final = "pullahead-id"
 STREAM: Final = "pullahead-stream"
 REASON: Final = "pullahead-reason"
 ATTEMPTS: Final = "pullahead-attempts"
+#: How many names and values that are, at the end of the entry.
+ADDED: Final = 8
 
 
 def item_of(fields: Sequence[bytes], field: str) -> Any:

@@ -1,8 +1,12 @@
 """A server and what can go wrong with it: redis-py, behind two verbs.
 
-`ask` sends commands in one go and returns their answers, or raises: `Away` where it may be worth another try,
-`SourceError` where it is not (a password that is wrong, a key that is no stream). `reach` does something with
-the server that may be tried again.
+`ask` sends commands in one go and returns their answers, or raises: `Away` where it may be worth another try
+(a connection that was cut, a server that has no memory or no disk left), `SourceError` where it is not (a
+password that is wrong, a key that is no stream). `reach` does something with the server that may be tried
+again.
+
+In a cluster, all that we say is for the node that has the stream, and goes there by itself. Refused:
+redis-py's pipeline over a cluster. It sends again what was lost with a connection, which may have happened.
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ Command = tuple[Any, ...]
 _CONNECT: Final = 10.0
 #: Seconds until a call that waits for nothing has its answer, or the connection counts as cut.
 _ANSWER: Final = 30.0
+#: How an answer begins of a server that does not serve just now: a disk or replicas are missing, a script
+#: takes long, what a call waited for has gone. For others redis-py has classes.
+_NOT_NOW: Final = ("MISCONF", "NOREPLICAS", "BUSY ", "UNBLOCKED")
 
 
 def redis_py() -> Any:
@@ -71,21 +78,34 @@ class Server(Reach):
 
     Raises:
         SourceError: it does not answer, or refuses us.
-        ValueError: redis-py does not understand the address.
+        ValueError: redis-py does not understand the address, or its streams are not in one slot of a cluster.
     """
 
     def __init__(self, address: Address) -> None:
         super().__init__(address.shown, address.patience)
         self._redis = redis_py()
+        self._stream = address.stream
+        self._is_cluster = address.cluster
+        self._is_lost = False  # whether the stream may be on another node by now
+        if address.cluster:
+            self._check_slots(address)
         self._client = self._make(address)
         try:
-            self.ask([("PING",)])
-        except Away as error:
-            self.close()
-            raise SourceError(f"cannot reach {self.shown}: {error}") from error
+            with self.now():
+                self.ask([("PING",)])
         except SourceError:
             self.close()
             raise
+
+    def _check_slots(self, address: Address) -> None:
+        """What is moved to the dead letters is moved in one step, so it has to be on one node."""
+        slot = self._redis.crc.key_slot
+        if slot(address.stream.encode()) != slot(address.letters.encode()):
+            raise ValueError(
+                f"expected stream and dead in one slot of the cluster in {self.shown}, "
+                f"got {address.stream!r} and {address.letters!r}: "
+                "keys with the same part in braces are, such as {jobs} and {jobs}:dead"
+            )
 
     def _make(self, address: Address) -> Any:
         redis = self._redis
@@ -109,7 +129,7 @@ class Server(Reach):
         """Send commands in one go. Returns their answers, in order."""
         redis = self._redis
         try:
-            pipeline = self._client.pipeline(transaction=False)
+            pipeline = self._node().pipeline(transaction=False)
             for command in commands:
                 pipeline.execute_command(*command)
             answers = pipeline.execute(raise_on_error=False)
@@ -120,9 +140,20 @@ class Server(Reach):
                 raise self._sorted(answer) from answer
         return list(answers)
 
+    def _node(self) -> Any:
+        """Return redis-py's client of where the stream is."""
+        if not self._is_cluster:
+            return self._client
+        if self._is_lost:
+            self._client.nodes_manager.initialize()
+            self._is_lost = False
+        return self._client.get_redis_connection(self._client.get_node_from_key(self._stream))
+
     def _sorted(self, error: Exception) -> Exception:
         """Return what to raise: whether waiting could help."""
         redis, said = self._redis, brief(error)
+        if isinstance(error, redis.TimeoutError) and error.__context__ is not None:
+            said = f"{said}: {brief(error.__context__)}"  # in what: a server without TLS shakes no hands
         refused = (
             redis.AuthenticationError,
             redis.exceptions.AuthorizationError,
@@ -130,12 +161,24 @@ class Server(Reach):
         )
         if isinstance(error, refused) or said.startswith("NOAUTH"):
             return SourceError(f"{self.shown} refuses us: {said}")
-        waits = redis.ConnectionError, redis.TimeoutError, redis.exceptions.ClusterDownError, OSError
-        if isinstance(error, waits) or said.startswith(("LOADING", "READONLY", "MASTERDOWN", "TRYAGAIN")):
+        if isinstance(error, redis.exceptions.AskError) and not self._is_cluster:
+            return SourceError(
+                f"expected cluster=1 in the address of a node of a cluster, {self.shown}: "
+                f"{self._stream!r} is on another one"
+            )
+        if isinstance(error, self._passing()) or said.startswith(_NOT_NOW):
+            self._is_lost = True
             return Away(said)
         if "NOGROUP" in said:
             return NoGroup(f"{self.shown}: {said}")
         return SourceError(f"{self.shown}: {said}")
+
+    def _passing(self) -> tuple[type[Exception], ...]:
+        """Return redis-py's errors of what may be over soon."""
+        known = self._redis.exceptions
+        of_a_cluster = (known.ClusterDownError, known.AskError, known.TryAgainError)  # also of one that moves
+        unreachable = (known.ConnectionError, known.TimeoutError, known.RedisClusterException, OSError)
+        return (*unreachable, *of_a_cluster, known.ReadOnlyError, known.OutOfMemoryError)
 
     def listen(self, channel: str) -> Any:
         """Return redis-py's ear for a channel, with a connection of its own. Raises as `ask` does."""

@@ -36,7 +36,12 @@ class RedisSink:
         self.name = self._at.shown
         self.written = 0  # entries
         self._server = Server(self._at)
-        kind = self._server.ask([("TYPE", self._at.stream)])[0]
+        try:
+            with self._server.now():
+                kind = self._server.ask([("TYPE", self._at.stream)])[0]
+        except BaseException:
+            self._server.close()
+            raise
         kind = kind.decode() if isinstance(kind, bytes) else kind
         if kind not in ("none", "stream"):
             self._server.close()

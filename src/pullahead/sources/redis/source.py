@@ -38,7 +38,7 @@ class RedisSource:
         self.capabilities = Capabilities(
             ordered=False, finite=self._at.drain, deadlines=True, delivery_count=True, delayed_retry=True
         )
-        self._dead = self._at.dead or dead_letters(self._at.stream, cluster=self._at.cluster)
+        self._dead = self._at.letters
         self._lease = LEAST
         self._lock = Lock()  # of the notes, and of what is out
         self._notes = Notes()
@@ -49,7 +49,8 @@ class RedisSource:
         self._server = Server(self._at)
         self._consumer = Consumer(self._server, self._at, self._dead)
         try:
-            self._consumer.make_group()
+            with self._server.now():
+                self._consumer.make_group()
             channel = f"pullahead:{self._at.stream}:{self._at.group}"
             self._notices = Notices(self._server, channel, self._consumer.name)
         except BaseException:
@@ -232,8 +233,3 @@ class RedisSource:
                     self._had[token] = had
                     taken.append(Taken(token, item, had.attempt))
         return taken
-
-
-def dead_letters(stream: str, *, cluster: bool) -> str:
-    """Name the stream for what has failed: in a cluster one that is in the same slot."""
-    return f"{{{stream}}}:dead" if cluster and "{" not in stream else f"{stream}:dead"

@@ -7,8 +7,7 @@
 --   table     the table
 --   key       its column that says which row it is
 --   item      what of a row is the item, as JSON, of `one`
---   unless    which rows have nothing to be done any more, of `one`
---   put, drop, return   names that are ours, of functions and triggers
+--   put, drop   names that are ours, of functions and triggers
 
 CREATE OR REPLACE FUNCTION pullahead.{put}() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -24,15 +23,4 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   DELETE FROM pullahead.items WHERE queue = {queue} AND key = OLD.{key}::text;
   RETURN NULL;
-END $$;
-
-DROP TRIGGER IF EXISTS {put} ON {table};
-CREATE TRIGGER {put} AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION pullahead.{put}();
-DROP TRIGGER IF EXISTS {drop} ON {table};
-CREATE TRIGGER {drop} AFTER DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION pullahead.{drop}();
-DROP TRIGGER IF EXISTS {return} ON pullahead.items;
-
--- The triggers keep others from writing until this is over, so that no row falls in between.
-INSERT INTO pullahead.items (queue, key, item)
-SELECT {queue}, one.{key}::text, {item} FROM {table} AS one WHERE NOT ({unless}) ORDER BY one.{key}
-ON CONFLICT (queue, key) WHERE key IS NOT NULL DO NOTHING
+END $$

@@ -1,6 +1,7 @@
--- Let a table of others have the results of its rows, in the step that ends their items. After `adopt`.
+-- Let a table of others have the results of its rows, in the step that ends their items.
 --
--- In braces, as there; and
+-- In braces, as in `adopt`; and
+--   return  a name that is ours, of the function and its trigger
 --   type    the type of the key
 --   column  which one gets the result
 --   value   the result, as that column wants it
@@ -10,8 +11,4 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   UPDATE {table} SET {column} = {value} WHERE {key} = NEW.key::{type};
   RETURN NULL;
-END $$;
-
-CREATE TRIGGER {return} AFTER UPDATE OF state ON pullahead.items FOR EACH ROW
-WHEN (NEW.queue = {queue} AND NEW.state = 'done' AND NEW.key IS NOT NULL)
-EXECUTE FUNCTION pullahead.{return}()
+END $$
