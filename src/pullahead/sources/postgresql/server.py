@@ -202,6 +202,8 @@ class Server(Reach):
         code = error.sqlstate or ""
         if code.startswith(_AWAY) or (not code and isinstance(error, self._psycopg.OperationalError)):
             return Away(said)
+        if code == "XX000" and error.diag.source_file == "md.c":  # its files cannot grow: a quota, say
+            return Away(said)
         if code in _NO_TABLE:
             return NoTable(
                 f"{self.shown}: expected the tables of a queue, got none that fit ({said}); "
