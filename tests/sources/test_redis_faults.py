@@ -316,6 +316,7 @@ def test_whatever_happens_to_processes_and_server_nothing_is_lost(own_server: Re
         own_server.start()
 
     try:
+        wait_for_results(own_server, 10)
         for what in (
             killed,
             own_server.cut,
@@ -341,6 +342,13 @@ def start_run(*addresses: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", SCRIPT, *addresses], stderr=subprocess.DEVNULL)
 
 
+def wait_for_results(server: RedisServer, count: int) -> None:
+    deadline = time.monotonic() + WAIT
+    while server.client.xlen("results") < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)  # other processes take their time
+
+
 def consumers_of(server: RedisServer, run: subprocess.Popen[bytes]) -> set[str]:
     return {consumer for _, consumer, _ in server.pending("jobs") if f"-{run.pid}-" in consumer}
 
@@ -353,10 +361,7 @@ def test_an_interrupted_command_gives_back_what_has_not_begun(
     where = ["--from", own_server.address("jobs"), "--to", own_server.address("results", "")]
     command = [sys.executable, "-m", "pullahead", "run", "job.py:work", *where, "-w", "2"]
     run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + WAIT
-    while own_server.client.xlen("results") < 10:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)  # the other process takes its time
+    wait_for_results(own_server, 10)
     os.kill(run.pid, signal.SIGINT)
     _, said = run.communicate(timeout=WAIT)
     assert run.returncode == 130, said
