@@ -1,0 +1,56 @@
+"""The command."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from benchmarks.queues import cases, systems
+from benchmarks.queues.contenders import BROKERS, Servers, running, versions
+
+from pullahead.cli.bench import record
+from pullahead.cli.bench.machine import conditions
+from pullahead.cli.bench.measure import Outcome, compete
+from pullahead.cli.bench.show import Screen
+
+_MEASURED = tuple(f"{kind}-{broker}" for broker in BROKERS for kind in systems.KINDS if kind != systems.KILLS)
+
+
+@click.command()
+@click.option(
+    "--only", type=click.Choice([*_MEASURED, systems.KILLS]), multiple=True,
+    help="Only this one; may be given again.",
+)  # fmt: skip
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Each in turn.")
+@click.option("--quick", is_flag=True, help="Few items, one round: does it work?")
+@click.option(
+    "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every round to a file."
+)
+def main(only: tuple[str, ...], rounds: int, quick: bool, file: Path | None) -> None:
+    """Compare Pullahead's live queues with peers on the same servers."""
+    screen = Screen()
+    about = conditions(quick)
+    about = replace(about, versions={**about.versions, **versions()})
+    screen.conditions(about)
+    with running() as servers:
+        outcomes = [
+            _compete(name, servers, rounds, quick, screen) for name in _MEASURED if not only or name in only
+        ]
+    if not quick:
+        screen.targets(outcomes)
+    if file is not None:
+        record.write(file, about, outcomes)
+
+
+def _compete(name: str, servers: Servers, rounds: int, quick: bool, screen: Screen) -> Outcome:
+    kind, _, broker = name.partition("-")
+    case = cases.case(kind, broker, servers, rounds, quick)
+    with screen.watching(case) as watch:
+        outcome = compete(case, quick, watch)
+    screen.outcome(outcome)
+    return outcome
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks.queues")

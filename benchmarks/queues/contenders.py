@@ -1,0 +1,153 @@
+"""Who takes part: on which server, with which settings; and the servers."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from typing import Any, Final, final
+
+import click
+from benchmarks import servers
+from benchmarks.queues.systems import Settings, System, is_here
+
+from pullahead.cli.bench.case import Absent
+
+OURS: Final = "Pullahead"
+REDIS: Final = "redis"
+POSTGRESQL: Final = "postgresql"
+BROKERS: Final = (REDIS, POSTGRESQL)
+
+#: Said by everybody who measures a durable Redis: at most a second is lost if the machine dies.
+_REDIS_SETTINGS: Final = {"appendonly": "yes", "appendfsync": "everysec"}
+#: PostgreSQL's own defaults: what is committed is on disk.
+_POSTGRES_SETTINGS: Final = {"fsync": "on", "synchronous_commit": "on"}
+_PACKAGES: Final = ("celery", "kombu", "dramatiq", "procrastinate", "redis", "psycopg")
+_DATABASES: Final = 64
+_CONNECTIONS: Final = 200
+
+_PEERS: Final = {
+    "Celery": (REDIS, "celery", "with_celery"),
+    "Dramatiq": (REDIS, "dramatiq", "with_dramatiq"),
+    "Procrastinate": (POSTGRESQL, "procrastinate", "with_procrastinate"),
+}
+
+
+@final
+class Servers:
+    """A Redis and a PostgreSQL, each started when it is needed first, and a new database for whoever asks."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._redis: tuple[str, Iterator[int]] | None = None
+        self._postgres: tuple[servers.Postgres, Iterator[int]] | None = None
+
+    def redis(self) -> str:
+        """Return the address of an empty database."""
+        if self._redis is None:
+            program = servers.redis_program()
+            if program is None:
+                raise click.ClickException("redis-server is not installed (apt-get install redis-server)")
+            port = str(servers.free_port())
+            said = [word for name, value in _REDIS_SETTINGS.items() for word in (f"--{name}", value)]
+            one = servers.Redis(program, "--port", port, "--databases", str(_DATABASES), *said)
+            self._stack.callback(one.close)
+            self._redis = f"redis://127.0.0.1:{port}", count()
+        url, numbers = self._redis
+        number = next(numbers)
+        if number >= _DATABASES:
+            raise RuntimeError(f"expected to need at most {_DATABASES} databases of Redis")
+        return f"{url}/{number}"
+
+    def postgres(self) -> str:
+        """Return the address of an empty database."""
+        import psycopg
+
+        if self._postgres is None:
+            programs = servers.postgres_programs()
+            if programs is None:
+                raise click.ClickException("postgresql is not installed (apt-get install postgresql)")
+            settings = _POSTGRES_SETTINGS | {"max_connections": str(_CONNECTIONS)}
+            one = servers.Postgres(programs, *(f"{name}={value}" for name, value in settings.items()))
+            self._stack.callback(one.close)
+            self._postgres = one, count()
+        server, numbers = self._postgres
+        name = f"queues{next(numbers)}"
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return f"{server.url.rpartition('/')[0]}/{name}"
+
+
+@contextmanager
+def running() -> Iterator[Servers]:
+    """Have servers for a while."""
+    with ExitStack() as stack:
+        yield Servers(stack)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A contender that can take part. `connect`: makes its system, on a database of its own."""
+
+    name: str
+    connect: Callable[[Servers], System]
+    about: Settings = field(default_factory=Settings)
+
+
+def candidates(broker: str, kind: str) -> list[Candidate | Absent]:
+    """Return who takes part in a case; ours is the first."""
+    ours = importlib.import_module("benchmarks.queues.systems.with_pullahead")
+    if broker == REDIS:
+        found: list[Candidate | Absent] = [Candidate(OURS, lambda at: ours.OnRedis(at.redis(), kind))]
+    else:
+        found = [Candidate(OURS, lambda at: ours.OnPostgres(at.postgres(), kind))]
+    for name, (where, package, module) in _PEERS.items():
+        if where == broker and not is_here(package):
+            found.append(Absent(name, "not installed: pip install 'pullahead[bench]'"))
+        elif where == broker:
+            peer = importlib.import_module(f"benchmarks.queues.systems.{module}")
+            found.append(_candidate(name, peer, broker, peer.DEFAULT))
+            found.append(_candidate(f"{name}, best", peer, broker, peer.BEST[kind]))
+    return found
+
+
+def _candidate(name: str, peer: Any, broker: str, settings: Settings) -> Candidate:
+    def connect(at: Servers) -> System:
+        if broker == REDIS:
+            made: System = peer.OnRedis(at.redis(), at.redis(), settings)
+        else:
+            made = peer.OnPostgres(at.postgres(), settings)
+        return made
+
+    return Candidate(name, connect, settings)
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of everybody, and how durable the servers are."""
+    found = {package: _version(package) for package in _PACKAGES}
+    redis, postgres = servers.redis_program(), servers.postgres_programs()
+    if redis is not None:
+        found["redis-server"] = _about(redis, _REDIS_SETTINGS)
+    if postgres is not None:
+        found["postgres"] = _about(str(postgres / "postgres"), _POSTGRES_SETTINGS)
+    return found
+
+
+def _about(program: str, settings: Mapping[str, str]) -> str:
+    said = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout
+    number = re.search(r"\d+(\.\d+)+", said)
+    how = ", ".join(f"{name} {value}" for name, value in settings.items())
+    return f"{number[0] if number else said.strip()} ({how})"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
