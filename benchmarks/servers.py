@@ -110,7 +110,7 @@ class Redis(Server):
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        self._launch([*_dies_with_us(), *self._command], self._answers)
+        self._launch([*dies_with_us(), *self._command], self._answers)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as found, suppress(OSError):
@@ -167,7 +167,7 @@ class Postgres(Server):
         where = ["-D", str(self._data), "-k", str(self.folder), "-p", str(self.port), "-h", "127.0.0.1"]
         settings = [word for one in self._settings for word in ("-c", one)]
         # The death signal is lost with the change of user, so it is set after it.
-        command = [*_as_somebody(), *_dies_with_us(), str(self._programs / "postgres"), *where, *settings]
+        command = [*_as_somebody(), *dies_with_us(), str(self._programs / "postgres"), *where, *settings]
         self._launch(command, self._answers)
 
     def _answers(self) -> bool:
@@ -180,8 +180,9 @@ class Postgres(Server):
         return True
 
 
-def _dies_with_us() -> list[str]:
-    return ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+def dies_with_us(how: str = "KILL") -> list[str]:
+    """Return what to put before a command: it gets a signal when the thread ends that starts it."""
+    return ["setpriv", "--pdeathsig", how] if shutil.which("setpriv") else []
 
 
 def _as_somebody() -> list[str]:

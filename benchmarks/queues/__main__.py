@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import signal
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
-from benchmarks.queues import cases, systems
+from benchmarks.queues import cases, kills, systems
 from benchmarks.queues.contenders import BROKERS, Servers, running, versions
+from benchmarks.queues.show import show
 
 from pullahead.cli.bench import record
 from pullahead.cli.bench.machine import conditions
@@ -29,6 +32,7 @@ _MEASURED = tuple(f"{kind}-{broker}" for broker in BROKERS for kind in systems.K
 )
 def main(only: tuple[str, ...], rounds: int, quick: bool, file: Path | None) -> None:
     """Compare Pullahead's live queues with peers on the same servers."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and end what was started
     screen = Screen()
     about = conditions(quick)
     about = replace(about, versions={**about.versions, **versions()})
@@ -37,10 +41,13 @@ def main(only: tuple[str, ...], rounds: int, quick: bool, file: Path | None) -> 
         outcomes = [
             _compete(name, servers, rounds, quick, screen) for name in _MEASURED if not only or name in only
         ]
+        verdicts = kills.measure(servers, quick) if not only or systems.KILLS in only else []
+    if verdicts:
+        show(verdicts)
     if not quick:
         screen.targets(outcomes)
     if file is not None:
-        record.write(file, about, outcomes)
+        record.write(file, about, outcomes, kills=[asdict(one) for one in verdicts])
 
 
 def _compete(name: str, servers: Servers, rounds: int, quick: bool, screen: Screen) -> Outcome:

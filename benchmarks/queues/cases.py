@@ -21,12 +21,14 @@ from pullahead.sim.ideal import central_queue
 #: Seconds of compute, and of what is loaded before.
 _SHORT: Final = 0.001
 _LOAD: Final = 0.005
-#: Of mixed sizes: the long ones, how many of a hundred they are, and for which share of the workers' time all are.
+#: Of mixed sizes: the long ones, how many of a hundred they are, and for which share of the workers' time all
+#: are.
 _LONG: Final = 0.2
 _LONG_SHARE: Final = 0.05
 _UTILIZATION: Final = 0.65
 _SEED: Final = 15
-#: Seconds between two items that are put into an idle queue, at least and at most: in step with nobody's polls.
+#: Seconds between two items that are put into an idle queue, at least and at most: in step with nobody's
+#: polls.
 _PAUSES: Final = (0.05, 0.2)
 
 

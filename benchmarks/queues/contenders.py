@@ -7,14 +7,14 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from typing import Any, Final, final
 
 import click
 from benchmarks import servers
-from benchmarks.queues.systems import Settings, System, is_here
+from benchmarks.queues.systems import KILLS, LOAD, Settings, System, is_here
 
 from pullahead.cli.bench.case import Absent
 
@@ -97,35 +97,48 @@ class Candidate:
 
     name: str
     connect: Callable[[Servers], System]
-    about: Settings = field(default_factory=Settings)
 
 
 def candidates(broker: str, kind: str) -> list[Candidate | Absent]:
     """Return who takes part in a case; ours is the first."""
     ours = importlib.import_module("benchmarks.queues.systems.with_pullahead")
-    if broker == REDIS:
-        found: list[Candidate | Absent] = [Candidate(OURS, lambda at: ours.OnRedis(at.redis(), kind))]
-    else:
-        found = [Candidate(OURS, lambda at: ours.OnPostgres(at.postgres(), kind))]
+    found: list[Candidate | Absent] = [
+        _ours(OURS, ours, broker, ours.AHEAD if kind == LOAD else ours.DEFAULT)
+    ]
+    if kind == KILLS:
+        found.append(_ours(f"{OURS}, retries=3", ours, broker, ours.AGAIN))
     for name, (where, package, module) in _PEERS.items():
         if where == broker and not is_here(package):
             found.append(Absent(name, "not installed: pip install 'pullahead[bench]'"))
         elif where == broker:
             peer = importlib.import_module(f"benchmarks.queues.systems.{module}")
-            found.append(_candidate(name, peer, broker, peer.DEFAULT))
-            found.append(_candidate(f"{name}, best", peer, broker, peer.BEST[kind]))
+            found.append(_theirs(name, peer, broker, peer.DEFAULT))
+            found.append(_theirs(f"{name}, best", peer, broker, peer.BEST[kind]))
     return found
 
 
-def _candidate(name: str, peer: Any, broker: str, settings: Settings) -> Candidate:
+def _ours(name: str, ours: Any, broker: str, settings: Settings) -> Candidate:
     def connect(at: Servers) -> System:
+        made: System
         if broker == REDIS:
-            made: System = peer.OnRedis(at.redis(), at.redis(), settings)
+            made = ours.OnRedis(at.redis(), settings)
+        else:
+            made = ours.OnPostgres(at.postgres(), settings)
+        return made
+
+    return Candidate(name, connect)
+
+
+def _theirs(name: str, peer: Any, broker: str, settings: Settings) -> Candidate:
+    def connect(at: Servers) -> System:
+        made: System
+        if broker == REDIS:  # where messages are prepared in a second database
+            made = peer.OnRedis(at.redis(), at.redis(), settings)
         else:
             made = peer.OnPostgres(at.postgres(), settings)
         return made
 
-    return Candidate(name, connect, settings)
+    return Candidate(name, connect)
 
 
 def versions() -> dict[str, str | None]:

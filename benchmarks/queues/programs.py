@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, final
 
 from benchmarks.chaos.processes import descendants, kill
+from benchmarks.servers import dies_with_us
 
 #: Seconds that a program may take to end when it is asked to.
 _PATIENCE: Final = 5.0
@@ -35,7 +36,7 @@ class Program:
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], errors: Path) -> None:
         path = os.pathsep.join([str(_ROOT), str(_ROOT / "src"), os.environ.get("PYTHONPATH", "")])
         self._environment = {**os.environ, "PYTHONPATH": path, **environment}
-        self._command = [sys.executable, *arguments]
+        self._command = [*dies_with_us("TERM"), sys.executable, *arguments]
         self._errors = errors
         self._over = threading.Event()
         self._process = self._start()
@@ -77,11 +78,11 @@ class Program:
         self._supervisor.join()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.002) -> bool:
     """Ask again and again; say whether it came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.002)
+        time.sleep(pause)
     return True

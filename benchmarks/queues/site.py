@@ -19,7 +19,8 @@ from pullahead.cli.bench.case import WORKERS
 #: Seconds until consumers are up, and in which a round has to be over.
 _START: Final = 60.0
 _ROUND: Final = 120.0
-#: Items that are put at first until every worker has had one, and then ever more; and seconds that each takes.
+#: Items that are put at first until every worker has had one, and then ever more; and seconds that each
+#: takes.
 _NAPS: Final = 4 * WORKERS
 _NAP: Final = 0.02
 

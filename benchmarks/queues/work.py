@@ -1,7 +1,7 @@
 """What an item does, and the log in which each of its runs says when it began and ended.
 
-Each record is one `write` to a file that is open for appending: those of many processes do not mix, and what was
-written before a SIGKILL is there. It costs an item about five microseconds, in every system the same.
+Each record is one `write` to a file that is open for appending: those of many processes do not mix, and what
+was written before a SIGKILL is there. It costs an item about five microseconds, in every system the same.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class Log:
         data = self._path.read_bytes()
         runs: list[Run] = []
         going: dict[tuple[int, int], Run] = {}  # by process and thread: each runs one at a time
-        for number, pid, thread, ended, at in _RECORD.iter_unpack(data[: len(data) // _RECORD.size * _RECORD.size]):
+        for number, pid, thread, ended, at in _RECORD.iter_unpack(
+            data[: len(data) // _RECORD.size * _RECORD.size]
+        ):
             if not ended:
                 going[pid, thread] = Run(number, pid, at)
                 runs.append(going[pid, thread])
@@ -102,7 +104,7 @@ def load_and_process(*one: Any) -> None:
 
 
 def _compute(seconds: float) -> None:
-    """Keep a core busy: for so long on a CPU, so that who shares a core, or the interpreter, is not done sooner."""
+    """Keep a core busy, for so long on a CPU: who shares a core, or the interpreter, takes longer."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass

@@ -1,7 +1,7 @@
 """The contenders. Each module has a class for what is put and how consumers are started, and its settings.
 
-A setting is what the system's own documentation calls it. What is not set is at its default, but for the number
-of worker processes, which is two for everybody.
+A setting is what the system's own documentation calls it. What is not set is at its default, but for the
+number of worker processes, which is two for everybody.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ class System(Protocol):
 
     def put(self, item: Item) -> None:
         """Put one item as a program of a user does."""
+
+    def waiting(self) -> int:
+        """Say how many items the server still has that have neither ended nor failed, as it knows."""
+
+    def failed(self) -> int:
+        """Say how many items are recorded as failed for good."""
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -32,8 +32,8 @@ _ALONE: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 _MANY: Final = Settings(
     {**_LEAN, "worker_prefetch_multiplier": 128}, ("--concurrency", str(WORKERS), *_ALONE)
 )
-#: "Reserve one task at a time": late acknowledgement and a multiplier of 1; with Redis worker_disable_prefetch,
-#: too, which fetches only for a process that is free. -O fair is the default by now.
+#: "Reserve one task at a time": late acknowledgement and a multiplier of 1; with Redis
+#: worker_disable_prefetch, too, which fetches only for a process that is free. -O fair is the default by now.
 _ONE: Final = Settings(
     {**_LEAN, "task_acks_late": True, "worker_prefetch_multiplier": 1, "worker_disable_prefetch": True},
     ("--concurrency", str(WORKERS), "-O", "fair", *_ALONE),
@@ -44,8 +44,8 @@ _THREADS: Final = Settings(
     ("--pool", "threads", "--concurrency", "8", *_ALONE),
     programs=WORKERS,
 )
-#: "Visibility timeout", as short as a lease of ours, looked at each second (unacked_restore_interval, …_throttle);
-#: task_acks_late with task_reject_on_worker_lost, or what a killed process had is gone.
+#: "Visibility timeout", as short as a lease of ours, looked at each second (unacked_restore_interval,
+#: …_throttle); task_acks_late with task_reject_on_worker_lost, or what a killed process had is gone.
 _SAFE: Final = Settings(
     {
         **_LEAN,
@@ -81,7 +81,7 @@ app = None if (_told := told()) is None else _made(**_told)
 
 @final
 class OnRedis:
-    """A worker node, or two. `url`: the server and a database of its own; `aside`: one to prepare messages in."""
+    """A worker node, or two. `url`: a database of its own; `aside`: one to prepare messages in."""
 
     def __init__(self, url: str, aside: str, settings: Settings) -> None:
         import redis
@@ -94,6 +94,7 @@ class OnRedis:
         self._app = _made(url, settings.app)
         self._aside = _made(aside, settings.app)
         self._prepared: Any = redis.Redis.from_url(aside)
+        self._client: Any = redis.Redis.from_url(url)
         self._database = int(url.rpartition("/")[2])
 
     def put_all(self, items: Sequence[Item]) -> None:
@@ -107,8 +108,17 @@ class OnRedis:
         """Put one."""
         self._app.work.apply_async(item)
 
+    def waiting(self) -> int:
+        """Count the queue, and what is not acknowledged."""
+        return int(self._client.llen(_QUEUE)) + int(self._client.hlen("unacked"))
+
+    def failed(self) -> int:
+        """Nothing is recorded: results are not asked for."""
+        return 0
+
     def close(self) -> None:
         """Let go of the connections."""
         self._app.close()
         self._aside.close()
         self._prepared.close()
+        self._client.close()

@@ -36,8 +36,8 @@ _ONE: Final = Settings(
 _THREADS: Final = Settings(
     arguments=(*_PROCESSES, "--threads", "8"), environment={"dramatiq_queue_prefetch": "32"}
 )
-#: heartbeat_timeout as short as a lease of ours, and maintenance_chance (of a million) so that it is looked at by
-#: every tenth command; at the default, by every thousandth.
+#: heartbeat_timeout as short as a lease of ours, and maintenance_chance (of a million) so that it is looked
+#: at by every tenth command; at the default, by every thousandth.
 _SAFE: Final = Settings(
     {"heartbeat_timeout": 30_000, "maintenance_chance": 100_000}, (*_PROCESSES, "--threads", "1")
 )
@@ -62,7 +62,7 @@ app = None if (_told := told()) is None else _made(**_told)
 
 @final
 class OnRedis:
-    """Worker processes. `url`: the server and a database of its own; `aside`: one to prepare messages in."""
+    """Worker processes. `url`: a database of its own; `aside`: one to prepare messages in."""
 
     def __init__(self, url: str, aside: str, settings: Settings) -> None:
         import redis
@@ -85,6 +85,14 @@ class OnRedis:
     def put(self, item: Item) -> None:
         """Put one."""
         self._broker.work.send(*item)
+
+    def waiting(self) -> int:
+        """Count the messages that nobody has acknowledged, delayed ones among them."""
+        return sum(int(self._broker.client.hlen(f"{name}.msgs")) for name in (_QUEUE, f"{_QUEUE}.DQ"))
+
+    def failed(self) -> int:
+        """Count the dead letters."""
+        return int(self._broker.client.zcard(f"{_QUEUE}.XQ"))
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -23,8 +23,8 @@ from pullahead.cli.bench.case import WORKERS
 DEFAULT: Final = Settings(programs=WORKERS)
 
 #: "Tasks": a coroutine runs on the worker's own loop, without a thread for each job. "Concurrency": jobs at a
-#: time in one worker, so that one is fetched and another one ended meanwhile. "Delete finished jobs": the table
-#: stays small.
+#: time in one worker, so that one is fetched and another one ended meanwhile. "Delete finished jobs": the
+#: table stays small.
 _MANY: Final = Settings(
     {"is_async": True}, ("--concurrency", "10", "--delete-jobs", "successful"), programs=WORKERS
 )
@@ -33,8 +33,8 @@ _ONE: Final = Settings(
 )
 #: What waits does so in threads, where it blocks nobody.
 _THREADS: Final = Settings(arguments=("--concurrency", "10", "--delete-jobs", "successful"), programs=WORKERS)
-#: "Retry stalled jobs": a periodic task, here each fifth second, with seconds_since_heartbeat as short as a lease
-#: of ours.
+#: "Retry stalled jobs": a periodic task, here each fifth second, with seconds_since_heartbeat as short as a
+#: lease of ours.
 _SAFE: Final = Settings({"retry_stalled": 30.0}, ("--delete-jobs", "successful"), programs=WORKERS)
 BEST: Final = {NOOP: _MANY, SHORT: _MANY, LOAD: _THREADS, MIXED: _ONE, START: _ONE, KILLS: _SAFE}
 
@@ -89,6 +89,17 @@ class OnPostgres:
     def put(self, item: Item) -> None:
         """Put one."""
         self._app.work.defer(item=item)
+
+    def waiting(self) -> int:
+        """Count the jobs that are to be done, or that somebody has."""
+        return self._count("todo") + self._count("doing")
+
+    def failed(self) -> int:
+        """Count those."""
+        return self._count("failed")
+
+    def _count(self, status: str) -> int:
+        return len(list(self._app.job_manager.list_jobs(task="work", status=status)))
 
     def close(self) -> None:
         """Let go of the connections."""
