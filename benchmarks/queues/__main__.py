@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 from benchmarks.queues import cases, kills, systems
-from benchmarks.queues.contenders import BROKERS, Servers, running, versions
+from benchmarks.queues.contenders import BROKERS, Servers, candidates, running, versions
 from benchmarks.queues.show import show
 
 from pullahead.cli.bench import record
@@ -26,11 +26,12 @@ _MEASURED = tuple(f"{kind}-{broker}" for broker in BROKERS for kind in systems.K
     help="Only this one; may be given again.",
 )  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Each in turn.")
+@click.option("--ours", is_flag=True, help="Pullahead alone, without peers.")
 @click.option("--quick", is_flag=True, help="Few items, one round: does it work?")
 @click.option(
     "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every round to a file."
 )
-def main(only: tuple[str, ...], rounds: int, quick: bool, file: Path | None) -> None:
+def main(only: tuple[str, ...], rounds: int, ours: bool, quick: bool, file: Path | None) -> None:
     """Compare Pullahead's live queues with peers on the same servers."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and end what was started
     screen = Screen()
@@ -39,9 +40,11 @@ def main(only: tuple[str, ...], rounds: int, quick: bool, file: Path | None) -> 
     screen.conditions(about)
     with running() as servers:
         outcomes = [
-            _compete(name, servers, rounds, quick, screen) for name in _MEASURED if not only or name in only
+            _compete(name, servers, rounds, ours, quick, screen)
+            for name in _MEASURED
+            if not only or name in only
         ]
-        verdicts = kills.measure(servers, quick) if not only or systems.KILLS in only else []
+        verdicts = kills.measure(servers, ours, quick) if not only or systems.KILLS in only else []
     if verdicts:
         show(verdicts)
     if not quick:
@@ -50,9 +53,9 @@ def main(only: tuple[str, ...], rounds: int, quick: bool, file: Path | None) -> 
         record.write(file, about, outcomes, kills=[asdict(one) for one in verdicts])
 
 
-def _compete(name: str, servers: Servers, rounds: int, quick: bool, screen: Screen) -> Outcome:
+def _compete(name: str, servers: Servers, rounds: int, ours: bool, quick: bool, screen: Screen) -> Outcome:
     kind, _, broker = name.partition("-")
-    case = cases.case(kind, broker, servers, rounds, quick)
+    case = cases.case(kind, broker, candidates(broker, kind, ours=ours), servers, rounds, quick)
     with screen.watching(case) as watch:
         outcome = compete(case, quick, watch)
     screen.outcome(outcome)

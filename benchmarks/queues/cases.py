@@ -11,9 +11,9 @@ from statistics import median
 from typing import Final, final
 
 from benchmarks.queues import systems
-from benchmarks.queues.contenders import OURS, Candidate, Servers, candidates
+from benchmarks.queues.contenders import OURS, Candidate, Servers
 from benchmarks.queues.site import Site
-from benchmarks.queues.work import Item, item
+from benchmarks.queues.work import Item, Run, item
 
 from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Measured, Target
 from pullahead.sim.ideal import central_queue
@@ -40,7 +40,7 @@ class Throughput:
         site: where they are run; warm.
         make: makes an item with a number.
         items: how many; None finds how many take about `seconds`.
-        compute: seconds that each computes, for the utilization; 0: nobody asks.
+        compute: seconds that each computes on a CPU; 0: it does not, and nobody asks how busy workers were.
     """
 
     def __init__(
@@ -62,19 +62,37 @@ class Throughput:
         """Do one round."""
         if self._items is None:
             self._items = self._find()
-        took = self._time(self._items)
-        utilization = self._compute * self._items / (WORKERS * took) if self._compute else None
-        return Measured(self._items / took, utilization=utilization)
+        runs, took = self._time(self._items)
+        if not self._compute:
+            return Measured(self._items / took)
+        within = seconds_within(runs)
+        return Measured(
+            self._items / took,
+            on_cpu=self._compute * len(runs) / within,
+            utilization=within / (WORKERS * took),
+        )
 
     def _find(self) -> int:
         items = 100
-        while (took := self._time(items)) < self._seconds / 2:
+        while (took := self._time(items)[1]) < self._seconds / 2:
             items = int(items * min(8.0, max(1.5, 0.8 * self._seconds / took)))
         return items
 
-    def _time(self, items: int) -> float:
+    def _time(self, items: int) -> tuple[list[Run], float]:
         runs = self._site.run([self._make(number) for number in range(items)])
-        return max(run.ended or 0.0 for run in runs) - min(run.began for run in runs)
+        return runs, max(run.ended or 0.0 for run in runs) - min(run.began for run in runs)
+
+
+def seconds_within(runs: Sequence[Run]) -> float:
+    """Return for how long workers were within items: a process with many threads counts once."""
+    within = 0.0
+    until: dict[int, float] = {}  # by process; runs come in the order in which they began
+    for run in runs:
+        assert run.ended is not None, "a round is over when all have ended"
+        since = max(run.began, until.get(run.pid, run.began))
+        within += max(0.0, run.ended - since)
+        until[run.pid] = max(run.ended, since)
+    return within
 
 
 @final
@@ -178,9 +196,19 @@ _NOTES: Final = {
 }
 
 
-def case(kind: str, broker: str, servers: Servers, rounds: int, quick: bool) -> Case:
-    """Describe one comparison. `broker`: "redis" or "postgresql"."""
-    some = candidates(broker, kind)
+def case(
+    kind: str, broker: str, some: Sequence[Candidate | Absent], servers: Servers, rounds: int, quick: bool
+) -> Case:
+    """Describe one comparison.
+
+    Args:
+        kind: what is measured.
+        broker: "redis" or "postgresql".
+        some: who takes part.
+        servers: where.
+        rounds: of a run that is not quick.
+        quick: whether it is.
+    """
 
     def prepare(stack: ExitStack, quick: bool) -> list[Contender | Absent]:
         """Start all of them, and only then wait for each."""

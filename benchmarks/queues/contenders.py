@@ -99,31 +99,29 @@ class Candidate:
     connect: Callable[[Servers], System]
 
 
-def candidates(broker: str, kind: str) -> list[Candidate | Absent]:
-    """Return who takes part in a case; ours is the first."""
-    ours = importlib.import_module("benchmarks.queues.systems.with_pullahead")
-    found: list[Candidate | Absent] = [
-        _ours(OURS, ours, broker, ours.AHEAD if kind == LOAD else ours.DEFAULT)
-    ]
+def candidates(broker: str, kind: str, *, ours: bool = False) -> list[Candidate | Absent]:
+    """Return who takes part in a case: ours at first, or alone."""
+    us = importlib.import_module("benchmarks.queues.systems.with_pullahead")
+    found: list[Candidate | Absent] = [_ours(OURS, us, broker, us.AHEAD if kind == LOAD else us.DEFAULT)]
     if kind == KILLS:
-        found.append(_ours(f"{OURS}, retries=3", ours, broker, ours.AGAIN))
+        found.append(_ours(f"{OURS}, retries=3", us, broker, us.AGAIN))
     for name, (where, package, module) in _PEERS.items():
-        if where == broker and not is_here(package):
+        if ours or where != broker:
+            continue
+        if not is_here(package):
             found.append(Absent(name, "not installed: pip install 'pullahead[bench]'"))
-        elif where == broker:
-            peer = importlib.import_module(f"benchmarks.queues.systems.{module}")
-            found.append(_theirs(name, peer, broker, peer.DEFAULT))
-            found.append(_theirs(f"{name}, best", peer, broker, peer.BEST[kind]))
+            continue
+        peer = importlib.import_module(f"benchmarks.queues.systems.{module}")
+        found.append(_theirs(name, peer, broker, peer.DEFAULT))
+        found.append(_theirs(f"{name}, best", peer, broker, peer.BEST[kind]))
     return found
 
 
-def _ours(name: str, ours: Any, broker: str, settings: Settings) -> Candidate:
+def _ours(name: str, us: Any, broker: str, settings: Settings) -> Candidate:
     def connect(at: Servers) -> System:
-        made: System
-        if broker == REDIS:
-            made = ours.OnRedis(at.redis(), settings)
-        else:
-            made = ours.OnPostgres(at.postgres(), settings)
+        made: System = (
+            us.OnRedis(at.redis(), settings) if broker == REDIS else us.OnPostgres(at.postgres(), settings)
+        )
         return made
 
     return Candidate(name, connect)

@@ -39,7 +39,7 @@ _KILLS: Final = ((0.2, _WORKER), (0.4, _WORKER), (0.6, _ALL))
 #: that are set here (30 s), and Dramatiq's default (60 s), with some to spare.
 LIMIT: Final = 90.0
 #: Seconds from the end of an item until its system can be expected to know.
-_SHORTLY: Final = 1.0
+SHORTLY: Final = 1.0
 #: Seconds in which a share of the items has to end, or somebody has to run one.
 _PATIENCE: Final = 60.0
 
@@ -76,9 +76,11 @@ class Verdict:
     seconds: float = 0.0
 
 
-def measure(servers: Servers, quick: bool, brokers: Sequence[str] = BROKERS) -> list[Verdict | Absent]:
+def measure(servers: Servers, ours: bool, quick: bool) -> list[Verdict | Absent]:
     """Kill everybody's workers, all at the same time. Returns what came of it."""
-    some = {f"{one.name} ({broker})": one for broker in brokers for one in candidates(broker, KILLS)}
+    some = {
+        f"{one.name} ({broker})": one for broker in BROKERS for one in candidates(broker, KILLS, ours=ours)
+    }
     with ExitStack() as stack:
         sites = {
             name: stack.enter_context(Site(partial(one.connect, servers)))
@@ -155,7 +157,7 @@ def judge(verdict: Verdict, runs: Sequence[Run], deaths: Mapping[int, float], la
                 verdict.unexplained.append(f"{_told(run)}; it began again at {following.began:.3f}")
             elif run.ended is None:
                 verdict.interrupted += 1
-            elif death - run.ended <= _SHORTLY:
+            elif death - run.ended <= SHORTLY:
                 verdict.unheard += 1
                 verdict.longest = max(verdict.longest, death - run.ended)
             else:
