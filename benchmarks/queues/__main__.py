@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 from benchmarks.queues import cases, kills, systems
-from benchmarks.queues.contenders import BROKERS, Servers, candidates, running, versions
+from benchmarks.queues.contenders import ALWAYS, BROKERS, EVERYSEC, Servers, candidates, running, versions
 from benchmarks.queues.show import show
 
 from pullahead.cli.bench import record
@@ -26,19 +26,23 @@ _MEASURED = tuple(f"{kind}-{broker}" for broker in BROKERS for kind in systems.K
     help="Only this one; may be given again.",
 )  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Each in turn.")
+@click.option(
+    "--fsync", type=click.Choice([EVERYSEC, ALWAYS]), default=EVERYSEC, show_default=True,
+    help="When Redis writes to the disk what it has appended.",
+)  # fmt: skip
 @click.option("--ours", is_flag=True, help="Pullahead alone, without peers.")
 @click.option("--quick", is_flag=True, help="Few items, one round: does it work?")
 @click.option(
     "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every round to a file."
 )
-def main(only: tuple[str, ...], rounds: int, ours: bool, quick: bool, file: Path | None) -> None:
+def main(only: tuple[str, ...], rounds: int, fsync: str, ours: bool, quick: bool, file: Path | None) -> None:
     """Compare Pullahead's live queues with peers on the same servers."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and end what was started
     screen = Screen()
     about = conditions(quick)
-    about = replace(about, versions={**about.versions, **versions()})
+    about = replace(about, versions={**about.versions, **versions(fsync)})
     screen.conditions(about)
-    with running() as servers:
+    with running(fsync) as servers:
         outcomes = [
             _compete(name, servers, rounds, ours, quick, screen)
             for name in _MEASURED

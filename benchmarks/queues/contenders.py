@@ -23,8 +23,9 @@ REDIS: Final = "redis"
 POSTGRESQL: Final = "postgresql"
 BROKERS: Final = (REDIS, POSTGRESQL)
 
-#: Said by everybody who measures a durable Redis: at most a second is lost if the machine dies.
-_REDIS_SETTINGS: Final = {"appendonly": "yes", "appendfsync": "everysec"}
+#: What Redis advises for a log of what is appended: if the machine dies, a second is lost at most. "always"
+#: loses nothing, and makes each command wait for the disk.
+EVERYSEC, ALWAYS = "everysec", "always"
 #: PostgreSQL's own defaults: what is committed is on disk.
 _POSTGRES_SETTINGS: Final = {"fsync": "on", "synchronous_commit": "on"}
 _PACKAGES: Final = ("celery", "kombu", "dramatiq", "procrastinate", "redis", "psycopg")
@@ -42,8 +43,9 @@ _PEERS: Final = {
 class Servers:
     """A Redis and a PostgreSQL, each started when it is needed first, and a new database for whoever asks."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, fsync: str) -> None:
         self._stack = stack
+        self._fsync = fsync
         self._redis: tuple[str, Iterator[int]] | None = None
         self._postgres: tuple[servers.Postgres, Iterator[int]] | None = None
 
@@ -54,8 +56,8 @@ class Servers:
             if program is None:
                 raise click.ClickException("redis-server is not installed (apt-get install redis-server)")
             port = str(servers.free_port())
-            said = [word for name, value in _REDIS_SETTINGS.items() for word in (f"--{name}", value)]
-            one = servers.Redis(program, "--port", port, "--databases", str(_DATABASES), *said)
+            said = ["--port", port, "--databases", str(_DATABASES), "--appendfsync", self._fsync]
+            one = servers.Redis(program, *said)
             self._stack.callback(one.close)
             self._redis = f"redis://127.0.0.1:{port}", count()
         url, numbers = self._redis
@@ -84,10 +86,10 @@ class Servers:
 
 
 @contextmanager
-def running() -> Iterator[Servers]:
-    """Have servers for a while."""
+def running(fsync: str = EVERYSEC) -> Iterator[Servers]:
+    """Have servers for a while. `fsync`: when Redis writes to the disk."""
     with ExitStack() as stack:
-        yield Servers(stack)
+        yield Servers(stack, fsync)
 
 
 @final
@@ -139,12 +141,12 @@ def _theirs(name: str, peer: Any, broker: str, settings: Settings) -> Candidate:
     return Candidate(name, connect)
 
 
-def versions() -> dict[str, str | None]:
+def versions(fsync: str) -> dict[str, str | None]:
     """Return the versions of everybody, and how durable the servers are."""
     found = {package: _version(package) for package in _PACKAGES}
     redis, postgres = servers.redis_program(), servers.postgres_programs()
     if redis is not None:
-        found["redis-server"] = _about(redis, _REDIS_SETTINGS)
+        found["redis-server"] = _about(redis, {"appendonly": "yes", "appendfsync": fsync})
     if postgres is not None:
         found["postgres"] = _about(str(postgres / "postgres"), _POSTGRES_SETTINGS)
     return found

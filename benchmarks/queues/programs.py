@@ -78,7 +78,7 @@ class Program:
         self._supervisor.join()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.002) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.005) -> bool:
     """Ask again and again; say whether it came true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

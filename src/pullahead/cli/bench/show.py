@@ -130,8 +130,9 @@ def _notes(outcome: Outcome) -> list[str]:
 
 def _verdict(outcome: Outcome, verdict: Verdict) -> tuple[str, str, str, str]:
     target = verdict.target
+    quantity = "rate" if outcome.case.more_is_better else "time"
     what = {
-        "ratio": f"{outcome.case.name}: time against {target.of}",
+        "ratio": f"{outcome.case.name}: {quantity} against {target.of}",
         "share": f"{outcome.case.name}: {target.of}, of the limit",
         "utilization": f"{outcome.case.name}: {target.of}, utilization",
         "median": f"{outcome.case.name}: {target.of}",
