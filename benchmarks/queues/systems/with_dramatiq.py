@@ -28,9 +28,11 @@ DEFAULT: Final = Settings(arguments=_PROCESSES)
 _MANY: Final = Settings(
     arguments=(*_PROCESSES, "--threads", "1"), environment={"dramatiq_queue_prefetch": "100"}
 )
-#: "When set to 1, a new message is only fetched once a previous one is done."
+#: "When set to 1, a new message is only fetched once a previous one is done." And who finds nothing looks again
+#: soon: dramatiq_worker_timeout is the most milliseconds until then, a thousand by default.
 _ONE: Final = Settings(
-    arguments=(*_PROCESSES, "--threads", "1"), environment={"dramatiq_queue_prefetch": "1"}
+    arguments=(*_PROCESSES, "--threads", "1"),
+    environment={"dramatiq_queue_prefetch": "1", "dramatiq_worker_timeout": "10"},
 )
 #: Eight threads, the default, hide what waits, and find their next messages in memory.
 _THREADS: Final = Settings(
@@ -41,7 +43,7 @@ _THREADS: Final = Settings(
 _SAFE: Final = Settings(
     {"heartbeat_timeout": 30_000, "maintenance_chance": 100_000}, (*_PROCESSES, "--threads", "1")
 )
-BEST: Final = {NOOP: _MANY, SHORT: _MANY, LOAD: _THREADS, MIXED: _ONE, START: _MANY, KILLS: _SAFE}
+BEST: Final = {NOOP: _MANY, SHORT: _MANY, LOAD: _THREADS, MIXED: _ONE, START: _ONE, KILLS: _SAFE}
 
 _QUEUE: Final = "dramatiq:default"
 
