@@ -28,8 +28,8 @@ DEFAULT: Final = Settings(arguments=_PROCESSES)
 _MANY: Final = Settings(
     arguments=(*_PROCESSES, "--threads", "1"), environment={"dramatiq_queue_prefetch": "100"}
 )
-#: "When set to 1, a new message is only fetched once a previous one is done." And who finds nothing looks again
-#: soon: dramatiq_worker_timeout is the most milliseconds until then, a thousand by default.
+#: "When set to 1, a new message is only fetched once a previous one is done." And who finds nothing looks
+#: again soon: dramatiq_worker_timeout is the most milliseconds until then, a thousand by default.
 _ONE: Final = Settings(
     arguments=(*_PROCESSES, "--threads", "1"),
     environment={"dramatiq_queue_prefetch": "1", "dramatiq_worker_timeout": "10"},
