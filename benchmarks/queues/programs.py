@@ -39,11 +39,13 @@ class Program:
         self._command = [*dies_with_us("TERM"), sys.executable, *arguments]
         self._errors = errors
         self._over = threading.Event()
+        self.starts = 0
         self._process = self._start()
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
         self._supervisor.start()
 
     def _start(self) -> subprocess.Popen[bytes]:
+        self.starts += 1
         with self._errors.open("ab") as said:
             return subprocess.Popen(
                 self._command, env=self._environment, cwd=_ROOT, stdin=subprocess.DEVNULL,

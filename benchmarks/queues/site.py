@@ -19,6 +19,8 @@ from pullahead.cli.bench.case import WORKERS
 #: Seconds until consumers are up, and in which a round has to be over.
 _START: Final = 60.0
 _ROUND: Final = 120.0
+#: More than that often nobody kills a program.
+_STARTS: Final = 10
 #: Items that are put at first until every worker has had one, and then ever more; and seconds that each
 #: takes.
 _NAPS: Final = 4 * WORKERS
@@ -92,6 +94,8 @@ class Site:
     def _is_over(self, items: int) -> bool:
         """Look at the size of the log, and only then into it: an item may have been run twice."""
         if self.log.records < 2 * items:
+            if max(program.starts for program in self.programs) > _STARTS:
+                raise self._error("a consumer ends whenever it is started")
             return False
         return len({run.number for run in self.log.runs() if run.ended is not None}) == items
 
