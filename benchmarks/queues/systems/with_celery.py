@@ -29,8 +29,10 @@ _LEAN: Final[Mapping[str, Any]] = {"task_ignore_result": True, "worker_enable_re
 _ALONE: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 #: "Optimizing", prefetch limits: with many short tasks this number should be large, "say 64, or 128".
+#: "Concurrency", the pool: solo runs tasks in the node itself. Two such nodes carry half as many again as one
+#: with two processes, and nodes with threads no more.
 _MANY: Final = Settings(
-    {**_LEAN, "worker_prefetch_multiplier": 128}, ("--concurrency", str(WORKERS), *_ALONE)
+    {**_LEAN, "worker_prefetch_multiplier": 128}, ("--pool", "solo", *_ALONE), programs=WORKERS
 )
 #: "Reserve one task at a time": late acknowledgement and a multiplier of 1; with Redis
 #: worker_disable_prefetch, too, which fetches only for a process that is free. -O fair is the default by now.
@@ -60,7 +62,7 @@ _SAFE: Final = Settings(
     },
     ("--concurrency", str(WORKERS), *_ALONE),
 )
-BEST: Final = {NOOP: _MANY, SHORT: _MANY, LOAD: _THREADS, MIXED: _ONE, START: _MANY, KILLS: _SAFE}
+BEST: Final = {NOOP: _MANY, SHORT: _MANY, LOAD: _THREADS, MIXED: _ONE, START: _ONE, KILLS: _SAFE}
 
 _QUEUE: Final = "celery"
 
