@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 from benchmarks.queues import cases, kills, systems
-from benchmarks.queues.contenders import ALWAYS, BROKERS, EVERYSEC, Servers, candidates, running, versions
+from benchmarks.queues.contenders import ALWAYS, BROKERS, EVERYSEC, candidates, running, versions
 from benchmarks.queues.show import show
 
 from pullahead.cli.bench import record
+from pullahead.cli.bench.case import Case
 from pullahead.cli.bench.machine import conditions
 from pullahead.cli.bench.measure import Outcome, compete
 from pullahead.cli.bench.show import Screen
@@ -30,12 +31,18 @@ _MEASURED = tuple(f"{kind}-{broker}" for broker in BROKERS for kind in systems.K
     "--fsync", type=click.Choice([EVERYSEC, ALWAYS]), default=EVERYSEC, show_default=True,
     help="When Redis writes to the disk what it has appended.",
 )  # fmt: skip
+@click.option(
+    "--sleep", is_flag=True,
+    help="Items of mixed sizes sleep: for a machine that has other things to do. Threads are workers then.",
+)  # fmt: skip
 @click.option("--ours", is_flag=True, help="Pullahead alone, without peers.")
 @click.option("--quick", is_flag=True, help="Few items, one round: does it work?")
 @click.option(
     "--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write every round to a file."
 )
-def main(only: tuple[str, ...], rounds: int, fsync: str, ours: bool, quick: bool, file: Path | None) -> None:
+def main(
+    only: tuple[str, ...], rounds: int, fsync: str, sleep: bool, ours: bool, quick: bool, file: Path | None
+) -> None:
     """Compare Pullahead's live queues with peers on the same servers."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and end what was started
     screen = Screen()
@@ -43,11 +50,13 @@ def main(only: tuple[str, ...], rounds: int, fsync: str, ours: bool, quick: bool
     about = replace(about, versions={**about.versions, **versions(fsync)})
     screen.conditions(about)
     with running(fsync) as servers:
-        outcomes = [
-            _compete(name, servers, rounds, ours, quick, screen)
-            for name in _MEASURED
-            if not only or name in only
-        ]
+        outcomes = []
+        for name in _MEASURED:
+            if not only or name in only:
+                kind, _, broker = name.partition("-")
+                some = candidates(broker, kind, ours=ours)
+                case = cases.case(kind, broker, some, servers, cases.How(rounds, quick, sleep))
+                outcomes.append(_compete(case, quick, screen))
         verdicts = kills.measure(servers, ours, quick) if not only or systems.KILLS in only else []
     if verdicts:
         show(verdicts)
@@ -57,9 +66,7 @@ def main(only: tuple[str, ...], rounds: int, fsync: str, ours: bool, quick: bool
         record.write(file, about, outcomes, kills=[asdict(one) for one in verdicts])
 
 
-def _compete(name: str, servers: Servers, rounds: int, ours: bool, quick: bool, screen: Screen) -> Outcome:
-    kind, _, broker = name.partition("-")
-    case = cases.case(kind, broker, candidates(broker, kind, ours=ours), servers, rounds, quick)
+def _compete(case: Case, quick: bool, screen: Screen) -> Outcome:
     with screen.watching(case) as watch:
         outcome = compete(case, quick, watch)
     screen.outcome(outcome)

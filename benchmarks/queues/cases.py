@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from functools import partial
 from random import Random
 from statistics import median
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 from benchmarks.queues import systems
 from benchmarks.queues.contenders import OURS, Candidate, Servers
 from benchmarks.queues.site import Site
-from benchmarks.queues.work import Item, Run, item
+from benchmarks.queues.work import COMPUTE, SLEEP, Item, Run, item
 
 from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Measured, Target
 from pullahead.sim.ideal import central_queue
@@ -99,14 +99,15 @@ def seconds_within(runs: Sequence[Run]) -> float:
 class Latency:
     """The 99th percentile of the milliseconds from putting an item to its end, with arrivals at random."""
 
-    def __init__(self, site: Site, items: int) -> None:
+    def __init__(self, site: Site, items: int, kind: str) -> None:
         self._site = site
+        self._kind = kind
         self._sizes, self._arrivals = mixed(items)
         self._warm_up = items // 8  # the first round is nobody's
 
     def __call__(self) -> Measured:
         """Do one round."""
-        items = [item(number, seconds) for number, seconds in enumerate(self._sizes)]
+        items = [item(number, seconds, kind=self._kind) for number, seconds in enumerate(self._sizes)]
         if self._warm_up:
             items, self._warm_up = items[: self._warm_up], 0
         puts, runs = self._site.run_on_time(items, self._arrivals[: len(items)])
@@ -173,15 +174,31 @@ _ITEMS: Final[dict[str, tuple[int, int]]] = {
 _SECONDS: Final = (1.5, 0.05)
 
 
-def _measure(kind: str, site: Site, quick: bool) -> Callable[[], Measured]:
+class How(NamedTuple):
+    """How it is measured.
+
+    Attributes:
+        rounds: of a run that is not quick.
+        quick: whether it is.
+        sleep: whether items of mixed sizes sleep instead of computing.
+    """
+
+    rounds: int
+    quick: bool
+    sleep: bool
+
+
+def _measure(kind: str, site: Site, how: How) -> Callable[[], Measured]:
     if kind == systems.NOOP:
-        return Throughput(site, item, None, seconds=_SECONDS[quick])
-    items = _ITEMS[kind][quick]
+        return Throughput(site, item, None, seconds=_SECONDS[how.quick])
+    items = _ITEMS[kind][how.quick]
     if kind == systems.SHORT:
         return Throughput(site, lambda number: item(number, _SHORT), items, compute=_SHORT)
     if kind == systems.LOAD:
         return Throughput(site, lambda number: item(number, _SHORT, load=_LOAD), items, compute=_SHORT)
-    return Latency(site, items) if kind == systems.MIXED else Start(site, items)
+    if kind == systems.MIXED:
+        return Latency(site, items, SLEEP if how.sleep else COMPUTE)
+    return Start(site, items)
 
 
 _TITLES: Final = {
@@ -199,9 +216,7 @@ _NOTES: Final = {
 }
 
 
-def case(
-    kind: str, broker: str, some: Sequence[Candidate | Absent], servers: Servers, rounds: int, quick: bool
-) -> Case:
+def case(kind: str, broker: str, some: Sequence[Candidate | Absent], servers: Servers, how: How) -> Case:
     """Describe one comparison.
 
     Args:
@@ -209,11 +224,10 @@ def case(
         broker: "redis" or "postgresql".
         some: who takes part.
         servers: where.
-        rounds: of a run that is not quick.
-        quick: whether it is.
+        how: it is measured.
     """
 
-    def prepare(stack: ExitStack, quick: bool) -> list[Contender | Absent]:
+    def prepare(stack: ExitStack, _: bool) -> list[Contender | Absent]:
         """Start all of them, and only then wait for each."""
         sites = {
             one.name: stack.enter_context(Site(partial(one.connect, servers)))
@@ -223,7 +237,7 @@ def case(
         for site in sites.values():
             site.warm()
         return [
-            one if isinstance(one, Absent) else Contender(one.name, _measure(kind, sites[one.name], quick))
+            one if isinstance(one, Absent) else Contender(one.name, _measure(kind, sites[one.name], how))
             for one in some
         ]
 
@@ -231,14 +245,14 @@ def case(
     if kind in (systems.SHORT, systems.LOAD):
         bound = (WORKERS / _SHORT, f"{WORKERS} workers ÷ {_SHORT * 1e3:g} ms")
     elif kind == systems.MIXED:
-        bound = (ideal(_ITEMS[kind][quick]), "that of a central queue at no cost")
+        bound = (ideal(_ITEMS[kind][how.quick]), "that of a central queue at no cost")
     is_rate = kind in (systems.NOOP, systems.SHORT, systems.LOAD)
     return Case(
         name=f"{kind}-{broker}",
         title=f"{_TITLES[kind]}, {WORKERS} workers",
         unit="items/s" if is_rate else "ms",
         more_is_better=is_rate,
-        rounds=(rounds, 1),
+        rounds=(how.rounds, 1),
         prepare=prepare,
         bound=bound,
         targets=_targets(kind, broker, [one.name for one in some if isinstance(one, Candidate)]),

@@ -34,11 +34,10 @@ _ALONE: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 _MANY: Final = Settings(
     {**_LEAN, "worker_prefetch_multiplier": 128}, ("--pool", "solo", *_ALONE), programs=WORKERS
 )
-#: "Reserve one task at a time": late acknowledgement and a multiplier of 1; with Redis
-#: worker_disable_prefetch, too, which fetches only for a process that is free. -O fair is the default by now.
+#: "Reserve one task at a time": a multiplier of 1; -O fair is the default by now. With late acknowledgement,
+#: or with worker_disable_prefetch, items of mixed sizes are later.
 _ONE: Final = Settings(
-    {**_LEAN, "task_acks_late": True, "worker_prefetch_multiplier": 1, "worker_disable_prefetch": True},
-    ("--concurrency", str(WORKERS), "-O", "fair", *_ALONE),
+    {**_LEAN, "worker_prefetch_multiplier": 1}, ("--concurrency", str(WORKERS), "-O", "fair", *_ALONE)
 )
 #: "Concurrency": threads for what waits. Two nodes with a pool of eight threads each.
 _THREADS: Final = Settings(

@@ -27,11 +27,11 @@ DEFAULT: Final = Settings(arguments=_PROCESSES)
 #: A hundred messages in each process, and eight threads, the default: one acknowledges while others run. With
 #: fewer threads it is slower, for items that do nothing as for such that compute.
 _MANY: Final = Settings(arguments=_PROCESSES, environment={"dramatiq_queue_prefetch": "100"})
-#: "When set to 1, a new message is only fetched once a previous one is done." And who finds nothing looks
-#: again soon: dramatiq_worker_timeout is the most milliseconds until then, a thousand by default.
+#: One thread, so that a long item keeps none from a short one that was fetched with it but the next; with a
+#: dramatiq_queue_prefetch of 1, too, it is later. And who finds nothing looks again soon:
+#: dramatiq_worker_timeout is the most milliseconds until then, a thousand by default.
 _ONE: Final = Settings(
-    arguments=(*_PROCESSES, "--threads", "1"),
-    environment={"dramatiq_queue_prefetch": "1", "dramatiq_worker_timeout": "10"},
+    arguments=(*_PROCESSES, "--threads", "1"), environment={"dramatiq_worker_timeout": "10"}
 )
 #: heartbeat_timeout as short as a lease of ours, and maintenance_chance (of a million) so that it is looked
 #: at by every tenth command; at the default, by every thousandth.
