@@ -216,6 +216,11 @@ _NOTES: Final = {
 }
 
 
+_SLEEP_NOTE: Final = (
+    "Items sleep, so each thread is a worker: Dramatiq has sixteen by default, and no ideal of two"
+)
+
+
 def case(kind: str, broker: str, some: Sequence[Candidate | Absent], servers: Servers, how: How) -> Case:
     """Describe one comparison.
 
@@ -256,7 +261,7 @@ def case(kind: str, broker: str, some: Sequence[Candidate | Absent], servers: Se
         prepare=prepare,
         bound=bound,
         targets=_targets(kind, broker, [one.name for one in some if isinstance(one, Candidate)]),
-        notes=_NOTES.get(kind, ""),
+        notes=_SLEEP_NOTE if kind == systems.MIXED and how.sleep else _NOTES.get(kind, ""),
     )
 
 
