@@ -29,7 +29,7 @@ _UTILIZATION: Final = 0.65
 _SEED: Final = 15
 #: Seconds between two items that are put into an idle queue, at least and at most: in step with nobody's
 #: polls.
-_PAUSES: Final = (0.05, 0.2)
+_PAUSES: Final = (0.05, 0.15)
 
 
 @final
@@ -165,10 +165,10 @@ class Start:
 
 #: Items in a round, in a full run and in a quick one.
 _ITEMS: Final[dict[str, tuple[int, int]]] = {
-    systems.SHORT: (2000, 100),
-    systems.LOAD: (1500, 100),
-    systems.MIXED: (800, 60),
-    systems.START: (30, 5),
+    systems.SHORT: (1500, 100),
+    systems.LOAD: (1000, 100),
+    systems.MIXED: (600, 60),
+    systems.START: (20, 5),
 }
 #: Seconds that a round of no-op items takes, likewise.
 _SECONDS: Final = (1.5, 0.05)
