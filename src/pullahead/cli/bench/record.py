@@ -14,9 +14,9 @@ from pullahead.cli.bench.measure import Line, Outcome, Spread
 FORMAT: Final = 1
 
 
-def write(file: Path, about: Conditions, outcomes: list[Outcome]) -> None:
-    """Write a file."""
-    whole = {"format": FORMAT, **asdict(about), "cases": [_case(outcome) for outcome in outcomes]}
+def write(file: Path, about: Conditions, outcomes: list[Outcome], **more: Any) -> None:
+    """Write a file. `more`: what was found out beside the cases."""
+    whole = {"format": FORMAT, **asdict(about), "cases": [_case(outcome) for outcome in outcomes], **more}
     file.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
