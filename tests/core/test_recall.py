@@ -103,6 +103,20 @@ def test_a_recall_takes_the_youngest_and_is_answered(make: Callable[..., Pipelin
     assert pipeline.held == 3
 
 
+def test_what_has_begun_is_said_ahead_of_the_answer_to_a_recall(make: Callable[..., Pipeline]) -> None:
+    """Said behind it, it would look like what has begun since, and be a reason to ask again."""
+    pipeline = begun(make(8))
+    granted(pipeline, 0.0, 0, 1)
+    said(pipeline, 0.0)
+    assert pipeline.take(0.5) == (0,)
+    granted(pipeline, 0.5, 1, 1, lease=2)
+    said(pipeline, 0.5)
+    pipeline.turn(0.5, 1.0, 0.0, 1.0)
+    pipeline.answered([(m.RECALL, 1)], 1.0)
+    kinds = [message[0] for message in said(pipeline, 1.0)]
+    assert kinds.index(m.STARTED) < kinds.index(m.RECALLED)
+
+
 def test_a_recall_of_more_than_there_is_takes_all_that_has_not_begun(make: Callable[..., Pipeline]) -> None:
     pipeline = begun(make(5))
     granted(pipeline, 0.0, 0, 3)

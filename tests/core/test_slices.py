@@ -415,8 +415,8 @@ def test_less_than_a_bundle_is_asked_for_with_what_goes_anyway(make: Make) -> No
     assert said(pipeline, 2 * MS) == [
         (m.DONE, 1, (0, 1, 2, 3, 4, 5)),
         (m.DONE, 2, (6, 7)),
-        (m.RECALLED, 0),
         (m.STARTED, 2, (8,)),
+        (m.RECALLED, 0),
         (m.ASK, 3),
     ]
 

@@ -11,7 +11,10 @@ import pytest
 
 from pullahead.farm.envelope import opened, sealed
 from pullahead.farm.freight import ship, ship_all, ship_now
+from pullahead.farm.parcels import parcels
 from pullahead.farm.payload import LARGE, Payload, largest, pack, pack_for_journal_now, size_of, unpack
+from pullahead.farm.recorded import UNPACKED
+from pullahead.sources.source import Taken
 
 
 class Grade(enum.IntEnum):
@@ -22,8 +25,19 @@ class Name(str):
     __slots__ = ()
 
 
+class Kind(type):
+    def __eq__(cls, other: object) -> bool:
+        return cls is other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Odd(metaclass=Kind):
+    """Its class has no hash."""
+
+
 @pytest.mark.parametrize(
-    "value", [b"x", "x" * 5000, (), ("text",), [1, {"a": (2.5, b"x")}], 1j, Grade.GOOD, Name("x")]
+    "value", [b"x", "x" * 5000, (), ("text",), [1, {"a": (2.5, b"x")}], 1j, Grade.GOOD, Name("x"), 1 << 63]
 )
 def test_a_small_value_is_bytes(value: Any) -> None:
     packed = pack(value)
@@ -33,7 +47,7 @@ def test_a_small_value_is_bytes(value: Any) -> None:
     assert size_of(packed) == len(packed)
 
 
-@pytest.mark.parametrize("value", [None, True, 0, -(1 << 200), 0.1, float("nan"), "", "text", "\ud800 ü \0"])
+@pytest.mark.parametrize("value", [None, True, 0, -(1 << 63), 0.1, float("nan"), "", "text", "\ud800 ü \0"])
 def test_a_plain_value_travels_as_it_is(value: Any) -> None:
     for packer in (pack, ship, ship_now):
         message = ("done", 7, (1,), [packer(value)])
@@ -46,10 +60,25 @@ def test_a_plain_value_travels_as_it_is(value: Any) -> None:
 
 
 def test_plain_values_are_shipped_without_a_look_at_each() -> None:
-    items = [1, 2.5, None, True]
-    assert ship_all(items) == items
-    assert ship_all([1, "text"]) is None
-    assert ship_all([Grade.GOOD]) is None
+    items: list[Any]
+    for items in ([1, -(1 << 63), True], [2.5, float("nan"), None, False]):
+        assert ship_all(items) is items
+    for items in ([1, "text"], [Grade.GOOD], [1, 1 << 63], [-(1 << 63) - 1], [Odd()]):
+        assert ship_all(items) is None
+
+
+def test_an_item_whose_class_cannot_be_hashed_fails_alone() -> None:
+    """Pickle cannot take it."""
+    found, error = parcels([Taken(0, 1, 1), Taken(1, Odd(), 1), Taken(2, 3, 1)], None)
+    assert error is None
+    assert [(one.state, len(one.pairs)) for one in found] == [(None, 1), (UNPACKED, 1), (None, 1)]
+
+
+def test_what_is_large_is_weighed() -> None:
+    huge = 1 << 10_000_000
+    for packed in (pack(huge), ship(huge), ship_now(huge)):
+        assert size_of(packed) > 1_000_000
+        assert unpack(packed) == huge
 
 
 def test_the_largest_payload_is_known() -> None:

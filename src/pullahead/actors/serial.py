@@ -43,7 +43,7 @@ def dumps(
     if not by_value:
         try:
             data = pickle.dumps(value, 5, buffer_callback=in_band)
-            if data.find(b"__main__") < 0:  # which is found out in half the time that `in` takes
+            if data.find(b"__main__") < 0:  # for a small pickle that takes half as long as `in`
                 return data, buffers
         except Exception:  # noqa: BLE001, S110  cloudpickle can do more; if it cannot, its error is the better one
             pass

@@ -1,7 +1,7 @@
 """The worker's machine: ask, load, process, store, report, give back.
 
 Rules:
-1. Ask early enough; see `demand`. A slice, too, is at most half of what is ready for each worker.
+1. Ask early enough; see `demand`. For how much is computed in one go, see `portions`.
 2. Of what is loaded, the oldest is processed first; where an item is meanwhile, see `holdings`.
 3. Whether an item has *started* is decided here alone: when it leaves the buffer, and within a slice when the
    main thread comes to it. A recall takes from what is still in the buffer, and then from the slice.
@@ -225,6 +225,8 @@ class Pipeline:
 
     def _recalled(self, size: int, now: float) -> list[Effect]:
         """Give back up to so many items, the youngest first; what begins sooner here than elsewhere stays."""
+        if not self._starts.is_said:
+            self._announce(now)  # or it would look as if that had begun after the answer; see `recalls`
         ran = self.running
         unstarted = self.held + (len(ran.unstarted) if ran else 0)
         stays = max(

@@ -14,7 +14,7 @@ it looks anyway. So where a look takes no longer than what is left, all the book
 computation, and between two items there is nothing but an item's own handling.
 
 What is taken here must be recalled before another worker can have it, so a slice is also at most half of the
-backlog; see `pipeline`.
+backlog, or a tenth of a millisecond of work if that is more; see `portions`.
 
 Refused: asking the main thread to stop. Its answer would come when the item that keeps it has ended.
 """

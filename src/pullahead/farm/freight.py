@@ -11,7 +11,7 @@ from typing import Any, final
 
 from pullahead import actors
 from pullahead.actors import ObjectRef
-from pullahead.farm.payload import ITSELF, Payload, pack, unpack
+from pullahead.farm.payload import ITSELF, Payload, is_word, pack, unpack
 
 __all__ = ["Freight", "freight_of", "ship", "ship_now"]
 
@@ -62,17 +62,26 @@ def _aside(payload: Any) -> Any:
 
 def ship(item: Any) -> Any:
     """Return what travels to a worker for an item. Raises what pickling it raises."""
-    return item if type(item) in ITSELF else freight_of(item) or _aside(pack(item))
+    return freight_of(item) or _aside(pack(item))
 
 
 def ship_all(items: list[Any]) -> list[Any] | None:
     """Return what travels for each, if they are so plain that this takes no looking at each; or None."""
-    return items if ITSELF.issuperset(map(type, items)) else None
+    try:
+        kinds = set(map(type, items))
+    except TypeError:  # a class that cannot be hashed, of a class of classes of somebody's
+        return None
+    if int in kinds:
+        plain = kinds <= {int, bool} and is_word(min(items)) and is_word(max(items))
+    else:
+        plain = kinds <= ITSELF
+    return items if plain else None
 
 
 def ship_now(result: Any) -> Any:
     """Return what travels for a result as it is now, whatever becomes of its arrays. Raises as `ship`."""
-    if type(result) in ITSELF:
-        return result
-    travels = _aside(pack(result))  # what is put is a copy
+    packed = pack(result)
+    if type(packed) is not Payload:
+        return packed
+    travels = _aside(packed)  # what is put is a copy
     return travels.copied() if type(travels) is Payload else travels

@@ -1,11 +1,11 @@
 """Items and results as payloads: packed once by the sender, unpacked once by the receiver.
 
-The queue passes payloads on and never opens them. A number, a bool and None are themselves, because messages
-carry them as they are (`envelope`); a short text is too, in a tuple of its own. What else is small is plain
-bytes: its pickle. One that has large buffers (arrays, or simply a large pickle) keeps them beside the pickle,
-so that the engine can move them through shared memory instead of through its sockets. Where there is a
-journal, what is JSON is a text: JSON. What is elsewhere is `Freight`, and is weighed and unpacked here like
-the others.
+The queue passes payloads on and never opens them. A float, a bool, None and an integer of 64 bits are
+themselves, because messages carry them as they are (`envelope`); a short text is too, in a tuple of its own.
+What else is small is plain bytes: its pickle. One that has large buffers (arrays, or simply a large pickle)
+keeps them beside the pickle, so that the engine can move them through shared memory instead of through its
+sockets. Where there is a journal, what is JSON is a text: JSON. What is elsewhere is `Freight`, and is
+weighed and unpacked here like the others.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from pullahead.journal.plain import exact_json
 
 #: Bytes. From here on, shared memory is cheaper than a copy through a socket.
 LARGE: Final = 64 * 1024
-#: Types whose values are their own payloads. Not their subclasses, which are more than a number.
+#: Types whose values are their own payloads, if they fit into a word. Not subclasses: these are more.
 ITSELF: Final = frozenset({int, float, bool, type(None)})
+#: The first integer that does not; what is less than its negative does not, either.
+_WIDE: Final = 1 << 63
 #: Characters of a text that needs no pickle.
 _SHORT: Final = 1024
 #: Bytes of what is its own payload, about.
@@ -64,11 +66,16 @@ class Payload:
 def pack(value: Any) -> Any:
     """Return the payload of a value, see the module. Raises what pickling raises."""
     kind = type(value)
-    if kind in ITSELF:
+    if kind in ITSELF and (kind is not int or is_word(value)):
         return value
     if kind is str and len(value) < _SHORT:
         return (value,)
     return _pickled(value)
+
+
+def is_word(number: int) -> bool:
+    """Return whether an integer fits into a word."""
+    return -_WIDE <= number < _WIDE
 
 
 def _pickled(value: Any) -> Any:

@@ -225,7 +225,7 @@ class Run:
             self._window.paced(self._pace.per_second, self._crew.lookahead)
         if state == DONE:
             self._window.weighs(self._weigh(items, payloads))
-        ends = zip(items, repeat(state), payloads, strict=False)
+        ends = zip(items, repeat(state, len(items)), payloads, strict=True)
         if self._ordered:
             self._early.update(zip(items, ends, strict=True))
         else:

@@ -1,0 +1,89 @@
+"""A run between its source and whoever takes its results: nobody waits for what has come."""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any, cast
+
+import pytest
+
+from pullahead.farm.crew import Crew
+from pullahead.farm.run import DONE, Run
+from pullahead.sources.iterable import IterableSource
+
+ITEMS = [None, 1, 2.5, "x" * 10, "y" * 3000, b"z" * 20_000]
+
+
+class Workers:
+    """A crew whose items end in any order, a few at a time, as what they are."""
+
+    size = present = 2
+    queue_count = 1
+    recorded = None
+    lookahead = 4
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._next = 0
+        self._lots: list[tuple[int, list[Any]]] = []
+        self._is_closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def open(self, run: Run) -> int:
+        self._run = run
+        self._thread.start()
+        return 0
+
+    def reserve(self, count: int) -> int:
+        self._next += count
+        return self._next - count
+
+    def submit(self, run: int, first: int, payloads: list[Any], cause: str, known: Any = None) -> None:
+        with self._changed:
+            self._lots.append((first, payloads))
+            self._changed.notify()
+
+    def close_run(self, run: int) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._lots or self._is_closed)
+                lots, self._lots = self._lots, []
+            if not lots:
+                break
+            items = [pair for first, payloads in lots for pair in enumerate(payloads, first)]
+            self._random.shuffle(items)
+            while items:
+                count = self._random.randint(1, 7)
+                some, items = items[:count], items[count:]
+                self._run.items_ended(DONE, tuple(item for item, _ in some), [one for _, one in some])
+                if self._random.random() < 0.1:
+                    self._run.starved()
+        self._run.ended()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("seed", range(10))
+def test_the_source_is_read_as_soon_as_there_is_room(seed: int, ordered: bool) -> None:
+    """The window is often full, and nobody looks at it but who has taken something."""
+    items = random.Random(seed).choices(ITEMS, k=2000)
+    workers = Workers(seed)
+    run = Run(cast(Crew, workers), IterableSource(items), ordered=ordered)
+    came: list[Any] = []
+    while (outcomes := run.take(20.0)) is not None:
+        assert outcomes, f"nothing comes after {len(came)} items"
+        came += [item for item, *_ in outcomes]
+    workers.join()
+    if ordered:
+        assert came == items
+    else:
+        assert sorted(map(repr, came)) == sorted(map(repr, items))
