@@ -1,0 +1,107 @@
+"""Items that are large, there and back: how near everybody comes to copying the bytes.
+
+From 100 KB on, an item is a NumPy array, as large items are. Pullahead, joblib and Ray move the bytes of
+arrays beside the pickle; the others send them through a pipe within it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from time import perf_counter
+from typing import Any, Final, NamedTuple
+
+from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Stage, Target
+from pullahead.cli.bench.cases.contest import BESIDE, EVERYBODY, LARGE, contest, without_numpy
+from pullahead.cli.bench.peers import POOLS, mpire, standard
+from pullahead.cli.bench.rate import Rate
+from pullahead.cli.bench.works import noop
+
+MEMCPY: Final = "memcpy, once each way"
+KB, MB = 1_000, 1_000_000
+PICKLING: Final = (standard.EXECUTOR, standard.IMAP, standard.MAP, mpire.IMAP, f"{mpire.IMAP}, chunk_size=1")
+#: Bytes of a round, at most: whoever returns a list has them all in memory.
+_MOST: Final = 200 * MB
+_SECONDS: Final = (1.0, 0.05)
+
+
+class Size(NamedTuple):
+    """One size of items, in bytes, and whether it is measured beside clusters, too."""
+
+    name: str
+    words: str
+    size: int
+    targets: tuple[Target, ...] = ()
+    beside: bool = False
+
+
+SIZES: Final = (
+    Size("payload-1KB", "1 KB of bytes", KB),
+    Size("payload-100KB", "100 KB of array", 100 * KB),
+    Size(
+        "payload-10MB",
+        "10 MB of array",
+        10 * MB,
+        (
+            Target("ratio", MEMCPY, 0.75, at_least=True),
+            Target("ratio", PICKLING, 3.0, at_least=True, called="the best peer that pickles"),
+        ),
+        beside=True,
+    ),
+)
+
+
+def prepare(size: int, peers: tuple[str, ...], stage: Stage) -> list[Contender | Absent]:
+    """Start everybody's pool."""
+    if size >= 100 * KB and (absent := without_numpy()):
+        return [absent]
+    item = bytes(size) if size < 100 * KB else import_module("numpy").ones(size // 8)
+    rate = partial(
+        Rate,
+        seconds=_SECONDS[stage.quick],
+        most=max(2 * WORKERS, (_MOST // 10 if stage.quick else _MOST) // size),
+        items=lambda count: [item] * count,
+        per_item=size / MB,
+    )
+    everybody = contest(stage, peers, noop, rate, settings=LARGE, warm=item)
+    if size < 100 * KB or peers != POOLS:
+        return everybody
+    return [*everybody, Contender(MEMCPY, partial(_memcpy, item, _SECONDS[stage.quick] / 4))]
+
+
+def _memcpy(array: Any, seconds: float) -> float:
+    """Copy an array there and back, by one thread, into memory that is mapped; return MB/s each way."""
+    copy = import_module("numpy").copyto
+    there, back = array.copy(), array.copy()
+    done, start = 0, perf_counter()
+    while (now := perf_counter()) < start + seconds:
+        copy(there, array)
+        copy(back, there)
+        done += 1
+    return float(done * array.nbytes / MB / (now - start))
+
+
+def _case(size: Size, suffix: str) -> Case:
+    return Case(
+        name=f"{size.name}{suffix}",
+        title=f"{size.words} to a worker and back, {WORKERS} workers",
+        unit="MB/s",
+        more_is_better=True,
+        rounds=(3, 1),
+        prepare=partial(prepare, size.size, EVERYBODY[suffix]),
+        targets=size.targets if EVERYBODY[suffix] == POOLS else (),
+        notes=(
+            "MB/s are those of one way. The same object is sent again and again; no result is kept by the caller. "
+            "Copied is by one thread, one way after the other, into memory that is mapped"
+        ),
+        beside=size.name if suffix else "",
+    )
+
+
+CASES: Final = {
+    case.name: case
+    for case in (
+        *(_case(size, "") for size in SIZES),
+        *(_case(size, BESIDE) for size in SIZES if size.beside),
+    )
+}
