@@ -127,9 +127,7 @@ def bench(
             try:
                 with screen.watching(case) as watch:
                     outcome = compete(case, quick, watch, peers)
-            except (
-                Exception
-            ) as error:  # whatever a contender raises, the reader wants to know which one it was
+            except Exception as error:  # whatever is raised, the reader wants to know by whom
                 raise click.ClickException(f"{case.name}: {tell(error)}") from error
             screen.outcome(outcome)
             outcomes.append(outcome)

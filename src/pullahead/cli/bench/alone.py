@@ -1,7 +1,7 @@
 """One way to do it in an interpreter of its own, and what that takes of the memory.
 
-`python -m pullahead.cli.bench.alone PEER WAY COUNT` starts a pool, notes what its processes have, lets it do so
-many items that do nothing, and prints both as JSON.
+`python -m pullahead.cli.bench.alone PEER WAY COUNT` starts a pool, notes what its processes have, lets it do
+so many items that do nothing, and prints both as JSON.
 """
 
 from __future__ import annotations

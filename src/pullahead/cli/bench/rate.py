@@ -100,7 +100,7 @@ class Rate:
         return count
 
     def _least(self, count: int) -> float:
-        """Return how many seconds so many items take; look again if that was long enough to end the search."""
+        """Return the seconds of so many items; look again if they are enough to end the search."""
         took = self._take(count).seconds
         return took if took < self._seconds / 2 else min(took, self._take(count).seconds)
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from pullahead.cli.bench import works
 from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Stage, Target
-from pullahead.cli.bench.cases.contest import BESIDE, EVERYBODY, OURS, SMALL, contest
+from pullahead.cli.bench.cases.contest import BESIDE, EVERYBODY, OURS, contest
 from pullahead.cli.bench.peers import POOLS, joblib, mpire, standard
 from pullahead.cli.bench.rate import Rate
 
@@ -60,7 +60,7 @@ def prepare(kind: Kind, peers: tuple[str, ...], stage: Stage) -> list[Contender 
     timed = kind.seconds >= _TIMED
     work = partial(kind.work, kind.seconds)
     rate = partial(Rate, seconds=kind.rounds[stage.quick], timed=WORKERS if timed else 0)
-    return contest(stage, peers, partial(works.clocked, work) if timed else work, rate, settings=SMALL)
+    return contest(stage, peers, partial(works.clocked, work) if timed else work, rate)
 
 
 def _case(kind: Kind, suffix: str) -> Case:
@@ -74,8 +74,8 @@ def _case(kind: Kind, suffix: str) -> Case:
         bound=(WORKERS / kind.seconds, f"{WORKERS} workers ÷ {kind.seconds * 1000:g} ms"),
         targets=kind.targets if EVERYBODY[suffix] == POOLS else (),
         notes=(
-            "Items end at a deadline. Chunked means four chunks per worker, and no result before its chunk is "
-            "done: items of one length need no more, and nobody waits for results"
+            "Items end at a deadline. Chunked means four chunks per worker, and no result before its chunk "
+            "is done, which wins where all items are alike and nobody waits for a result"
         ),
         beside=kind.name if suffix else "",
     )

@@ -20,10 +20,6 @@ LARGE: Final = (Settings.DEFAULT, Settings.SINGLE)
 BESIDE: Final = "-clusters"
 #: A case with all pools, and one with all clusters.
 EVERYBODY: Final = {"": POOLS, BESIDE: CLUSTERS}
-IDLE_CLUSTERS: Final = (
-    "Clusters have a case of their own, because idle ones take a share of the cores; Pullahead's pool runs "
-    "again beside them"
-)
 
 #: From a way to do it to what measures one round of it.
 Measure = Callable[[Do], Callable[[], float | Measured]]
@@ -51,14 +47,13 @@ def contest(
     pool = ours.pool(stage.stack, work, warm)
     return [
         Contender(OURS, measure(pool.map), streams=True),
-        *others(stage, peers, work, lambda way: measure(partial(way.run, work)), settings),
+        *others(stage, peers, lambda way: measure(partial(way.run, work)), settings),
     ]
 
 
 def others(
     stage: Stage,
     peers: Sequence[str],
-    work: Work,
     measure: Callable[[Way], Callable[[], float | Measured]],
     settings: Collection[Settings],
 ) -> list[Contender | Absent]:

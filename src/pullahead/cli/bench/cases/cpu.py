@@ -52,7 +52,6 @@ def prepare(peers: tuple[str, ...], stage: Stage) -> list[Contender | Absent]:
         *others(
             stage,
             peers,
-            noop,
             lambda way: Cost(partial(way.run, noop), way.processes, stage.quick),
             SMALL,
         ),
@@ -67,7 +66,7 @@ def _case(suffix: str, peers: tuple[str, ...]) -> Case:
         more_is_better=False,
         rounds=(3, 1),
         prepare=partial(prepare, peers),
-        notes="As the kernel accounts for it, of whoever asks, of the workers, and of all that a peer has started",
+        notes="As the kernel accounts for it: of the caller, the workers, and whatever else a pool starts",
         beside="cpu" if suffix else "",
     )
 

@@ -76,8 +76,8 @@ CASES: Final = {
         rounds=(3, 1),
         prepare=partial(prepare, GROWN),
         notes=(
-            "By how much all processes together, the caller's too, had grown at most, ÷ items. Who takes all items "
-            f"at once needs memory for all. Dask and Ray have {SLOW_ITEMS[0]:,} items"
+            "By how much all processes together, the caller's too, had grown at most, ÷ items. Who takes all "
+            f"items at once needs memory for all. Dask and Ray have {SLOW_ITEMS[0]:,} items"
         ),
         warm=False,
     ),

@@ -54,7 +54,7 @@ def _case(suffix: str, peers: tuple[str, ...]) -> Case:
     least = ideal(sizes(ITEMS), WORKERS)
     return Case(
         name=f"mixed{suffix}",
-        title=f"{ITEMS:,} items, 95 % of {SHORT * 1000:g} ms and 5 % of {LONG * 1000:g} ms, {WORKERS} workers",
+        title=f"items of {SHORT * 1000:g} ms (95 %) and {LONG * 1000:g} ms (5 %), {WORKERS} workers",
         unit="items/s",
         more_is_better=True,
         rounds=(3, 1),
@@ -62,8 +62,8 @@ def _case(suffix: str, peers: tuple[str, ...]) -> Case:
         bound=(ITEMS / least, "all items in the time of their work ÷ workers, which is longer than any item"),
         targets=(Target("share", OURS, 1 / 1.01, at_least=True),) if peers == POOLS else (),
         notes=(
-            "The order is shuffled once. Who hands out one item after the other, at no cost, reaches "
-            f"{least / on_demand(sizes(ITEMS), WORKERS):.1%} of the limit"
+            f"{ITEMS:,} items, whose order is shuffled once. Who hands out one item after the other, at no "
+            f"cost, reaches {least / on_demand(sizes(ITEMS), WORKERS):.1%} of the limit"
         ),
         beside="mixed" if suffix else "",
     )

@@ -43,8 +43,8 @@ def _case(suffix: str, peers: tuple[str, ...]) -> Case:
         prepare=partial(prepare, peers),
         targets=targets if peers == POOLS else (),
         notes=(
-            f"A round has {ITEMS[0]:,} items, or as many as take about a second. Chunked means four chunks per "
-            "worker and no result before its chunk is done, as in Pool.map: that is why they win"
+            f"A round has {ITEMS[0]:,} items, or as many as take about a second. Chunked means four chunks "
+            "per worker and no result before its chunk is done, as in Pool.map: that is why they win"
         ),
         beside="noop" if suffix else "",
     )

@@ -22,6 +22,7 @@ KB, MB = 1_000, 1_000_000
 PICKLING: Final = (standard.EXECUTOR, standard.IMAP, standard.MAP, mpire.IMAP, f"{mpire.IMAP}, chunk_size=1")
 #: Bytes of a round, at most: whoever returns a list has them all in memory.
 _MOST: Final = 200 * MB
+_ITEMS: Final = 100_000
 _SECONDS: Final = (1.0, 0.05)
 
 
@@ -55,18 +56,23 @@ def prepare(size: int, peers: tuple[str, ...], stage: Stage) -> list[Contender |
     """Start everybody's pool."""
     if size >= 100 * KB and (absent := without_numpy()):
         return [absent]
-    item = bytes(size) if size < 100 * KB else import_module("numpy").ones(size // 8)
+    count = min(_ITEMS, max(2 * WORKERS, (_MOST // 10 if stage.quick else _MOST) // size))
+    stock = [_item(size) for _ in range(count)]  # a pickle that had an object twice would hold it once
     rate = partial(
         Rate,
         seconds=_SECONDS[stage.quick],
-        most=max(2 * WORKERS, (_MOST // 10 if stage.quick else _MOST) // size),
-        items=lambda count: [item] * count,
+        most=count,
+        items=lambda count: stock[:count],
         per_item=size / MB,
     )
-    everybody = contest(stage, peers, noop, rate, settings=LARGE, warm=item)
+    everybody = contest(stage, peers, noop, rate, settings=LARGE, warm=stock[0])
     if size < 100 * KB or peers != POOLS:
         return everybody
-    return [*everybody, Contender(MEMCPY, partial(_memcpy, item, _SECONDS[stage.quick] / 4))]
+    return [*everybody, Contender(MEMCPY, partial(_memcpy, stock[0], _SECONDS[stage.quick] / 4))]
+
+
+def _item(size: int) -> Any:
+    return bytes(bytearray(size)) if size < 100 * KB else import_module("numpy").ones(size // 8)
 
 
 def _memcpy(array: Any, seconds: float) -> float:
@@ -91,8 +97,8 @@ def _case(size: Size, suffix: str) -> Case:
         prepare=partial(prepare, size.size, EVERYBODY[suffix]),
         targets=size.targets if EVERYBODY[suffix] == POOLS else (),
         notes=(
-            "MB/s are those of one way. The same object is sent again and again; no result is kept by the caller. "
-            "Copied is by one thread, one way after the other, into memory that is mapped"
+            "MB/s are those of one way. No result is kept, but by whoever returns a list. Memcpy is one "
+            "thread's, one way after the other, into memory that is mapped"
         ),
         beside=size.name if suffix else "",
     )

@@ -154,8 +154,8 @@ CASES: Final = {
         prepare=prepare,
         targets=(Target("ratio", PIPE, 1.25),),
         notes=(
-            f"A round is the median of {CALLS:,} calls. Caller and callee are pinned to two cores, or both to "
-            f"one; {EXECUTOR}, which has threads and several processes, is not, and makes {CALLS // FEWER}"
+            f"A round is the median of {CALLS:,} calls. Caller and callee are pinned to two cores, or both "
+            f"to one; {EXECUTOR}, which has threads and several processes, is not, and makes {CALLS // FEWER}"
         ),
     ),
     f"roundtrip{BESIDE}": Case(
