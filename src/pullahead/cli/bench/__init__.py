@@ -133,10 +133,9 @@ def bench(
             outcomes.append(outcome)
     if not quick:
         screen.targets(outcomes)
-    whole = record_of(about, outcomes)
     if file is not None:
-        write(file, whole)
+        write(file, about, outcomes)
     if picture is not None:
         from pullahead.cli.bench.picture import draw
 
-        draw(whole, picture)
+        draw(record_of(about, outcomes), picture)

@@ -89,10 +89,7 @@ class Outcome:
 
     def share(self, line: Line) -> float | None:
         """Return how near a contender came to what nobody can beat."""
-        if self.case.bound is None:
-            return None
-        share = line.figures.median / self.case.bound[0]
-        return share if self.case.more_is_better else 1 / share
+        return None if self.case.bound is None else line.figures.median / self.case.bound[0]
 
     @property
     def verdicts(self) -> list[Verdict]:

@@ -40,7 +40,7 @@ _NAMES: Final = 142.0
 _BARS: Final = 128.0
 _FIGURES: Final = 38.0
 _COLUMN: Final = _NAMES + _BARS + _FIGURES
-_TOP: Final = 86.0
+_TOP: Final = 78.0
 _BOTTOM: Final = 16.0
 _HEAD: Final = 18.0
 _LINE: Final = 9.5
@@ -71,6 +71,7 @@ class _Panel:
     """One case: its bars from the top down, its targets as (row, figure, met)."""
 
     name: str
+    unit: str
     words: list[str]
     bars: list[_Bar]
     bound: float | None
@@ -113,7 +114,7 @@ def _sheet(record: Record) -> Figure:
 
 
 def _places(panels: Sequence[_Panel]) -> tuple[list[tuple[float, float]], float]:
-    """Return the left upper corner of each panel, in points from that of the sheet, and where the last ends."""
+    """Return the left upper corner of each panel, from that of the sheet, and how deep all are."""
     depths = [_TOP] * _COLUMNS
     places = []
     for panel in panels:
@@ -142,11 +143,9 @@ def _panel(cases: Sequence[dict[str, Any]]) -> _Panel:
         _Bar(line["name"], line["median"], line["least"], line["greatest"], _is_ours(line["name"]))
         for line in lines
     ]
-    panel = _Panel(case["name"], [], bars, case["bound"], list(_targets(cases, bars)))
-    scale = ", logarithmic" if panel.logarithmic else ""
-    words = f"{case['title']}; {case['unit']}, {better} is better{scale}"
-    panel.words.extend(wrap(words, _TITLE_LETTERS))
-    return panel
+    unit = f"{case['unit']}, {better} is better"
+    words = wrap(case["title"], _TITLE_LETTERS)
+    return _Panel(case["name"], unit, words, bars, case["bound"], list(_targets(cases, bars)))
 
 
 def _is_ours(name: str) -> bool:
@@ -155,7 +154,7 @@ def _is_ours(name: str) -> bool:
 
 def _targets(cases: Sequence[dict[str, Any]], bars: Sequence[_Bar]) -> Iterator[tuple[int, float, bool]]:
     """Yield where a target is, in the unit of the case, and in the row of which contender."""
-    bound, more = cases[0]["bound"], cases[0]["more_is_better"]
+    bound = cases[0]["bound"]
     rows = {bar.name: row for row, bar in enumerate(bars)}
     for case in cases:
         medians = {line["name"]: line["median"] for line in case["contenders"]}
@@ -167,8 +166,7 @@ def _targets(cases: Sequence[dict[str, Any]], bars: Sequence[_Bar]) -> Iterator[
             elif target["figure"] == "median":
                 yield rows[target["of"][0]], target["limit"], target["met"]
             elif bound:  # a share of it; utilization, too, where items take as long as they say
-                limit = target["limit"] if more else 1 / target["limit"]
-                yield rows[target["of"][0]], bound * limit, target["met"]
+                yield rows[target["of"][0]], bound * target["limit"], target["met"]
 
 
 # How it is drawn
@@ -195,15 +193,15 @@ def _legend(figure: Figure, width: float, height: float) -> None:
     sheet.set(xlim=(0, width), ylim=(height, 0))
     sheet.axis("off")
     y = 26.0
-    entries: list[tuple[str, float]] = [
-        ("median of the rounds; Pullahead is green", 176.0),
-        ("least to greatest", 96.0),
-        ("nobody can beat that", 112.0),
-        ("target, met", 68.0),
-        ("target, missed", 68.0),
-    ]
-    x = width - _MARGIN - sum(room for _, room in entries) - 18 * len(entries) + 10
-    for place, (words, room) in enumerate(entries):
+    entries = {
+        "median of the rounds, Pullahead's green": 182.0,
+        "least to greatest": 92.0,
+        "nobody can beat that": 110.0,
+        "target, met": 68.0,
+        "target, missed": 58.0,
+    }
+    x = width - _MARGIN - sum(entries.values()) - 14
+    for place, (words, room) in enumerate(entries.items()):
         if place == 0:
             sheet.barh([y - 2], [10], left=x, height=6, color=_OURS)
         elif place == 1:
@@ -213,12 +211,14 @@ def _legend(figure: Figure, width: float, height: float) -> None:
         else:
             _diamond(sheet, x + 5, y - 2, met=place == 3)
         sheet.text(x + 14, y, words, size=7.5, color=GREY)
-        x += room + 18
+        x += room
 
 
 def _draw_panel(figure: Figure, panel: _Panel, left: float, top: float, width: float, height: float) -> None:
     """Draw it; `left` and `top` are points from the left and from the bottom of the sheet."""
     figure.text(left / width, (top - 9) / height, panel.name, size=9.5, weight="bold", color=INK)
+    unit = panel.unit + (", log scale" if panel.logarithmic else "")
+    figure.text((left + _COLUMN) / width, (top - 9) / height, unit, size=7, color=GREY, ha="right")
     for place, line in enumerate(panel.words):
         figure.text(left / width, (top - 20 - _LINE * place) / height, line, size=7, color=GREY)
     rows = _ROW * len(panel.bars)

@@ -21,8 +21,9 @@ def record_of(about: Conditions, outcomes: list[Outcome]) -> Record:
     return {"format": FORMAT, **asdict(about), "cases": [_case(outcome) for outcome in outcomes]}
 
 
-def write(file: Path, whole: Record) -> None:
-    """Write a file."""
+def write(file: Path, about: Conditions, outcomes: list[Outcome], **more: Any) -> None:
+    """Write a file. `more`: what was found out beside the cases."""
+    whole = {**record_of(about, outcomes), **more}
     file.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ from pullahead.cli.bench.machine import Conditions
 from pullahead.cli.bench.measure import Line, Outcome, Spread, Verdict, Watch
 
 #: Columns when the output is no terminal: wide enough for every table.
-_WIDTH: Final = 110
+WIDTH: Final = 110
 
 
 @final
@@ -27,7 +27,7 @@ class Screen:
     def __init__(self) -> None:
         self._out = Console(highlight=False)
         if not self._out.is_terminal:
-            self._out = Console(highlight=False, width=_WIDTH)
+            self._out = Console(highlight=False, width=WIDTH)
         self._status = Console(stderr=True)
 
     def conditions(self, about: Conditions) -> None:
@@ -134,9 +134,9 @@ def _notes(outcome: Outcome) -> list[str]:
 
 def _verdict(outcome: Outcome, verdict: Verdict) -> tuple[str, str, str, str]:
     target = verdict.target
-    against = "pace" if outcome.case.more_is_better else "time"
+    quantity = "rate" if outcome.case.more_is_better else "time"
     what = {
-        "ratio": f"{outcome.case.name}: {against} against {target.whom}",
+        "ratio": f"{outcome.case.name}: {quantity} against {target.whom}",
         "share": f"{outcome.case.name}: {target.whom}, of the limit",
         "utilization": f"{outcome.case.name}: {target.whom}, utilization",
         "median": f"{outcome.case.name}: {target.whom}",

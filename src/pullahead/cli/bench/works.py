@@ -46,6 +46,11 @@ def spin_first(array: Sequence[float]) -> float:
     return spin_item(float(array[0]))
 
 
+def first(array: Sequence[float]) -> float:
+    """Use an array, hardly: what is measured is its way."""
+    return float(array[0])
+
+
 def each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Do all of them."""
     return [work(item) for item in items]

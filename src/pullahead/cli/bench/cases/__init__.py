@@ -23,6 +23,7 @@ CASES: Final = {
     "payload-1KB": "payloads",
     "payload-100KB": "payloads",
     "payload-10MB": "payloads",
+    "payload-10MB-there": "payloads",
     "maps": "maps",
     "cpu": "cpu",
     "trace": "trace",

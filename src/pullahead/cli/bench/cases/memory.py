@@ -30,7 +30,7 @@ WAYS: Final = {
 ITEMS: Final = (100_000, 2_000)
 SLOW_ITEMS: Final = (1_000, 100)
 _SLOW: Final = ("dask", "ray")
-_PATIENCE: Final = 120.0
+_PATIENCE: Final = 180.0
 _MB: Final = 1e6
 
 

@@ -1,4 +1,4 @@
-"""Items that are large, there and back: how near everybody comes to copying the bytes.
+"""Items that are large, there and back, or only there: how near everybody comes to copying the bytes.
 
 From 100 KB on, an item is a NumPy array, as large items are. Pullahead, joblib and Ray move the bytes of
 arrays beside the pickle; the others send them through a pipe within it.
@@ -6,6 +6,7 @@ arrays beside the pickle; the others send them through a pipe within it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from time import perf_counter
@@ -15,7 +16,7 @@ from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Stage, Ta
 from pullahead.cli.bench.cases.contest import BESIDE, EVERYBODY, LARGE, contest, without_numpy
 from pullahead.cli.bench.peers import POOLS, mpire, standard
 from pullahead.cli.bench.rate import Rate
-from pullahead.cli.bench.works import noop
+from pullahead.cli.bench.works import first, noop
 
 MEMCPY: Final = "memcpy, once each way"
 KB, MB = 1_000, 1_000_000
@@ -27,33 +28,36 @@ _SECONDS: Final = (1.0, 0.05)
 
 
 class Size(NamedTuple):
-    """One size of items, in bytes, and whether it is measured beside clusters, too."""
+    """One size of items, in bytes; what comes back; and whether it is measured beside clusters, too."""
 
     name: str
     words: str
     size: int
+    work: Callable[[Any], Any] = noop
     targets: tuple[Target, ...] = ()
     beside: bool = False
 
 
 SIZES: Final = (
-    Size("payload-1KB", "1 KB of bytes", KB),
-    Size("payload-100KB", "100 KB of array", 100 * KB),
+    Size("payload-1KB", "1 KB of bytes to a worker and back", KB),
+    Size("payload-100KB", "100 KB of array to a worker and back", 100 * KB),
     Size(
         "payload-10MB",
-        "10 MB of array",
+        "10 MB of array to a worker and back",
         10 * MB,
-        (
+        targets=(
             Target("ratio", MEMCPY, 0.75, at_least=True),
             Target("ratio", PICKLING, 3.0, at_least=True, called="the best peer that pickles"),
         ),
         beside=True,
     ),
+    Size("payload-10MB-there", "10 MB of array to a worker, a number back", 10 * MB, first),
 )
 
 
-def prepare(size: int, peers: tuple[str, ...], stage: Stage) -> list[Contender | Absent]:
+def prepare(kind: Size, peers: tuple[str, ...], stage: Stage) -> list[Contender | Absent]:
     """Start everybody's pool."""
+    size = kind.size
     if size >= 100 * KB and (absent := without_numpy()):
         return [absent]
     count = min(_ITEMS, max(2 * WORKERS, (_MOST // 10 if stage.quick else _MOST) // size))
@@ -65,8 +69,8 @@ def prepare(size: int, peers: tuple[str, ...], stage: Stage) -> list[Contender |
         items=lambda count: stock[:count],
         per_item=size / MB,
     )
-    everybody = contest(stage, peers, noop, rate, settings=LARGE, warm=stock[0])
-    if size < 100 * KB or peers != POOLS:
+    everybody = contest(stage, peers, kind.work, rate, settings=LARGE, warm=stock[0])
+    if not kind.targets or peers != POOLS:
         return everybody
     return [*everybody, Contender(MEMCPY, partial(_memcpy, stock[0], _SECONDS[stage.quick] / 4))]
 
@@ -90,11 +94,11 @@ def _memcpy(array: Any, seconds: float) -> float:
 def _case(size: Size, suffix: str) -> Case:
     return Case(
         name=f"{size.name}{suffix}",
-        title=f"{size.words} to a worker and back, {WORKERS} workers",
+        title=f"{size.words}, {WORKERS} workers",
         unit="MB/s",
         more_is_better=True,
         rounds=(3, 1),
-        prepare=partial(prepare, size.size, EVERYBODY[suffix]),
+        prepare=partial(prepare, size, EVERYBODY[suffix]),
         targets=size.targets if EVERYBODY[suffix] == POOLS else (),
         notes=(
             "MB/s are those of one way. No result is kept, but by whoever returns a list. Memcpy is one "

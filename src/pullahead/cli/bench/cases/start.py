@@ -23,7 +23,7 @@ FIRST: Final = "pullahead.map, first result"
 Python = Callable[..., str]
 
 #: No script of these takes longer, and a bench that hangs helps nobody.
-_PATIENCE: Final = 60.0
+_PATIENCE: Final = 180.0
 
 #: What the work imports, by case.
 IMPORTS: Final = {"start": "", "start-torch": "torch"}
