@@ -31,7 +31,8 @@ check: $(STAMP)  ## lint, types, import arrows
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/surface/test_arrows.py
 
-bench: $(STAMP)  ## print the benchmarks and write bench.json and bench.svg
+bench: $(STAMP)  ## install the peers, print the benchmarks, write bench.json and bench.svg
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/pullahead bench --json bench.json --picture bench.svg
 
 format: $(STAMP)  ## let ruff put imports and layout right

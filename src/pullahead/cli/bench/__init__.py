@@ -84,7 +84,7 @@ def _drawable(ctx: click.Context, option: click.Parameter, path: Path | None) ->
 @click.option(
     "--without",
     multiple=True,
-    type=click.Choice(["standard", "joblib", "mpire", "dask", "ray", "torch"]),
+    type=click.Choice(["executor", "pool", "joblib", "mpire", "dask", "ray", "torch"]),
     help="Leave a peer out, that is here; may be repeated. (One that is not installed is.)",
 )
 def bench(

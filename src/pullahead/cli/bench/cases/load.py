@@ -35,7 +35,7 @@ def prepare(stage: Stage) -> list[Contender | Absent]:
         *others(stage, ("torch",), lambda way: Rate(partial(_loaded, way), fewer, timed=1), LARGE),
         *others(
             stage,
-            ("standard", "joblib"),
+            ("executor", "pool", "joblib"),
             lambda way: Rate(partial(way.run, both), fewer, timed=WORKERS),
             (Settings.DEFAULT,),
         ),

@@ -19,8 +19,8 @@ from pullahead.cli.bench.peers import dask, joblib, mpire, ray, standard
 #: Who is measured, and by which ways: those that stream, as one that returns a list has it all in memory.
 WAYS: Final = {
     OURS: PULLAHEAD,
-    standard.EXECUTOR: "standard",
-    standard.IMAP: "standard",
+    standard.EXECUTOR: "executor",
+    standard.IMAP: "pool",
     joblib.STREAMING: "joblib",
     mpire.IMAP: "mpire",
     dask.MAP: "dask",

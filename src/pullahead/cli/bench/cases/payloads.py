@@ -61,18 +61,18 @@ def prepare(kind: Size, peers: tuple[str, ...], stage: Stage) -> list[Contender 
     if size >= 100 * KB and (absent := without_numpy()):
         return [absent]
     count = min(_ITEMS, max(2 * WORKERS, (_MOST // 10 if stage.quick else _MOST) // size))
-    stock = [_item(size) for _ in range(count)]  # a pickle that had an object twice would hold it once
     rate = partial(
         Rate,
         seconds=_SECONDS[stage.quick],
         most=count,
-        items=lambda count: stock[:count],
+        # others each time: joblib sends an array that it has seen before for nothing
+        items=lambda count: [_item(size) for _ in range(count)],
         per_item=size / MB,
     )
-    everybody = contest(stage, peers, kind.work, rate, settings=LARGE, warm=stock[0])
+    everybody = contest(stage, peers, kind.work, rate, settings=LARGE, warm=_item(size))
     if not kind.targets or peers != POOLS:
         return everybody
-    return [*everybody, Contender(MEMCPY, partial(_memcpy, stock[0], _SECONDS[stage.quick] / 4))]
+    return [*everybody, Contender(MEMCPY, partial(_memcpy, _item(size), _SECONDS[stage.quick] / 4))]
 
 
 def _item(size: int) -> Any:

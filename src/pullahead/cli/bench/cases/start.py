@@ -57,7 +57,7 @@ for result in pullahead.map(work, range(100), workers=WORKERS):
 """,
     ),
     "ProcessPoolExecutor.map, first result": Script(
-        "standard",
+        "executor",
         """
 import concurrent.futures
 if __name__ == "__main__":
@@ -68,7 +68,7 @@ if __name__ == "__main__":
 """,
     ),
     "Pool.imap, first result": Script(
-        "standard",
+        "pool",
         """
 import multiprocessing
 if __name__ == "__main__":

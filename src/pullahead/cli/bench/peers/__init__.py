@@ -29,10 +29,11 @@ from pullahead.cli.bench.peers import dask, joblib, mpire, ray, standard, torch
 from pullahead.cli.bench.peers.way import Peer, Way
 from pullahead.cli.bench.processes import newborn
 
-POOLS: Final = ("standard", "joblib", "mpire")
+POOLS: Final = ("executor", "pool", "joblib", "mpire")
 CLUSTERS: Final = ("dask", "ray")
 PEERS: Final[dict[str, Peer]] = {
-    "standard": standard.PEER,
+    "executor": standard.EXECUTOR_PEER,
+    "pool": standard.POOL_PEER,
     "joblib": joblib.PEER,
     "mpire": mpire.PEER,
     "dask": dask.PEER,

@@ -51,7 +51,7 @@ def _as_they_come(client: Any, work: Work, items: Items) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of large items; here they are what is measured
         futures = client.map(work, list(items), pure=False)
-    for _, result in distributed.as_completed(futures, with_results=True):
+    for _, result in distributed.as_completed(futures, loop=client.loop, with_results=True):
         yield result
 
 
