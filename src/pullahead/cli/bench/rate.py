@@ -13,7 +13,7 @@ from pullahead.cli.bench.peers.way import drain
 #: From items to results: a way to use a peer, with the work that it does.
 Do = Callable[[Sequence[Any]], Iterable[Any]]
 
-#: Items of the first try.
+#: Items of the first try, and of a round that warms up.
 _FIRST: Final = 20
 
 
@@ -56,7 +56,7 @@ def take(do: Do, items: Sequence[Any], timed: int = 0) -> Took:
 
 @final
 class Rate:
-    """Measures items per second.
+    """Measures items per second. The first round warms up: it finds how many items there must be, and does few.
 
     Args:
         do: from items to results.
@@ -78,22 +78,25 @@ class Rate:
         items: Callable[[int], Sequence[Any]] = range,
         per_item: float = 1.0,
     ) -> None:
-        self._do, self._count, self._seconds, self._most = do, count, seconds, most
+        self._do, self._seconds, self._most = do, seconds, most
         self._timed, self._items, self._per_item = timed, items, per_item
+        self._count, self._cold = count, True
 
     @property
     def count(self) -> int:
         """Items in a round; where nobody has said how many, this finds it."""
         if self._count is None:
-            self._count = self._find_count()
+            self._count = self._enough()
         return self._count
 
     def __call__(self) -> Measured:
         """Do one round."""
-        took = self._take(self.count)
+        count = min(self.count, _FIRST) if self._cold else self.count
+        self._cold = False
+        took = self._take(count)
         return Measured(self._per_item * took.items / took.seconds, took.on_cpu, took.utilization)
 
-    def _find_count(self) -> int:
+    def _enough(self) -> int:
         count = min(_FIRST, self._most)
         while count < self._most and (took := self._least(count)) < self._seconds / 2:
             count = min(self._most, int(count * min(8.0, max(1.5, 0.8 * self._seconds / took))))

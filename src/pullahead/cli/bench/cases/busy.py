@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from pullahead.cli.bench import works
 from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Stage, Target
-from pullahead.cli.bench.cases.contest import BESIDE, EVERYBODY, OURS, contest
+from pullahead.cli.bench.cases.contest import BESIDE, EVERYBODY, LARGE, OURS, SMALL, contest
 from pullahead.cli.bench.peers import POOLS, joblib, mpire, standard
+from pullahead.cli.bench.peers.way import Settings
 from pullahead.cli.bench.rate import Rate
 
 #: Those whose results come as they are there.
@@ -27,8 +28,9 @@ class Kind(NamedTuple):
         work: what an item does, for so many seconds.
         seconds: of an item.
         targets: what is asked for.
-        rounds: seconds of a round, in a full run and in a quick one.
+        round: seconds of it, in a full run and in a quick one.
         beside: whether it is measured beside clusters, too.
+        settings: who takes part: chunks of long items are of no use.
     """
 
     name: str
@@ -36,8 +38,9 @@ class Kind(NamedTuple):
     work: Callable[[float, Any], Any]
     seconds: float
     targets: tuple[Target, ...] = ()
-    rounds: tuple[float, float] = (1.0, 0.05)
+    round: tuple[float, float] = (0.5, 0.05)
     beside: bool = False
+    settings: tuple[Settings, ...] = SMALL
 
 
 def _share(limit: float) -> tuple[Target, ...]:
@@ -49,9 +52,9 @@ _SPIN: Final = works.spin_for
 KINDS: Final = (
     Kind("busy-10us", "compute for 10 µs", _SPIN, 1e-5, (_BEST,)),
     Kind("busy-100us", "compute for 100 µs", _SPIN, 1e-4, _share(0.9)),
-    Kind("busy-0.5ms", "compute for 0.5 ms", _SPIN, 5e-4, _share(0.975), (2.0, 0.1), beside=True),
-    Kind("busy-5ms", "compute for 5 ms", _SPIN, 5e-3, _share(0.995), (3.0, 0.2), beside=True),
-    Kind("sleep-1ms", "sleep for 1 ms", works.sleep_for, 1e-3),
+    Kind("busy-0.5ms", "compute for 0.5 ms", _SPIN, 5e-4, _share(0.975), (1.0, 0.1), True),
+    Kind("busy-5ms", "compute for 5 ms", _SPIN, 5e-3, _share(0.995), (1.5, 0.2), True, LARGE),
+    Kind("sleep-1ms", "sleep for 1 ms", works.sleep_for, 1e-3, settings=LARGE),
 )
 
 
@@ -59,8 +62,10 @@ def prepare(kind: Kind, peers: tuple[str, ...], stage: Stage) -> list[Contender 
     """Start everybody's pool."""
     timed = kind.seconds >= _TIMED
     work = partial(kind.work, kind.seconds)
-    rate = partial(Rate, seconds=kind.rounds[stage.quick], timed=WORKERS if timed else 0)
-    return contest(stage, peers, partial(works.clocked, work) if timed else work, rate)
+    rate = partial(Rate, seconds=kind.round[stage.quick], timed=WORKERS if timed else 0)
+    return contest(
+        stage, peers, partial(works.clocked, work) if timed else work, rate, settings=kind.settings
+    )
 
 
 def _case(kind: Kind, suffix: str) -> Case:

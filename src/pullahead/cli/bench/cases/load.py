@@ -15,10 +15,10 @@ from pullahead.cli.bench.rate import Rate
 
 LOAD: Final = 0.005  # seconds of I/O
 COMPUTE: Final = 0.001
-ITEMS: Final = 3000
+ITEMS: Final = 2400
 QUICK_ITEMS: Final = 40
 #: Those that do one thing after the other are given fewer: they take six times as long.
-_FEWER: Final = 4
+_FEWER: Final = 8
 
 _compute: Final = partial(works.clocked, partial(works.spin_for, COMPUTE))
 _load: Final = partial(works.sleep_for, LOAD)

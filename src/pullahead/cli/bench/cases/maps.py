@@ -16,7 +16,7 @@ MAPS: Final = 500
 QUICK_MAPS: Final = 20
 ITEMS: Final = 10
 #: Seconds of a round of whoever is slower than that.
-_SECONDS: Final = (1.0, 0.05)
+_SECONDS: Final = (0.5, 0.05)
 
 
 def again(do: Do, maps: Sequence[Any]) -> Iterator[int]:
@@ -46,7 +46,7 @@ def _case(suffix: str, peers: tuple[str, ...]) -> Case:
         more_is_better=True,
         rounds=(5, 1),
         prepare=partial(prepare, peers),
-        notes="Whoever needs more than a second for so many does fewer",
+        notes="Whoever needs more than half a second for so many does fewer",
         beside="maps" if suffix else "",
     )
 

@@ -27,7 +27,7 @@ WAYS: Final = {
     ray.POOL: "ray",
 }
 #: Items on their way, in a full run and in a quick one; of whoever does hundreds in a second, fewer.
-ITEMS: Final = (100_000, 2_000)
+ITEMS: Final = (30_000, 2_000)
 SLOW_ITEMS: Final = (1_000, 100)
 _SLOW: Final = ("dask", "ray")
 _PATIENCE: Final = 180.0
@@ -73,7 +73,7 @@ CASES: Final = {
         title=f"memory for each of {ITEMS[0]:,} items that do nothing, while a loop takes the results",
         unit="bytes",
         more_is_better=False,
-        rounds=(3, 1),
+        rounds=(2, 1),
         prepare=partial(prepare, GROWN),
         notes=(
             "By how much all processes together, the caller's too, had grown at most, ÷ items. Who takes all "
@@ -86,7 +86,7 @@ CASES: Final = {
         title=f"private memory of all processes of an idle pool, for each of {WORKERS} workers",
         unit="MB",
         more_is_better=False,
-        rounds=(3, 1),
+        rounds=(2, 1),
         prepare=partial(prepare, IDLE),
         notes="Without the caller's. What helps the workers counts: a queue, a scheduler, a store",
         warm=False,

@@ -57,7 +57,7 @@ def _case(suffix: str, peers: tuple[str, ...]) -> Case:
         title=f"items of {SHORT * 1000:g} ms (95 %) and {LONG * 1000:g} ms (5 %), {WORKERS} workers",
         unit="items/s",
         more_is_better=True,
-        rounds=(3, 1),
+        rounds=(2 if suffix else 3, 1),
         prepare=partial(prepare, peers),
         bound=(ITEMS / least, "all items in the time of their work ÷ workers, which is longer than any item"),
         targets=(Target("share", OURS, 1 / 1.01, at_least=True),) if peers == POOLS else (),

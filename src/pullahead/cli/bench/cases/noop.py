@@ -39,7 +39,7 @@ def _case(suffix: str, peers: tuple[str, ...]) -> Case:
         title=f"a function that does nothing, {WORKERS} workers",
         unit="items/s",
         more_is_better=True,
-        rounds=(5, 1),
+        rounds=(3, 1),
         prepare=partial(prepare, peers),
         targets=targets if peers == POOLS else (),
         notes=(

@@ -24,7 +24,7 @@ PICKLING: Final = (standard.EXECUTOR, standard.IMAP, standard.MAP, mpire.IMAP, f
 #: Bytes of a round, at most: whoever returns a list has them all in memory.
 _MOST: Final = 200 * MB
 _ITEMS: Final = 100_000
-_SECONDS: Final = (1.0, 0.05)
+_SECONDS: Final = (0.5, 0.05)
 
 
 class Size(NamedTuple):

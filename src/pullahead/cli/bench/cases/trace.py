@@ -20,7 +20,7 @@ TRACED: Final = f"{OURS}, trace=True"
 _PIECE: Final = 1000
 #: Seconds of an item, and of a round, in a full run and in a quick one.
 _ITEM: Final = 0.0005
-_SECONDS: Final = (2.0, 0.1)
+_SECONDS: Final = (1.5, 0.1)
 
 
 def events(stage: Stage) -> list[Contender | Absent]:
