@@ -121,7 +121,7 @@ class Case:
         bound: a figure that nobody can beat, and why.
         targets: what is good enough.
         notes: what a reader must know to judge the figures fairly.
-        warm: whether each contender runs once before it counts.
+        warm: whether each contender runs once before it counts, in a full run and in a quick one.
         beside: the case that this one continues, with other contenders.
     """
 
@@ -134,5 +134,5 @@ class Case:
     bound: tuple[float, str] | None = None
     targets: tuple[Target, ...] = ()
     notes: str = ""
-    warm: bool = True
+    warm: tuple[bool, bool] = (True, True)
     beside: str = ""

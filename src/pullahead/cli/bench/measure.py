@@ -129,7 +129,7 @@ def compete(case: Case, quick: bool, watch: Watch, peers: Peers | None = None) -
         both = case.prepare(Stage(stack, quick, peers or Peers(stack)))
         contenders = [one for one in both if isinstance(one, Contender)]
         absent = [one for one in both if isinstance(one, Absent)]
-        for one in contenders if case.warm else []:
+        for one in contenders if case.warm[quick] else []:
             watch(f"warming {one.name}")
             _measure(one)
         rounds_of: dict[str, list[Measured]] = {one.name: [] for one in contenders}

@@ -56,7 +56,7 @@ def take(do: Do, items: Sequence[Any], timed: int = 0) -> Took:
 
 @final
 class Rate:
-    """Measures items per second. The first round warms up: it finds how many items there must be, and does few.
+    """Measures items per second. The first round warms up: it finds how many there must be, and does few.
 
     Args:
         do: from items to results.

@@ -14,7 +14,7 @@ from typing import Final
 from pullahead.cli.bench.alone import GROWN, IDLE, PULLAHEAD
 from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Stage
 from pullahead.cli.bench.cases.contest import OURS
-from pullahead.cli.bench.peers import dask, joblib, mpire, ray, standard
+from pullahead.cli.bench.peers import CLUSTERS, dask, joblib, mpire, ray, standard
 
 #: Who is measured, and by which ways: those that stream, as one that returns a list has it all in memory.
 WAYS: Final = {
@@ -29,7 +29,6 @@ WAYS: Final = {
 #: Items on their way, in a full run and in a quick one; of whoever does hundreds in a second, fewer.
 ITEMS: Final = (30_000, 2_000)
 SLOW_ITEMS: Final = (1_000, 100)
-_SLOW: Final = ("dask", "ray")
 _PATIENCE: Final = 180.0
 _MB: Final = 1e6
 
@@ -39,7 +38,9 @@ def prepare(figure: str, stage: Stage) -> list[Contender | Absent]:
     found: list[Contender | Absent] = []
     for way, peer in WAYS.items():
         absent = None if peer == PULLAHEAD else stage.peers.absent(peer)
-        items = (SLOW_ITEMS if peer in _SLOW else ITEMS)[stage.quick]
+        if stage.quick and peer in CLUSTERS:
+            absent = Absent(way, "takes too long for a quick run")
+        items = (SLOW_ITEMS if peer in CLUSTERS else ITEMS)[stage.quick]
         measure = partial(_idle, peer, way) if figure == IDLE else partial(_grown, peer, way, items)
         found.append(Absent(way, absent.why) if absent else Contender(way, measure))
     return found
@@ -79,7 +80,7 @@ CASES: Final = {
             "By how much all processes together, the caller's too, had grown at most, ÷ items. Who takes all "
             f"items at once needs memory for all. Dask and Ray have {SLOW_ITEMS[0]:,} items"
         ),
-        warm=False,
+        warm=(False, False),
     ),
     "idle": Case(
         name="idle",
@@ -89,6 +90,6 @@ CASES: Final = {
         rounds=(2, 1),
         prepare=partial(prepare, IDLE),
         notes="Without the caller's. What helps the workers counts: a queue, a scheduler, a store",
-        warm=False,
+        warm=(False, False),
     ),
 }

@@ -139,7 +139,8 @@ def prepare(imports: str, stage: Stage) -> list[Contender | Absent]:
     if imports and find_spec(imports) is None:
         return [Absent("everybody", f"needs {imports}: pip install {imports}")]
     folder = Path(stage.stack.enter_context(TemporaryDirectory(prefix="pullahead-bench-")))
-    python = partial(_python, folder)
+    compiled = None if stage.quick else folder / "compiled"
+    python = partial(_python, compiled)
     found: list[Contender | Absent] = []
     head = _HEAD.replace("IMPORTS", f"import {imports}" if imports else "")
     for number, (name, (peer, text)) in enumerate(_SCRIPTS.items()):
@@ -177,18 +178,19 @@ def _wall(python: Python, code: str) -> float:
     return (time.monotonic() - start) * 1000
 
 
-def _python(folder: Path, *arguments: str) -> str:
+def _python(compiled: Path | None, *arguments: str) -> str:
     """Run an interpreter to its end and return what it printed.
 
-    What it imports is compiled once, in the round that does not count, as an installation does it: whether
-    our own files were compiled before must make no difference.
+    What it imports is compiled once into that folder, in the round that does not count, as an installation
+    does it: whether our own files were compiled before must make no difference.
     """
     found = str(Path(pullahead.__file__).parents[1])  # a script's own folder replaces ours on its path
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [found, os.environ.get("PYTHONPATH")])),
-        "PYTHONPYCACHEPREFIX": str(folder / "compiled"),
     }
+    if compiled:
+        environment["PYTHONPYCACHEPREFIX"] = str(compiled)
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     ended = subprocess.run(
         [sys.executable, *arguments],
@@ -208,6 +210,7 @@ def _python(folder: Path, *arguments: str) -> str:
 CASES: Final = {
     "start": Case(
         name="start",
+        warm=(True, False),
         title="from the start of a fresh interpreter",
         unit="ms",
         more_is_better=False,
@@ -221,7 +224,8 @@ CASES: Final = {
     ),
     "start-torch": Case(
         name="start-torch",
-        title="the same, where the work imports torch",
+        warm=(True, False),
+        title="from the start of a fresh interpreter, where the work imports torch",
         unit="ms",
         more_is_better=False,
         rounds=(3, 1),

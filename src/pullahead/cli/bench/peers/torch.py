@@ -61,13 +61,12 @@ class _Loads:
         stack.callback(self._end)
 
     def __call__(self, load: Work, items: Items) -> Iterator[Any]:
-        if self._of != (load, len(items)):
-            self._end()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that more processes than cores are asked for: they sleep
+        with warnings.catch_warnings(), deaf_children():
+            warnings.simplefilter("ignore")  # that more processes than cores are asked for: they sleep
+            if self._of != (load, len(items)):
+                self._end()
                 loader = import_module("torch.utils.data").DataLoader
                 self._loader, self._of = loader(_Dataset(load, items), **self._options), (load, len(items))
-        with deaf_children():
             loaded: Iterator[Any] = iter(self._loader)
         return loaded
 
