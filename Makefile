@@ -31,12 +31,13 @@ check: $(STAMP)  ## lint, types, import arrows
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/surface/test_arrows.py
 
-bench: $(STAMP)  ## print the benchmarks and write bench.json
-	$(BIN)/pullahead bench --json bench.json
+bench: $(STAMP)  ## install the peers, print the benchmarks, write bench.json and bench.svg
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/pullahead bench --json bench.json --picture bench.svg
 
 format: $(STAMP)  ## let ruff put imports and layout right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json demo.svg demo.png
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench.json bench.svg demo.svg demo.png

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import pullahead
-from pullahead.cli.bench.cases.on_ray import niceness
+from pullahead.cli.bench.peers import niceness
 from pullahead.cli.engines import engine_options
 
 option: Callable[[Any], Any] = click.option(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from functools import partial
 from random import Random
 from statistics import median
@@ -15,7 +14,7 @@ from benchmarks.queues.contenders import OURS, Candidate, Servers
 from benchmarks.queues.site import Site
 from benchmarks.queues.work import COMPUTE, SLEEP, Item, Run, item
 
-from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Measured, Target
+from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Measured, Stage, Target
 from pullahead.sim.ideal import central_queue
 
 #: Seconds of compute, and of what is loaded before.
@@ -232,10 +231,10 @@ def case(kind: str, broker: str, some: Sequence[Candidate | Absent], servers: Se
         how: it is measured.
     """
 
-    def prepare(stack: ExitStack, _: bool) -> list[Contender | Absent]:
+    def prepare(stage: Stage) -> list[Contender | Absent]:
         """Start all of them, and only then wait for each."""
         sites = {
-            one.name: stack.enter_context(Site(partial(one.connect, servers)))
+            one.name: stage.stack.enter_context(Site(partial(one.connect, servers)))
             for one in some
             if isinstance(one, Candidate)
         }

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,19 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner
 
-from pullahead.cli.bench import bench, cases, peers
-from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Target
+from pullahead.cli.bench import bench, cases, processes
+from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Stage, Target
+from pullahead.cli.bench.cases import mixed
 from pullahead.cli.bench.cases.on_ray import data
 from pullahead.cli.bench.measure import compete
-from pullahead.cli.bench.peers import Rate, tuned
+from pullahead.cli.bench.peers import PEERS, Peers
+from pullahead.cli.bench.peers.way import Way, chunks, tuned
+from pullahead.cli.bench.picture import draw
+from pullahead.cli.bench.rate import Rate
 from pullahead.cli.bench.show import number, times
 from pullahead.cli.bench.works import (
     Times,
+    clocked,
     loop,
     loops_in,
     noop,
@@ -38,13 +44,17 @@ from pullahead.cli.bench.works import (
 
 COMMAND = [sys.executable, "-W", "error", "-m", "pullahead", "bench"]
 
+#: The first contender, where it is not the pool's `map`.
 OURS = {
     "roundtrip": "pullahead actor call",
-    "noop": "pullahead.Pool.map",
-    "busy": "pullahead.Pool.map",
+    "roundtrip-clusters": "pullahead actor call",
+    "load": "pullahead.Pool.map, load=",
     "start": "pullahead.map, first result",
+    "start-torch": "pullahead.map, first result",
     "trace": "Recorder.add",
 }
+#: Those that start a Ray if there is one.
+CLUSTERS = [name for name in cases.CASES if name.endswith("-clusters")]
 
 
 @pytest.fixture
@@ -73,16 +83,29 @@ def _with_environment(mark: str) -> list[str]:
 # A whole run
 
 
-@pytest.mark.parametrize("name", cases.CASES)
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", [name for name in cases.CASES if name not in CLUSTERS])
 def test_a_quick_run_shows_and_records_every_contender_with_standard_input_closed(
     name: str, tmp_path: Path, marked: dict[str, str]
 ) -> None:
-    file = tmp_path / "bench.json"
+    _check_quick_run(name, tmp_path, marked, "--without", "ray", "--without", "dask")
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_a_quick_run_beside_clusters(name: str, tmp_path: Path, marked: dict[str, str]) -> None:
+    _check_quick_run(name, tmp_path, marked)
+
+
+def _check_quick_run(name: str, folder: Path, environment: dict[str, str], *options: str) -> None:
+    file = folder / "bench.json"
+    command = [*COMMAND, "--quick", "--case", name, "--json", str(file), *options]
     ended = subprocess.run(
-        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "--quick", "--case", name, "--json", str(file)],
+        ["sh", "-c", 'exec "$@" <&-', "sh", *command],
         capture_output=True,
         text=True,
-        env=marked,
+        env=environment,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -91,19 +114,33 @@ def test_a_quick_run_shows_and_records_every_contender_with_standard_input_close
         *("format", "when", "quick", "workers", "cores", "load", "versions", "platform", "cases"),
     }
     assert record["quick"] is True
-    assert set(record["versions"]) == {"python", "pullahead", "joblib"}
+    assert set(record["versions"]) >= {
+        "python",
+        "pullahead",
+        "joblib",
+        "mpire",
+        "distributed",
+        "ray",
+        "torch",
+    }
     (case,) = record["cases"]
-    assert case["name"] == name
-    assert case["contenders"][0]["name"] == OURS[name]
     shown = ended.stdout.splitlines()
+    assert case["name"] == name
     assert any(line.startswith(f"{name}: {case['title']}; ") for line in shown)
+    if not case["contenders"]:  # torch, or NumPy, is not here
+        (absent,) = case["absent"]
+        assert f"  everybody: {absent['why']}" in shown
+        return
+    assert case["contenders"][0]["name"] == OURS.get(name, "pullahead.Pool.map")
     for line in case["contenders"]:
         _check_line(case, line)
         (row,) = [row for row in shown if re.match(rf"  {re.escape(line['name'])} {{2,}}", row)]
         median, least, greatest = (number(line[key]) for key in ("median", "least", "greatest"))
-        assert re.search(rf"{re.escape(median)} {{2,}}{re.escape(least)} – {re.escape(greatest)} *$", row)
+        assert re.search(rf"{re.escape(median)} {{2,}}{re.escape(least)} – {re.escape(greatest)} ", f"{row} ")
         assert line["ratio"] is None or times(line["ratio"]["median"]) in row
-    assert {target["of"] for target in case["targets"]} <= {line["name"] for line in case["contenders"]}
+    assert {target["of"][0] for target in case["targets"]} <= {
+        one["name"] for one in [*case["contenders"], *case["absent"]]
+    } | {"mpire.imap_unordered"}
 
 
 def _check_line(case: dict[str, Any], line: dict[str, Any]) -> None:
@@ -115,7 +152,7 @@ def _check_line(case: dict[str, Any], line: dict[str, Any]) -> None:
     assert (line["share"] is None) == (case["bound"] is None)
 
 
-@pytest.mark.parametrize("name", ["roundtrip", "busy"])
+@pytest.mark.parametrize("name", ["roundtrip", "busy-0.5ms"])
 def test_ctrl_c_ends_it_with_one_line(name: str, marked: dict[str, str]) -> None:
     process = subprocess.Popen(
         [*COMMAND, "--case", name],
@@ -138,12 +175,14 @@ def test_ctrl_c_ends_it_with_one_line(name: str, marked: dict[str, str]) -> None
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--case", "flight"], "'flight' is not one of 'roundtrip', 'noop', 'busy', 'start', 'trace'"),
+        (["--case", "flight"], "'flight' is not one of 'roundtrip', 'noop', 'busy-10us', "),
         (["--engine", "ray", "--case", "noop"], "'noop' is not one of 'busy-0.1ms-1', 'busy-0.5ms-1',"),
         (
             ["--json", "no/such/folder.json"],
             "expected a file in a folder that exists, got 'no/such/folder.json'",
         ),
+        (["--picture", "bench.pdf"], "expected .svg or .png, got 'bench.pdf'"),
+        (["--without", "celery"], "'celery' is not one of 'executor', 'pool', 'joblib',"),
     ],
 )
 def test_wrong_usage_is_refused_before_anything_is_measured(arguments: list[str], expected: str) -> None:
@@ -191,8 +230,8 @@ def scripted(figures: Mapping[str, Figures], log: list[str], **options: Any) -> 
 
         return once
 
-    def prepare(stack: ExitStack, quick: bool) -> list[Contender | Absent]:
-        stack.callback(log.append, "ended")
+    def prepare(stage: Stage) -> list[Contender | Absent]:
+        stage.stack.callback(log.append, "ended")
         contenders = [Contender(name, measure(name, left)) for name, left in figures.items()]
         return [*contenders, Absent("nobody", "not here")]
 
@@ -273,16 +312,19 @@ def test_a_full_run_ends_with_the_targets(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_rate_finds_how_many_items_keep_a_pool_busy_and_counts_the_results() -> None:
     sizes: list[int] = []
 
-    def run(items: range) -> range:
+    def run(items: Sequence[int]) -> Sequence[int]:
         sizes.append(len(items))
         time.sleep(len(items) * 1e-6)  # it must take as long as it says for the search to have an end
         return items
 
     rate = Rate(run, seconds=0.02)
     rate()
-    assert sizes[0] == 200
-    assert sizes == sorted(sizes)
-    assert sizes[-1] == sizes[-2]  # the measured round repeats the one that was long enough
+    *found, warm = sizes
+    assert found == sorted(found)
+    assert found[0] == warm == 20
+    assert found[-1] == found[-2]  # what was long enough was looked at again
+    rate()
+    assert sizes[-1] == rate.count == found[-1]
     with pytest.raises(RuntimeError, match="expected 10 results, got 9"):
         Rate(lambda items: items[1:], 10)()
 
@@ -298,8 +340,8 @@ def test_utilization_is_the_share_of_the_workers_time_within_items() -> None:
     times = [Times(0.5, 1.5, 0.5), Times(2.0, 3.0, 0.25), Times(0.0, 0.5, 0.5)]
     assert utilization(times, since=1.0, until=4.0, workers=2) == 1.5 / 6.0
 
-    def run(items: range) -> list[Times]:
-        return [times_of(partial(sleep_for, 0.02), item) for item in items]
+    def run(items: Sequence[int]) -> list[Any]:
+        return [clocked(partial(sleep_for, 0.02), item) for item in items]
 
     alone, of_two = (Rate(run, 10, timed=workers)().utilization for workers in (1, 2))
     assert alone is not None
@@ -329,10 +371,133 @@ def test_chunks_are_tuned_as_the_standard_library_does_it() -> None:
     assert [tuned(range(count)) for count in (1, 8, 80, 8000)] == [1, 1, 10, 1000]
 
 
-def test_joblib_is_left_out_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "joblib", None)
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("joblib", "not installed: pip install joblib"),
+        ("mpire", "not installed: pip install mpire"),
+        ("dask", "not installed: pip install distributed"),
+        ("ray", "not installed: pip install ray"),
+        ("torch", "not installed: pip install torch"),
+    ],
+)
+def test_a_peer_is_left_out_where_it_is_missing_or_not_wanted(
+    name: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, PEERS[name].package, None)
     with ExitStack() as stack:
-        assert peers.joblib(stack, noop) == Absent("joblib.Parallel", "not installed: pip install joblib")
+        assert Peers(stack).ways(name) == [Absent(PEERS[name].name, why)]
+        unwanted = Peers(stack, without=[name])
+        assert unwanted.ways(name) == [Absent(PEERS[name].name, "left out, as was asked for")]
+
+
+def test_a_peer_is_started_once_and_its_processes_are_known() -> None:
+    before = processes.descendants()
+    with ExitStack() as stack:
+        peers = Peers(stack)
+        ways = [way for way in peers.ways("pool") if isinstance(way, Way)]
+        assert peers.ways("pool") == ways
+        started = processes.descendants() - before
+        assert all(way.processes == started for way in ways)
+        assert len(started) >= 2
+        for way in ways:
+            assert sorted(way.run(noop, range(20))) == list(range(20))
+        assert processes.private(started) > 4e6  # an interpreter has some MB of its own
+    assert not (processes.descendants() - before) & {pid for pid in started if _is_worker(pid)}
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_cpu_time_and_peaks_of_processes() -> None:
+    us = {os.getpid()}
+    before, deadline = processes.cpu(us), time.process_time() + 0.1
+    while time.process_time() < deadline:
+        pass
+    assert 0.08 <= processes.cpu(us) - before < 1.0
+    processes.begin_peaks(us)
+    had = processes.resident(us)
+    block = b"x" * 30_000_000
+    del block
+    assert 25_000_000 < processes.peaks(us) - had < 60_000_000
+
+
+def test_chunks_are_all_items_once_in_order() -> None:
+    assert [list(one) for one in chunks(range(20))] == [[n, n + 1] for n in range(0, 20, 2)]
+    assert chunks([]) == []
+
+
+def test_the_mixed_sizes_are_those_that_are_said_and_their_bounds_are_right() -> None:
+    sizes = mixed.sizes(mixed.ITEMS)
+    assert (sizes.count(0.001), sizes.count(0.1), len(sizes)) == (1425, 75, 1500)
+    assert mixed.ideal([1.0, 2.0, 3.0], 2) == 3.0
+    assert mixed.ideal([1.0, 1.0, 1.0, 1.0], 2) == 2.0
+    assert mixed.on_demand([1.0, 2.0, 3.0], 2) == 4.0
+    assert mixed.ideal(sizes, 2) <= mixed.on_demand(sizes, 2)
+
+
+def test_the_best_of_several_is_the_one_that_is_hardest_to_beat() -> None:
+    rounds = {"ours": [0.0, 6.0, 6.0, 6.0], "slow": [0.0, 1.0, 1.0, 1.0], "fast": [0.0, 3.0, 3.0, 3.0]}
+    several = Target("ratio", ("slow", "fast", "gone"), 3.0, at_least=True, called="the best")
+    gone = Target("ratio", "gone", 1.0)
+    (verdict,) = compete(scripted(rounds, [], targets=(several, gone)), False, lambda _: None).verdicts
+    assert (verdict.figure, verdict.met, verdict.target.whom) == (2.0, False, "the best")
+
+
+def test_a_case_where_nobody_can_take_part_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    why = Absent("everybody", "needs luck")
+    case = Case(
+        "unlucky", "a test", "s", False, (3, 1), lambda stage: [why], targets=(Target("median", "ours", 1.0),)
+    )
+    monkeypatch.setattr(cases, "load", lambda name, engine: case)
+    picture = tmp_path / "bench.svg"
+    ended = CliRunner().invoke(bench, ["--case", "trace", "--picture", str(picture)])
+    assert (ended.exit_code, ended.exception) == (0, None)
+    assert ended.output.rstrip().endswith("unlucky: a test; less is better\n  everybody: needs luck")
+    assert picture.exists()
+
+
+# The picture
+
+
+def _record(monkeypatch: pytest.MonkeyPatch, file: Path, *some: Case) -> Any:
+    found = {case.name: case for case in some}
+    monkeypatch.setattr(cases, "load", lambda name, engine: found[name])
+    monkeypatch.setattr(cases, "names", lambda engine: list(found))
+    ended = CliRunner().invoke(bench, ["--json", str(file)])
+    assert ended.exit_code == 0, ended.output
+    return json.loads(file.read_text())
+
+
+def test_a_picture_has_a_panel_per_case_and_clusters_stand_in_that_which_they_continue(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    target = Target("ratio", "theirs", 1.2)
+    first = scripted({"pullahead": [3.0] * 4, "theirs": [2.0] * 4}, [], targets=(target,))
+    second = replace(
+        scripted({"pullahead": [5.0] * 4, "a cluster": [700.0] * 4}, []), name="more", beside="scripted"
+    )
+    record = _record(monkeypatch, tmp_path / "bench.json", first, second)
+    picture = tmp_path / "bench.svg"
+    draw(record, picture)
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", picture.read_text())
+    assert "scripted" in words
+    assert "more" not in words
+    assert [word for word in words if word in {"pullahead", "theirs", "a cluster"}] == [
+        "pullahead",
+        "theirs",
+        "a cluster",
+    ]
+    assert {"3.00", "2.00", "700"} <= set(words)
+    assert "s, less is better, log scale" in words
+    again = tmp_path / "again.svg"
+    draw(record, again)
+    assert again.read_bytes() == picture.read_bytes()
 
 
 def test_figures_have_three_digits_that_mean_something() -> None:

@@ -12,8 +12,7 @@ How it is drawn:
    then bounded by its pixels.
 3. Positions are in points and computed here. No layout engine: a picture of 64 lanes, or of three runs, is
    the same sheet, only longer.
-4. The same trace gives the same bytes: the caller's matplotlib settings are set aside for the moment and
-   put back, and the file carries no date.
+4. The same trace gives the same bytes (see `paper`).
 
 Refused: pyplot, which keeps global state and may open windows; a box per item, which is 100,000 elements
 and a browser that gives up; transparency for density, which says "some" where height says how much.
@@ -21,8 +20,7 @@ and a browser that gives up; transparency for density, which says "some" where h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -32,6 +30,7 @@ from pullahead.observe import words
 from pullahead.observe.lanes import Interval, Lane, lanes
 from pullahead.observe.machines import labels
 from pullahead.observe.palette import GREY, GROUND, INK, PALE, STATES, STRIPS, colour
+from pullahead.observe.paper import SCALE, own_settings, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,9 +46,6 @@ _FLATTEST_STRIP: Final = 3.0
 
 #: A lane flatter than this, in points, has no room for a strip: it shows compute and gaps alone.
 _FLAT: Final = 7.0
-
-#: Pixels per point, of PNG files and of rasters in SVG files.
-_SCALE: Final = 2
 
 #: Pixels that make one column where several boxes share a pixel.
 _CROWD: Final = 4
@@ -119,34 +115,13 @@ def write(path: Path, reports: Sequence[tuple[str, Report]]) -> None:
         ImportError: without matplotlib.
     """
     try:
-        import matplotlib
+        import matplotlib  # noqa: F401  it says what is missing before anything is drawn
     except ImportError as error:
         raise ImportError(
             'a picture needs matplotlib: pip install "pullahead[viz]" (a .json does not)'
         ) from error
-    with _own_settings(matplotlib):
-        figure = _sheet([_panel(label, report) for label, report in reports])
-        if path.suffix == ".svg":
-            figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
-        else:
-            figure.savefig(path, format="png", dpi=72 * _SCALE, metadata={"Software": None})
-
-
-@contextmanager
-def _own_settings(matplotlib: Any) -> Iterator[None]:
-    """Draw with matplotlib's own settings and ours, whatever the caller has set, and put theirs back."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(
-            {
-                "svg.hashsalt": "pullahead",
-                "svg.fonttype": "none",
-                "font.family": "DejaVu Sans",
-                "text.color": INK,
-                "text.parse_math": False,  # a title may hold a dollar
-            }
-        )
-        yield
+    with own_settings():
+        save(_sheet([_panel(label, report) for label, report in reports]), path)
 
 
 def _panel(label: str, report: Report) -> _Panel:
@@ -321,12 +296,12 @@ def _draw_raster(axes: Axes, panel: _Panel, rows: Sequence[_Row], longest: float
 
     from pullahead.observe.raster import band
 
-    pixels = (_WIDTH - _LEFT - _RIGHT) * _SCALE * panel.report.seconds / longest
+    pixels = (_WIDTH - _LEFT - _RIGHT) * SCALE * panel.report.seconds / longest
     # A column shows either one box, or the shares of so many that they are a smooth curve.
     crowded = panel.boxes / len(panel.lanes) > pixels
     columns = max(1, round(pixels / _CROWD if crowded else pixels))
     edges = np.linspace(0.0, panel.report.seconds, columns + 1)
-    high = max(1, round(panel.lane_height * _SCALE))
+    high = max(1, round(panel.lane_height * SCALE))
     image = np.zeros((high * len(panel.lanes), columns, 4), dtype=np.uint8)
     for number, lane in enumerate(panel.lanes):
         for row in rows:

@@ -7,11 +7,14 @@ import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import final
+from typing import Final, final
 
 from pullahead._version import __version__
 from pullahead.cli.bench.case import WORKERS
 from pullahead.farm.machine import usable_cores
+
+#: Of peers, and of what items are made of, as pip knows them.
+_PACKAGES: Final = ("joblib", "mpire", "distributed", "ray", "torch", "numpy")
 
 
 @final
@@ -49,7 +52,7 @@ def conditions(quick: bool) -> Conditions:
         versions={
             "python": platform.python_version(),
             "pullahead": __version__,
-            "joblib": _version("joblib"),
+            **{package: _version(package) for package in _PACKAGES},
         },
         platform=platform.platform(),
     )

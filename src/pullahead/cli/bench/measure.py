@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import final
 
-from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Target
+from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Stage, Target
+from pullahead.cli.bench.peers import Peers
 
 Watch = Callable[[str], None]
 
@@ -50,11 +51,13 @@ class Line:
 
     `on_cpu`: the share of its items' time in which they were computed on a CPU, where that was measured.
     `utilization`: the share of its workers' time that was within items, where that was.
+    `streams`: as the contender has it.
     """
 
     name: str
     figures: Spread
     ratio: Spread | None
+    streams: bool = False
     on_cpu: Spread | None = None
     utilization: Spread | None = None
 
@@ -90,11 +93,15 @@ class Outcome:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """The targets, judged."""
-        return [Verdict(target, self._figure(target)) for target in self.case.targets]
+        """The targets, judged, of those that took part."""
+        found = []
+        for target in self.case.targets:
+            figures = [self._figure(target, line) for line in self.lines if line.name in target.contenders]
+            if figures:  # the best of them is the one that is hardest to beat
+                found.append(Verdict(target, min(figures) if target.at_least else max(figures)))
+        return found
 
-    def _figure(self, target: Target) -> float:
-        line = next(line for line in self.lines if line.name == target.of)
+    def _figure(self, target: Target, line: Line) -> float:
         if target.figure == "ratio":
             assert line.ratio is not None, "a target of ours against ours"
             return line.ratio.median
@@ -108,14 +115,21 @@ class Outcome:
         return line.figures.median
 
 
-def compete(case: Case, quick: bool, watch: Watch) -> Outcome:
-    """Measure a case; whatever it starts is ended before this returns."""
+def compete(case: Case, quick: bool, watch: Watch, peers: Peers | None = None) -> Outcome:
+    """Measure a case; whatever it starts is ended before this returns.
+
+    Args:
+        case: what is compared.
+        quick: whether it is only to be seen that everything works.
+        watch: is told what goes on.
+        peers: who has started already, and stays; None: whoever is started ends as well.
+    """
     with ExitStack() as stack:
         watch("starting")
-        both = case.prepare(stack, quick)
+        both = case.prepare(Stage(stack, quick, peers or Peers(stack)))
         contenders = [one for one in both if isinstance(one, Contender)]
         absent = [one for one in both if isinstance(one, Absent)]
-        for one in contenders:
+        for one in contenders if case.warm[quick] else []:
             watch(f"warming {one.name}")
             _measure(one)
         rounds_of: dict[str, list[Measured]] = {one.name: [] for one in contenders}
@@ -139,7 +153,7 @@ def _measure(one: Contender) -> Measured:
 
 
 def _lines(contenders: list[Contender], rounds_of: dict[str, list[Measured]]) -> list[Line]:
-    first = contenders[0].name
+    first = contenders[0].name if contenders else ""
     figures = {name: [one.figure for one in rounds] for name, rounds in rounds_of.items()}
     lines = []
     for one in contenders:
@@ -150,7 +164,7 @@ def _lines(contenders: list[Contender], rounds_of: dict[str, list[Measured]]) ->
         rounds = rounds_of[one.name]
         on_cpu = _spread([each.on_cpu for each in rounds])
         utilization = _spread([each.utilization for each in rounds])
-        lines.append(Line(one.name, Spread(tuple(own)), ratio, on_cpu, utilization))
+        lines.append(Line(one.name, Spread(tuple(own)), ratio, one.streams, on_cpu, utilization))
     return lines
 
 

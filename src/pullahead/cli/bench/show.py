@@ -52,6 +52,11 @@ class Screen:
         """Show one case."""
         case = outcome.case
         better = "more" if case.more_is_better else "less"
+        self._title(f"{case.name}: {case.title}; {better} is better")
+        if not outcome.lines:
+            for one in outcome.absent:
+                self._out.print(Padding(Text(f"{one.name}: {one.why}", style="dim"), (0, 2)))
+            return
         table = Table(box=SIMPLE_HEAD)
         table.add_column("")
         compared = any(line.ratio for line in outcome.lines)
@@ -72,7 +77,6 @@ class Screen:
             table.add_row(*_cells(outcome, line, compared), *(_share(share(line)) for _, share in shares))
         for one in outcome.absent:
             table.add_row(Text(f"{one.name}: {one.why}"), style="dim")
-        self._title(f"{case.name}: {case.title}; {better} is better")
         self._out.print(table)
         for note in _notes(outcome):
             self._out.print(Padding(Text(note, style="dim"), (0, 2)))
@@ -132,10 +136,10 @@ def _verdict(outcome: Outcome, verdict: Verdict) -> tuple[str, str, str, str]:
     target = verdict.target
     quantity = "rate" if outcome.case.more_is_better else "time"
     what = {
-        "ratio": f"{outcome.case.name}: {quantity} against {target.of}",
-        "share": f"{outcome.case.name}: {target.of}, of the limit",
-        "utilization": f"{outcome.case.name}: {target.of}, utilization",
-        "median": f"{outcome.case.name}: {target.of}",
+        "ratio": f"{outcome.case.name}: {quantity} against {target.whom}",
+        "share": f"{outcome.case.name}: {target.whom}, of the limit",
+        "utilization": f"{outcome.case.name}: {target.whom}, utilization",
+        "median": f"{outcome.case.name}: {target.whom}",
     }[target.figure]
     bound = "≥" if target.at_least else "≤"
     limit, figure = (_figure(outcome, target.figure, value) for value in (target.limit, verdict.figure))

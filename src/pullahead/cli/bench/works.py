@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
 from typing import Final, NamedTuple, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
-#: Seconds that `spin` takes.
-SPIN: Final = 0.0005
 #: Loops in one try of what a core can do, and tries.
 _TRIAL: Final = 20_000
 _TRIES: Final = 50
@@ -23,13 +22,8 @@ def noop(item: T) -> T:
     return item
 
 
-def spin(item: T) -> T:
-    """Compute in pure Python until a deadline: a core is busy, and how fast it is does not matter."""
-    return spin_for(SPIN, item)
-
-
 def spin_for(seconds: float, item: T) -> T:
-    """Compute for so long."""
+    """Compute in pure Python until a deadline: a core is busy, and how fast it is does not matter."""
     deadline = time.perf_counter() + seconds
     while time.perf_counter() < deadline:
         pass
@@ -40,6 +34,26 @@ def sleep_for(seconds: float, item: T) -> T:
     """Wait for so long, and leave the core to others."""
     time.sleep(seconds)
     return item
+
+
+def spin_item(seconds: float) -> float:
+    """Compute for as long as the item says."""
+    return spin_for(seconds, seconds)
+
+
+def spin_first(array: Sequence[float]) -> float:
+    """Compute for as long as the first number of an array says."""
+    return spin_item(float(array[0]))
+
+
+def first(array: Sequence[float]) -> float:
+    """Use an array, hardly: what is measured is its way."""
+    return float(array[0])
+
+
+def each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Do all of them."""
+    return [work(item) for item in items]
 
 
 def loop(times: int, item: T) -> T:
@@ -68,12 +82,22 @@ class Times(NamedTuple):
     cpu: float
 
 
-def times_of(work: Callable[[T], object], item: T) -> Times:
-    """Work on an item; return when that was."""
+def clocked(work: Callable[[T], object], item: T) -> tuple[float, float, float]:
+    """Work on an item; return when that was, as plain as it travels best: what `Times` has."""
     began, cpu = time.perf_counter(), time.thread_time()
     work(item)
     cpu = time.thread_time() - cpu
-    return Times(began, time.perf_counter(), cpu)
+    return began, time.perf_counter(), cpu
+
+
+def times_of(work: Callable[[T], object], item: T) -> Times:
+    """Do the same; return it with its names."""
+    return Times(*clocked(work, item))
+
+
+def clocked_after(load: Callable[[T], T], work: Callable[[T], object], item: T) -> tuple[float, float, float]:
+    """Load an item and then work on it; return when the work was."""
+    return clocked(work, load(item))
 
 
 def share_on_cpu(times: Iterable[Times]) -> float:

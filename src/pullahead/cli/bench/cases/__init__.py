@@ -1,4 +1,4 @@
-"""What is compared. One module per case; each is imported when it runs. On Ray, a module has many."""
+"""What is compared. A module has one case or a family; each is imported when it runs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,40 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pullahead.cli.bench.case import Case
 
-#: In the order in which they run. A new case is a module with a CASE and a line here.
+#: In the order in which they run, and the module that has them in its CASES. First whatever needs the cores
+#: for itself; what starts clusters, which are never quite idle, is last.
 CASES: Final = {
-    "roundtrip": "pullahead.cli.bench.cases.roundtrip",
-    "noop": "pullahead.cli.bench.cases.noop",
-    "busy": "pullahead.cli.bench.cases.busy",
-    "start": "pullahead.cli.bench.cases.start",
-    "trace": "pullahead.cli.bench.cases.trace",
+    "roundtrip": "roundtrip",
+    "noop": "noop",
+    "busy-10us": "busy",
+    "busy-100us": "busy",
+    "busy-0.5ms": "busy",
+    "busy-5ms": "busy",
+    "sleep-1ms": "busy",
+    "mixed": "mixed",
+    "documents": "documents",
+    "payload-1KB": "payloads",
+    "payload-100KB": "payloads",
+    "payload-10MB": "payloads",
+    "payload-10MB-there": "payloads",
+    "maps": "maps",
+    "cpu": "cpu",
+    "trace": "trace",
+    "traced": "trace",
+    "load": "load",
+    "start": "start",
+    "start-torch": "start",
+    "memory": "memory",
+    "idle": "memory",
+    "roundtrip-clusters": "roundtrip",
+    "noop-clusters": "noop",
+    "busy-0.5ms-clusters": "busy",
+    "busy-5ms-clusters": "busy",
+    "mixed-clusters": "mixed",
+    "documents-clusters": "documents",
+    "payload-10MB-clusters": "payloads",
+    "maps-clusters": "maps",
+    "cpu-clusters": "cpu",
 }
 
 
@@ -25,7 +52,9 @@ def names(engine: str) -> list[str]:
 
 def load(name: str, engine: str = "local") -> Case:
     """Return a case by its name."""
-    case: Case = import_module(CASES[name]).CASE if engine == "local" else _on_ray()[name]
+    if engine != "local":
+        return _on_ray()[name]
+    case: Case = import_module(f"{__name__}.{CASES[name]}").CASES[name]
     return case
 
 

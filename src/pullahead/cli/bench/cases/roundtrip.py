@@ -2,7 +2,8 @@
 
 Where the two processes run makes more of a difference than what they do: on two cores each has to wake the
 other's, on one core they only change places. Left alone, the scheduler moves between the two, and a ratio of
-one against the other means nothing. So both are measured, with everybody pinned.
+one against the other means nothing. So both are measured, with everybody pinned. Whoever needs more processes
+than two is left alone: a call to them takes so much longer that it makes no difference.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -19,14 +21,20 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 from pullahead.cli.bench import works
-from pullahead.cli.bench.case import Absent, Case, Contender, Target
-from pullahead.cli.bench.peers import deaf_children
+from pullahead.cli.bench.case import Absent, Case, Contender, Stage, Target
+from pullahead.cli.bench.cases.contest import BESIDE
+from pullahead.cli.bench.peers import standard
+from pullahead.cli.bench.peers.way import deaf_children
 
 OURS: Final = "pullahead actor call"
 PIPE: Final = "multiprocessing.Pipe echo"
+EXECUTOR: Final = "ProcessPoolExecutor.submit"
+RAY: Final = "Ray actor call"
 ONE_CORE: Final = ", one core"
 CALLS: Final = 1000
 QUICK_CALLS: Final = 100
+#: Whoever takes much longer makes fewer.
+FEWER: Final = 5
 
 
 class Echo(NamedTuple):
@@ -36,35 +44,58 @@ class Echo(NamedTuple):
     pid: int
 
 
-def prepare(stack: ExitStack, quick: bool) -> list[Contender | Absent]:
+def prepare(stage: Stage) -> list[Contender | Absent]:
     """Start an actor, and a child process at the other end of a pipe."""
-    calls = QUICK_CALLS if quick else CALLS
-    actor, pipe = _actor(stack), _pipe(stack)
+    calls = QUICK_CALLS if stage.quick else CALLS
+    actor, pipe = _actor(stage.stack), _pipe(stage.stack)
+    pool = standard.executor(stage.stack)
+    executor = partial(_middle, lambda x: pool.submit(works.noop, x).result(), calls // FEWER)
     cores = _cores()
     if len(cores) < 2:
         return [
-            Contender(OURS, partial(_middle, actor, calls)),
-            Contender(PIPE, partial(_middle, pipe, calls)),
+            Contender(OURS, partial(_middle, actor.call, calls)),
+            Contender(PIPE, partial(_middle, pipe.call, calls)),
+            Contender(EXECUTOR, executor),
         ]
-    stack.callback(_pin, os.getpid(), set(cores))
+    stage.stack.callback(_pin, os.getpid(), set(cores))
     here, there = cores[:2]
     return [
         Contender(OURS, partial(_pinned, actor, calls, here, there)),
         Contender(PIPE, partial(_pinned, pipe, calls, here, there)),
         Contender(OURS + ONE_CORE, partial(_pinned, actor, calls, here, here), peer=False),
         Contender(PIPE + ONE_CORE, partial(_pinned, pipe, calls, here, here), against=OURS + ONE_CORE),
+        Contender(EXECUTOR, partial(_free, executor, set(cores))),
     ]
+
+
+def beside(stage: Stage) -> list[Contender | Absent]:
+    """Start an actor here, and one of Ray's. Nobody is pinned."""
+    calls = (QUICK_CALLS if stage.quick else CALLS) // FEWER
+    ours = Contender(OURS, partial(_middle, _actor(stage.stack).call, calls))
+    absent = stage.peers.absent("ray")
+    if absent:
+        return [ours, absent]
+    stage.peers.ways("ray")
+    ray: Any = import_module("ray")
+    actor = ray.remote(num_cpus=0)(works.Echo).remote()
+    stage.stack.callback(ray.kill, actor)
+    return [ours, Contender(RAY, partial(_middle, lambda x: ray.get(actor.echo.remote(x)), calls))]
 
 
 def _pinned(echo: Echo, calls: int, here: int, there: int) -> float:
     _pin(os.getpid(), {here})
     _pin(echo.pid, {there})
-    return _middle(echo, calls)
+    return _middle(echo.call, calls)
 
 
-def _middle(echo: Echo, calls: int) -> float:
+def _free(measure: Callable[[], float], cores: set[int]) -> float:
+    _pin(os.getpid(), cores)
+    return measure()
+
+
+def _middle(call: Callable[[int], Any], calls: int) -> float:
     """Call again and again; return the median, in µs."""
-    times, call = [], echo.call
+    times = []
     for number in range(calls):
         start = perf_counter()
         answer = call(number)
@@ -113,16 +144,29 @@ def _pipe(stack: ExitStack) -> Echo:
     return Echo(call, child.pid)
 
 
-CASE: Final = Case(
-    name="roundtrip",
-    title="a call to another process and its answer",
-    unit="µs",
-    more_is_better=False,
-    rounds=(25, 3),
-    prepare=prepare,
-    targets=(Target("ratio", PIPE, 1.5),),
-    notes=(
-        f"A round is the median of {CALLS:,} calls, {QUICK_CALLS} in a quick run. Caller and callee "
-        "are pinned to two cores, or both to one"
+CASES: Final = {
+    "roundtrip": Case(
+        name="roundtrip",
+        title="a call to another process and its answer",
+        unit="µs",
+        more_is_better=False,
+        rounds=(15, 3),
+        prepare=prepare,
+        targets=(Target("ratio", PIPE, 1.25),),
+        notes=(
+            f"A round is the median of {CALLS:,} calls. Caller and callee are pinned to two cores, or both "
+            f"to one; {EXECUTOR}, which has threads and several processes, is not, and makes {CALLS // FEWER}"
+        ),
     ),
-)
+    f"roundtrip{BESIDE}": Case(
+        name=f"roundtrip{BESIDE}",
+        title="a call to another process and its answer",
+        unit="µs",
+        more_is_better=False,
+        rounds=(11, 1),
+        prepare=beside,
+        targets=(Target("ratio", RAY, 0.1),),
+        notes=f"A round is the median of {CALLS // FEWER} calls. Nobody is pinned",
+        beside="roundtrip",
+    ),
+}

@@ -7,7 +7,6 @@ time between the end of one item and the begin of the next, in the actor that co
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
@@ -15,8 +14,8 @@ from statistics import fmean
 from typing import Any, Final
 
 from pullahead.cli.bench import works
-from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Target
-from pullahead.cli.bench.cases.on_ray import niceness, seed
+from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Stage, Target
+from pullahead.cli.bench.peers import niceness, seed
 
 OURS: Final = "pullahead.Pool.map"
 MB: Final = 1_000_000
@@ -25,7 +24,7 @@ _STORE: Final = 1 << 30  # bytes
 _ITEMS: Final = (20, 4)
 
 
-def prepare(size: int, seconds: float, stack: ExitStack, quick: bool) -> list[Contender | Absent]:
+def prepare(size: int, seconds: float, stage: Stage) -> list[Contender | Absent]:
     """Start two nodes; the queue is on the first one, and who computes is on the second."""
     import numpy
 
@@ -36,19 +35,19 @@ def prepare(size: int, seconds: float, stack: ExitStack, quick: bool) -> list[Co
     node = {"num_cpus": 4, "object_store_memory": _STORE}
     head = node | {"include_dashboard": False}
     cluster = import_module("ray.cluster_utils").Cluster(initialize_head=True, head_node_args=head)
-    stack.callback(cluster.shutdown)
+    stage.stack.callback(cluster.shutdown)
     cluster.add_node(**node, resources={"far": 1})
     pullahead.init("ray", address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    stack.callback(pullahead.shutdown)
-    work = partial(works.spin_for, seconds)
-    count, item = _ITEMS[quick], numpy.ones(size // 8)
+    stage.stack.callback(pullahead.shutdown)
+    work = partial(works.times_of, partial(works.spin_for, seconds))
+    count, item = _ITEMS[stage.quick], numpy.ones(size // 8)
     far = {"num_cpus": 0, "resources": _FAR}
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
     stock = ray.remote(num_cpus=0, scheduling_strategy=here)(seed.Stock).remote()
     actor = ray.remote(**far)(seed.Worker).remote(stock, work)
-    pool = stack.enter_context(pullahead.Pool(partial(works.times_of, work), workers=1, worker_options=far))
+    pool = stage.stack.enter_context(pullahead.Pool(work, workers=1, worker_options=far))
     runs: dict[str, Callable[[], list[works.Times]]] = {
         OURS: lambda: list(pool.map(item for _ in range(count))),
         "seed, blocking": partial(_seeds, stock, actor, "blocking", count, item),
@@ -70,7 +69,7 @@ def exposed(run: Callable[[], list[works.Times]], count: int) -> Measured:
 
 def _seeds(stock: Any, actor: Any, way: str, count: int, item: Any) -> list[works.Times]:
     ray: Any = import_module("ray")
-    ray.get(stock.fill.remote(count, item))
+    ray.get(stock.fill.remote([item] * count))
     done: list[works.Times] = ray.get(getattr(actor, way).remote())
     return done
 
