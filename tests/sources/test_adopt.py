@@ -258,6 +258,18 @@ def test_a_trigger_that_is_disabled_is_enabled_again(
     assert [key for (key,) in postgres.rows(films, "key")] == [*map(str, range(2, 101)), "201"]
 
 
+def test_a_trigger_that_is_disabled_writes_nothing_that_is_not_wanted_any_more(
+    postgres: PostgresServer, films: str
+) -> None:
+    with PostgresQueue(postgres.address(films)) as queue:
+        queue.adopt(films, result="words")
+        postgres.execute("ALTER TABLE pullahead.items DISABLE TRIGGER USER")
+        queue.adopt(films)
+        postgres.execute("ALTER TABLE pullahead.items ENABLE TRIGGER USER")
+    postgres.execute(END, films, "7")
+    assert postgres.execute(f"SELECT words FROM {films} WHERE id = 7") == [(None,)]
+
+
 def test_results_of_rows_are_kept_or_the_source_is_refused(postgres: PostgresServer, films: str) -> None:
     with PostgresQueue(postgres.address(films)) as queue:
         queue.adopt(films, result="words")

@@ -97,11 +97,14 @@ class _Triggers:
         self._queue = queue
 
     def has(self, name: str, table: str) -> bool:
-        """Whether there is one, and it is enabled."""
-        return self._run(_TRIGGER, (table, _ours(name, self._queue))) == [(True,)]
+        """Whether there is one, enabled or not."""
+        return bool(self._run(_TRIGGER, (table, _ours(name, self._queue))))
 
-    def make(self, name: str, table: str) -> None:
-        """Make or enable one that there is not, or that is disabled."""
+    def ensure(self, name: str, table: str) -> None:
+        """Let there be one that is enabled. Locks for nothing where there is."""
+        there = self._run(_TRIGGER, (table, _ours(name, self._queue)))
+        if there == [(True,)]:
+            return
         sql = psycopg_3().sql
         after, when = _TRIGGERS[name]
         about = {
@@ -110,8 +113,7 @@ class _Triggers:
             "after": sql.SQL(after),
             "when": sql.SQL(when).format(queue=sql.Literal(self._queue)),
         }
-        is_there = self._run(_TRIGGER, (table, _ours(name, self._queue)))
-        self._run(_filled("adopt_trigger_again" if is_there else "adopt_trigger", about))
+        self._run(_filled("adopt_trigger_again" if there else "adopt_trigger", about))
 
 
 def _ours(name: str, queue: str) -> str:
@@ -133,9 +135,10 @@ def adopt(server: Server, queue: str, mapping: Mapping) -> int:
         name, key, result = _found(run, server.shown, mapping)
         _refuse_another(run, server.shown, queue, name, key.name)
         about, triggers = _about(queue, name, mapping), _Triggers(run, queue)
-        if result is not None and not triggers.has("return", _ITEMS):
-            run(_filled("adopt_no_result", about))
-            triggers.make("return", _ITEMS)
+        if result is not None:
+            if not triggers.has("return", _ITEMS):
+                run(_filled("adopt_no_result", about))
+            triggers.ensure("return", _ITEMS)
     with _alone(server) as run:
         run(_PATH)
         _refuse_another(run, server.shown, queue, name, key.name)  # who was first, of two
@@ -143,8 +146,7 @@ def adopt(server: Server, queue: str, mapping: Mapping) -> int:
         run(_ADOPTED, (queue, name, mapping.key, mapping.item, mapping.result))
         run(_filled("adopt", about))
         for one in ("put", "drop"):
-            if not triggers.has(one, name):
-                triggers.make(one, name)
+            triggers.ensure(one, name)
         if result is not None:
             sql = psycopg_3().sql
             value = {"value": sql.SQL(_VALUES[result.type]), "type": sql.SQL(key.type)}
