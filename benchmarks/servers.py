@@ -20,7 +20,7 @@ from typing import Final
 
 #: Seconds until a server answers, or has ended.
 _PATIENCE: Final = 30.0
-#: Whom Debian's package makes. PostgreSQL refuses to be root.
+#: Whom Debian's package makes.
 _SOMEBODY: Final = "postgres"
 
 
@@ -149,13 +149,11 @@ class Postgres(Server):
     def _make(self) -> None:
         password = self.folder / "password"
         password.write_text("right\n")
-        if os.getuid() == 0:
-            user = pwd.getpwnam(_SOMEBODY)
-            for path in (self.folder, password):
-                os.chown(path, user.pw_uid, user.pw_gid)
+        for path in (self.folder, password):
+            give(path)
         words = ["-A", "scram-sha-256", "--pwfile", str(password), "-U", "postgres", "-E", "UTF8"]
         made = [str(self._programs / "initdb"), "-D", str(self._data), "--no-sync", "--locale=C.UTF-8"]
-        command = [*_as_somebody(), *made, *words]
+        command = [*as_somebody(), *made, *words]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
 
     @property
@@ -167,7 +165,7 @@ class Postgres(Server):
         where = ["-D", str(self._data), "-k", str(self.folder), "-p", str(self.port), "-h", "127.0.0.1"]
         settings = [word for one in self._settings for word in ("-c", one)]
         # The death signal is lost with the change of user, so it is set after it.
-        command = [*_as_somebody(), *dies_with_us(), str(self._programs / "postgres"), *where, *settings]
+        command = [*as_somebody(), *dies_with_us(), str(self._programs / "postgres"), *where, *settings]
         self._launch(command, self._answers)
 
     def _answers(self) -> bool:
@@ -185,8 +183,16 @@ def dies_with_us(how: str = "KILL") -> list[str]:
     return ["setpriv", "--pdeathsig", how] if shutil.which("setpriv") else []
 
 
-def _as_somebody() -> list[str]:
+def as_somebody() -> list[str]:
+    """Return what to put before a command that is to be PostgreSQL's own: it refuses to be root."""
     if os.getuid() != 0:
         return []
     user = pwd.getpwnam(_SOMEBODY)
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+
+
+def give(path: Path) -> None:
+    """Let PostgreSQL have a file or a folder as its own."""
+    if os.getuid() == 0:
+        user = pwd.getpwnam(_SOMEBODY)
+        os.chown(path, user.pw_uid, user.pw_gid)

@@ -190,3 +190,15 @@ def test_a_source_that_keeps_results_is_given_them(time: Time) -> None:
     source.refused = 2
     assert kept.refused == 2
     assert source.told == [("keep", 1, "result")]
+
+
+def test_a_source_that_keeps_results_need_not_count_what_is_refused(time: Time) -> None:
+    class Plain(Recorder):
+        def keep_result(self, token: int, result: Any) -> None:
+            self.told.append(("keep", token, result))
+
+    source = Plain()
+    kept = Custody(source)
+    assert kept.keep is not None
+    kept.keep(1, "result")
+    assert (source.told, kept.refused) == ([("keep", 1, "result")], 0)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.sources.servers import RedisServer, free_port
+from benchmarks.servers import free_port
+from tests.sources.servers import RedisServer
 
 #: Seconds until the nodes agree.
 _PATIENCE = 30.0

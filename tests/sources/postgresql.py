@@ -1,18 +1,10 @@
-"""A PostgreSQL for tests, on a port and in a folder of its own.
-
-It refuses to be root, so whoever is root starts it as `postgres`, whom Debian's package makes.
-"""
+"""A PostgreSQL for tests, on a port and in a folder of its own."""
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,25 +13,21 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from tests.sources.servers import free_port, missing, stopped_processes
+from benchmarks.servers import Postgres, as_somebody, give, postgres_programs
+from tests.sources.servers import missing, stopped_processes
 
-#: Seconds until a server answers, or has ended.
-_PATIENCE = 30.0
+#: Enough for tests, small enough for a machine that has other things to do.
+_SMALL = ("shared_buffers=16MB", "max_connections=40", "fsync=off")
 
 
 def programs_or_skip() -> Path:
     """Return the folder of initdb and postgres. Without it, a laptop skips the test, and a build fails."""
-    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    on_path = shutil.which("initdb")
-    if on_path:
-        found.append(Path(on_path).resolve().parent)
-    if not found:
-        missing("postgresql")
+    programs = postgres_programs() or missing("postgresql")
     pytest.importorskip("psycopg")
-    return max(found, key=lambda folder: int(folder.parent.name) if folder.parent.name.isdecimal() else 0)
+    return programs
 
 
-class PostgresServer:
+class PostgresServer(Postgres):
     """A server that keeps what it has when it is restarted. The user is postgres, the password "right".
 
     Args:
@@ -48,88 +36,28 @@ class PostgresServer:
     """
 
     def __init__(self, *settings: str, files: Mapping[str, str] | None = None) -> None:
-        self._settings = settings
-        self._files = {"password": "right\n"} | dict(files or {})
-        self._programs = programs_or_skip()
-        self.folder = Path(tempfile.mkdtemp(prefix="pullahead-postgres-"))
-        self._data = self.folder / "data"
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._files = dict(files or {})
         self._client: Any = None
         self._queues = 0
+        super().__init__(programs_or_skip(), *_SMALL, *settings)
         try:
-            self._make()
-            self.start()
             self.init()
         except BaseException:
             self.close()
             raise
 
     def _make(self) -> None:
-        self.give(self.folder)
+        super()._make()
         for name, text in self._files.items():
             self.write(name, text)
-        password = self.folder / "password"
-        words = ["-A", "scram-sha-256", "--pwfile", str(password), "-U", "postgres", "-E", "UTF8"]
-        made = [
-            str(self._programs / "initdb"),
-            "-D",
-            str(self._data),
-            "--no-sync",
-            "--locale=C.UTF-8",
-            *words,
-        ]
-        subprocess.run([*self._as_somebody(), *made], check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+        self._settings = tuple(one.format(folder=self.folder) for one in self._settings)
 
     def write(self, name: str, text: str) -> None:
         """Put a file into its folder that nobody else may read."""
         path = self.folder / name
         path.touch(mode=0o600)
         path.write_text(text)
-        self.give(path)
-
-    @staticmethod
-    def give(path: Path) -> None:
-        """Let the server have a file or a folder as its own."""
-        if os.getuid() == 0:
-            user = pwd.getpwnam("postgres")
-            os.chown(path, user.pw_uid, user.pw_gid)
-
-    @staticmethod
-    def _as_somebody() -> list[str]:
-        if os.getuid() != 0:
-            return []
-        user = pwd.getpwnam("postgres")
-        return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-    def start(self) -> None:
-        """Start, and wait until it answers. On the main thread: the server dies with who started it."""
-        dies_with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-        where = ["-D", str(self._data), "-k", str(self.folder), "-p", str(self.port), "-h", "127.0.0.1"]
-        # Enough for tests, small enough for a machine that has other things to do.
-        small = ["-c", "shared_buffers=16MB", "-c", "max_connections=40", "-c", "fsync=off"]
-        for one in self._settings:
-            small += ["-c", one.format(folder=self.folder)]
-        # The death signal is lost with the change of user, so it is set after it.
-        command = [*self._as_somebody(), *dies_with_us, str(self._programs / "postgres"), *where, *small]
-        log = (self.folder / "log").open("ab")
-        with log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
-        deadline = time.monotonic() + _PATIENCE
-        while not self._answers():
-            said = (self.folder / "log").read_text()
-            assert time.monotonic() < deadline, f"postgres does not answer: {said}"
-            assert self._process.poll() is None, f"postgres has ended: {said}"
-            time.sleep(0.02)
-
-    def _answers(self) -> bool:
-        import psycopg
-
-        try:
-            self.execute("SELECT 1")
-        except psycopg.Error:
-            return False
-        return True
+        give(path)
 
     def init(self) -> None:
         """Make our tables."""
@@ -214,7 +142,7 @@ class PostgresServer:
         """Let it make no file larger than that; None: as large as it likes."""
         most = "unlimited" if size_bytes is None else str(size_bytes)
         for pid in self.processes():
-            command = [*self._as_somebody(), "prlimit", f"--pid={pid}", f"--fsize={most}:"]
+            command = [*as_somebody(), "prlimit", f"--pid={pid}", f"--fsize={most}:"]
             subprocess.run(command, check=True)
 
     def processes(self) -> list[int]:
@@ -232,12 +160,4 @@ class PostgresServer:
         """End it at once, and wait for that. What was committed is there when it starts again."""
         if self._client is not None:
             self._client.close()
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(_PATIENCE)
-            self._process = None
-
-    def close(self) -> None:
-        """End it and leave nothing."""
-        self.stop()
-        shutil.rmtree(self.folder)
+        super().stop(how)

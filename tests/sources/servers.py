@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -16,14 +13,15 @@ from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import pytest
+from benchmarks.servers import Redis, redis_program
 
-#: Seconds until a server answers, or has ended.
+#: Seconds until a cluster is well.
 _PATIENCE = 20.0
 
 
 def redis_or_skip() -> str:
     """Return the program. Without it, a laptop skips the test, and a build fails."""
-    program = shutil.which("redis-server") or missing("redis-server")
+    program = redis_program() or missing("redis-server")
     pytest.importorskip("redis")
     return program
 
@@ -34,20 +32,6 @@ def missing(package: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(why)
     pytest.skip(why)
-
-
-def free_port() -> int:
-    """Return a port that nobody has just now; a cluster's node wants the one that is 10,000 above it, too."""
-    for _ in range(100):
-        with socket.socket() as found, socket.socket() as bus:
-            found.bind(("127.0.0.1", 0))
-            port = int(found.getsockname()[1])
-            try:
-                bus.bind(("127.0.0.1", port + 10_000))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise AssertionError("no two ports are free")
 
 
 @contextmanager
@@ -87,19 +71,14 @@ def fill(folder: Path) -> Path:
     return path
 
 
-class RedisServer:
-    """A server that keeps what it has when it is restarted."""
+class RedisServer(Redis):
+    """A server that keeps what it has when it is restarted, each write at once."""
 
     def __init__(self, *options: str) -> None:
-        self._program = redis_or_skip()
-        # Not pytest's folder: a path of a socket has a hundred characters at most.
-        self.folder = Path(tempfile.mkdtemp(prefix="pullahead-redis-"))
-        self.socket = self.folder / "redis.sock"
         self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
         self._client: Any = None
         self._streams = 0
-        self.start()
+        super().__init__(redis_or_skip(), "--appendfsync", "always", *options)
 
     @property
     def client(self) -> Any:
@@ -139,27 +118,6 @@ class RedisServer:
         found = self.client.xpending_range(stream, group, "-", "+", 10_000)
         return [(one["message_id"], one["consumer"], one["times_delivered"]) for one in found]
 
-    def start(self) -> None:
-        """Start, and wait until it answers. On the main thread: the server dies with who started it."""
-        dies_with_us = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-        folder = ["--port", "0", "--dir", str(self.folder), "--unixsocket", str(self.socket)]
-        kept = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
-        command = [*dies_with_us, self._program, *folder, *kept, *self._options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + _PATIENCE
-        while not self._answers():
-            assert time.monotonic() < deadline, "redis-server does not answer"
-            assert self._process.poll() is None, "redis-server has ended"
-            time.sleep(0.01)
-
-    def _answers(self) -> bool:
-        import redis
-
-        try:
-            return bool(self.client.ping())
-        except redis.RedisError:
-            return False
-
     def stopped(self) -> AbstractContextManager[None]:
         """In here it does nothing, but is there."""
         assert self._process is not None
@@ -172,13 +130,6 @@ class RedisServer:
             assert time.monotonic() < deadline, "the cluster is not well"
             time.sleep(0.01)
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it, and wait for that. What it has is on disk."""
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(_PATIENCE)
-            self._process = None
-
     def cut(self) -> None:
         """Cut every connection but our own."""
         self.client.client_kill_filter(_type="normal", skipme=True)
@@ -187,5 +138,5 @@ class RedisServer:
         """End it and leave nothing."""
         if self._client is not None:
             self._client.close()
-        self.stop(signal.SIGKILL)
-        shutil.rmtree(self.folder)
+        self.stop(signal.SIGKILL)  # also where it does nothing any more
+        super().close()

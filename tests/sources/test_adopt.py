@@ -1,4 +1,7 @@
-"""A table of others becomes a queue while it is used, and its items are worked on: nobody waits for ever."""
+"""A table of others becomes a queue while it is used, and its items are worked on: nobody waits for ever.
+
+What is said of the table once stays true: of which rows there are items, and where their results go.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ import pytest
 from tests.sources.postgresql import PostgresServer
 
 import pullahead as pa
-from pullahead.sources.postgresql import PostgresQueue
+from pullahead.errors import SourceError
+from pullahead.sources import as_source
+from pullahead.sources.postgresql import PostgresQueue, server
 
 WAIT = 20.0
 
@@ -54,12 +59,13 @@ class Adopting:
         except BaseException as error:
             self.error = error
 
-    def wait_until_it_waits(self) -> None:
-        """For somebody's lock, or has come to its end."""
+    def wait_until_it_waits(self, seconds: float = 0.0) -> None:
+        """For somebody's lock, for so long; or has come to its end."""
         deadline = time.monotonic() + WAIT
         text = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted"
+        since = "clock_timestamp() - query_start >= make_interval(secs => %s)"
         while self._thread.is_alive():
-            if self._server.execute(f"{text} AND application_name = 'pullahead'")[0][0]:
+            if self._server.execute(f"{text} AND application_name = 'pullahead' AND {since}", seconds)[0][0]:
                 return
             assert time.monotonic() < deadline
             time.sleep(0.01)  # the server takes its time
@@ -176,3 +182,101 @@ def test_a_run_does_not_notice_that_its_queue_is_adopted_again_and_again(
     assert (
         len(own_postgres.execute("SELECT id FROM films WHERE words = 'said'")) == rest.count(("done",)) >= 400
     )
+
+
+def test_who_adopts_waits_for_whoever_adopts_however_long_that_takes(
+    postgres: PostgresServer, films: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_LOCK_MS", 100)
+    with session(postgres) as other:
+        other.execute("SELECT pg_advisory_xact_lock(3823097410)")  # as whoever has a large table
+        adopting = Adopting(postgres, films, films)
+        adopting.wait_until_it_waits(5 * 0.1)
+        other.commit()
+    assert adopting.end() == 100
+
+
+def test_a_table_that_somebody_has_locked_is_said_to_be_that(
+    postgres: PostgresServer, films: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_LOCK_MS", 100)
+    with session(postgres) as other, PostgresQueue(postgres.address(films)) as queue:
+        other.execute(f"LOCK TABLE {films}")
+        with pytest.raises(SourceError, match=r"^postgresql://.*: somebody else has a lock on") as caught:
+            queue.adopt(films)
+        assert "\n" not in str(caught.value)
+        other.rollback()
+        assert queue.adopt(films) == 100
+
+
+def test_another_key_is_refused_and_changes_nothing(postgres: PostgresServer, films: str) -> None:
+    postgres.execute(f"CREATE UNIQUE INDEX ON {films} (path)")
+    postgres.execute(f"UPDATE {films} SET path = 'film ' || id")
+    with PostgresQueue(postgres.address(films)) as queue:
+        assert queue.adopt(films, key="id", result="words") == 100
+        with pytest.raises(SourceError, match=f"expected id for the key of public.{films}, .*, got path$"):
+            queue.adopt(films.upper(), key="path", result="words")
+        assert queue.adopt(films, key="id", result="words") == 0
+    postgres.execute(END, films, "7")
+    assert postgres.execute(f"SELECT words FROM {films} WHERE id = 7") == [("1",)]
+    assert len(postgres.rows(films)) == 100
+
+
+def test_a_second_table_that_is_refused_leaves_nothing(postgres: PostgresServer, films: str) -> None:
+    postgres.execute(f"CREATE TABLE more_{films} (id int PRIMARY KEY, words text)")
+    ours = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
+    functions = "SELECT proname FROM pg_proc WHERE pronamespace = 'pullahead'::regnamespace ORDER BY 1"
+    with PostgresQueue(postgres.address(films)) as queue:
+        queue.adopt(films)
+        before = postgres.execute(ours), postgres.execute(functions)
+        with pytest.raises(SourceError, match="expected one table for the queue, got a second one"):
+            queue.adopt(f"more_{films}", result="words")
+    assert (postgres.execute(ours), postgres.execute(functions)) == before
+
+
+def test_a_row_that_comes_with_its_result_is_no_item(postgres: PostgresServer, films: str) -> None:
+    with PostgresQueue(postgres.address(films)) as queue:
+        queue.adopt(films, result="words")
+        postgres.execute(f"INSERT INTO {films} VALUES (201, 'a', 'said'), (202, 'b', NULL)")
+        assert queue.adopt(films, result="words") == 0
+    assert [key for (key,) in postgres.rows(films, "key")][100:] == ["202"]
+
+
+@pytest.mark.parametrize("table", ["pullahead.items", "{}"])
+def test_a_trigger_that_is_disabled_is_enabled_again(
+    postgres: PostgresServer, films: str, table: str
+) -> None:
+    with PostgresQueue(postgres.address(films)) as queue:
+        queue.adopt(films, result="words")
+        postgres.execute(f"ALTER TABLE {table.format(films)} DISABLE TRIGGER USER")
+        queue.adopt(films, result="words")
+    postgres.execute("ALTER TABLE pullahead.items ENABLE TRIGGER tell_of_new_items")
+    postgres.execute(END, films, "7")
+    postgres.execute(f"INSERT INTO {films} VALUES (201)")
+    postgres.execute(f"DELETE FROM {films} WHERE id = 1")
+    assert postgres.execute(f"SELECT words FROM {films} WHERE id = 7") == [("1",)]
+    assert [key for (key,) in postgres.rows(films, "key")] == [*map(str, range(2, 101)), "201"]
+
+
+def test_a_trigger_that_is_disabled_writes_nothing_that_is_not_wanted_any_more(
+    postgres: PostgresServer, films: str
+) -> None:
+    with PostgresQueue(postgres.address(films)) as queue:
+        queue.adopt(films, result="words")
+        postgres.execute("ALTER TABLE pullahead.items DISABLE TRIGGER USER")
+        queue.adopt(films)
+        postgres.execute("ALTER TABLE pullahead.items ENABLE TRIGGER USER")
+    postgres.execute(END, films, "7")
+    assert postgres.execute(f"SELECT words FROM {films} WHERE id = 7") == [(None,)]
+
+
+def test_results_of_rows_are_kept_or_the_source_is_refused(postgres: PostgresServer, films: str) -> None:
+    with PostgresQueue(postgres.address(films)) as queue:
+        queue.adopt(films, result="words")
+        with pytest.raises(
+            SourceError, match=f"expected results=1 for a queue of the rows of .*{films}"
+        ) as caught:
+            as_source(postgres.address(films, results=0))
+        assert "\n" not in str(caught.value)
+        pa.run(lambda row: "said", postgres.address(films, drain=1), workers=1)
+        assert queue.adopt(films, result="words") == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.sources.postgresql import PostgresServer
+from tests.sources.queues import pass_time_in
 from tests.sources.servers import RedisServer
 
 from pullahead.core.broker import Broker, Granted
@@ -65,11 +66,7 @@ class RedisBench:
         self._server.put(self._stream, items)
 
     def pass_time(self, seconds: float) -> None:
-        """Nobody waits: what is out becomes so much more idle."""
-        client, stream = self._server.client, self._stream
-        for one in client.xpending_range(stream, "g", "-", "+", 10_000):
-            idle = one["time_since_delivered"] + int(seconds * 1000)
-            client.xclaim(stream, "g", one["consumer"], 0, [one["message_id"]], idle=idle, justid=True)
+        pass_time_in(self._server, self._stream, seconds)
 
     def dead(self) -> list[int]:
         return [int(fields["item"]) for _, fields in self._server.client.xrange(f"{self._stream}:dead")]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.servers import give
 from tests.sources.postgresql import PostgresServer
 from tests.sources.servers import RedisServer, fill, small_disk
 
@@ -165,7 +166,7 @@ def test_a_redis_that_is_full_from_the_beginning_says_so_in_a_line(own_server: R
 def disk_of_its_own(server: PostgresServer) -> Iterator[tuple[Any, Any]]:
     """A small one has the items. Yields what fills it, and what empties it."""
     with small_disk(server.folder / "disk", 2 << 20) as disk:
-        server.give(disk)
+        give(disk)
         server.execute(f"CREATE TABLESPACE small LOCATION '{disk}'")
         server.execute("ALTER TABLE pullahead.items SET TABLESPACE small")
         try:

@@ -1,18 +1,16 @@
-"""A live queue does not care who works: either engine, one queue actor or two, workers that come and go."""
+"""No source cares who works: either engine, one queue actor or two, workers that come and go."""
 
 from __future__ import annotations
 
 import time
 from threading import Thread
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 from tests.engines import engine
-from tests.sources.postgresql import PostgresServer
-from tests.sources.servers import RedisServer
+from tests.sources.queues import QUEUES, Letter, Queue
 
 import pullahead as pa
-from pullahead.sources import MemoryQueue, Source, open_source
 
 __all__ = ["engine"]
 
@@ -23,72 +21,6 @@ FARMS: dict[str, dict[str, Any]] = {
     "two queues": {"workers": 2, "queues": 2},
     "workers that come and go": {"workers": (1, 2)},
 }
-
-
-class Queue(Protocol):
-    """A live queue with the numbers below a count in it."""
-
-    def open(self) -> Source:
-        """Return a source that ends when it is empty."""
-
-    def left(self) -> int:
-        """How many items have not ended."""
-
-    def dead(self) -> list[int]:
-        """What has failed for good."""
-
-
-class InMemory:
-    def __init__(self, request: pytest.FixtureRequest, count: int) -> None:
-        self._queue = MemoryQueue()
-        for x in range(count):
-            self._queue.put(x)
-
-    def open(self) -> Source:
-        return self._queue.consumer(drain=True)
-
-    def left(self) -> int:
-        return len(self._queue)
-
-    def dead(self) -> list[int]:
-        return [one.item for one in self._queue.dead]
-
-
-class InRedis:
-    def __init__(self, request: pytest.FixtureRequest, count: int) -> None:
-        self._server: RedisServer = request.getfixturevalue("redis_server")
-        self._stream = self._server.new_stream()
-        self._server.put(self._stream, range(count))
-        self._server.client.xgroup_create(self._stream, "g", "0")
-
-    def open(self) -> Source:
-        return open_source(self._server.address(self._stream, drain=1))
-
-    def left(self) -> int:
-        (group,) = self._server.client.xinfo_groups(self._stream)
-        return int(group["pending"]) + int(group["lag"])
-
-    def dead(self) -> list[int]:
-        return [int(fields["item"]) for _, fields in self._server.client.xrange(f"{self._stream}:dead")]
-
-
-class InPostgres:
-    def __init__(self, request: pytest.FixtureRequest, count: int) -> None:
-        self._server: PostgresServer = request.getfixturevalue("postgres")
-        self._name = self._server.new_queue()
-        self._server.put(self._name, range(count))
-
-    def open(self) -> Source:
-        return open_source(self._server.address(self._name, drain=1))
-
-    def left(self) -> int:
-        return sum(state in ("ready", "out") for (state,) in self._server.rows(self._name, "state"))
-
-    def dead(self) -> list[int]:
-        return [item for item, state in self._server.rows(self._name, "item, state") if state == "dead"]
-
-
-QUEUES = [InMemory, InRedis, InPostgres]
 
 
 class BadError(Exception):
@@ -107,7 +39,7 @@ def work(x: int) -> int:
 def test_every_item_ends_once_in_its_queue_whoever_works(
     kind: Any, farm: str, request: pytest.FixtureRequest
 ) -> None:
-    queue: Queue = kind(request, COUNT)
+    queue: Queue = kind(request, range(COUNT))
     assert (queue.left(), queue.dead()) == (COUNT, [])
     seen: list[tuple[int, Any]] = []
     report = pa.run(work, queue.open(), lambda result, item: seen.append((item, result)), **FARMS[farm])
@@ -116,7 +48,16 @@ def test_every_item_ends_once_in_its_queue_whoever_works(
     (failure,) = [result for item, result in seen if item == 7]
     assert (type(failure), failure.attempts) == (pa.Failure, 1)
     assert (report.done, report.failed, report.left) == (COUNT - 1, 1, 0)
-    assert (queue.left(), queue.dead()) == (0, [7])
+    assert (queue.left(), queue.dead()) == (0, [Letter(7, "BadError: 7", 1)])
+
+
+@pytest.mark.parametrize("farm", FARMS)
+def test_every_item_of_an_iterable_ends_once_and_in_order_whoever_works(farm: str) -> None:
+    results = pa.map(work, iter(range(COUNT)), on_error="collect", **FARMS[farm])
+    seen = list(results)
+    assert [(x, one) for x, one in enumerate(seen) if x != 7] == [(x, x * x) for x in range(COUNT) if x != 7]
+    assert (type(seen[7]), len(seen)) == (pa.Failure, COUNT)
+    assert (results.report.done, results.report.failed, results.report.left) == (COUNT - 1, 1, 0)
 
 
 def began(x: int) -> float:
@@ -129,7 +70,7 @@ def began(x: int) -> float:
 def test_a_run_gives_what_it_has_not_begun_to_one_that_has_nothing(
     kind: Any, request: pytest.FixtureRequest
 ) -> None:
-    queue: Queue = kind(request, 6)
+    queue: Queue = kind(request, range(6))
     mine: dict[int, float] = {}
     others: dict[int, float] = {}
     with pa.Pool(began, workers=2) as first, pa.Pool(began, workers=2) as second:

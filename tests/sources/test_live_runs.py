@@ -29,16 +29,6 @@ def queue_of(*items: Any) -> MemoryQueue:
     return queue
 
 
-def test_a_run_on_a_drained_queue_ends_when_it_is_empty() -> None:
-    queue, seen = queue_of(*range(50)), []
-    report = pa.run(
-        double, queue.consumer(drain=True), lambda result, item: seen.append((item, result)), workers=2
-    )
-    assert sorted(seen) == [(x, 2 * x) for x in range(50)]
-    assert (report.done, report.failed, report.left) == (50, 0, 0)
-    assert len(queue) == 0
-
-
 def test_a_run_goes_on_until_the_queue_is_closed() -> None:
     queue, seen, first = queue_of(1), [], threading.Event()
 
@@ -135,33 +125,6 @@ def test_a_loop_that_is_left_gives_everything_back_that_it_has_not_dealt_with() 
         next(results)
     assert len(queue) == 29
     assert {one.attempt for one in queue.consumer().take(100)} == {1}
-
-
-def test_failures_are_dead_letters_with_their_reason() -> None:
-    def work(x: int) -> int:
-        if x == 1:
-            raise ValueError("odd")
-        return x
-
-    queue, seen = queue_of(0, 1, 2), []
-    report = pa.run(work, queue.consumer(drain=True), lambda r, x: seen.append(x), workers=1, retries=2)
-    assert [(dead.item, dead.reason, dead.attempts) for dead in queue.dead] == [(1, "ValueError: odd", 3)]
-    assert sorted(seen) == [0, 1, 2]  # the sink hears of it as well
-    assert (report.done, report.failed, len(queue)) == (2, 1, 0)
-
-
-def test_attempts_of_earlier_consumers_count() -> None:
-    now = 0.0
-    queue = MemoryQueue(clock=lambda: now)
-    queue.put("x")
-    queue.consumer().take(1)  # and dies
-    now = LEAST + 1
-
-    def work(x: str) -> None:
-        raise ValueError(x)
-
-    pa.run(work, queue.consumer(drain=True), workers=1)
-    assert [dead.attempts for dead in queue.dead] == [2]
 
 
 def test_a_failure_that_is_raised_is_dead_and_the_rest_goes_back() -> None:
@@ -276,21 +239,6 @@ def test_a_run_takes_as_much_as_hides_its_loads() -> None:
 def slow(x: int) -> int:
     time.sleep(0.03)
     return x
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"ordered": True}, "ordered: expected False or nothing with a live queue"),
-        ({"journal": "run.db"}, "journal: expected none with a live queue"),
-    ],
-)
-def test_what_a_live_queue_cannot_do_is_refused_with_a_reason(options: dict[str, Any], said: str) -> None:
-    queue = queue_of(1)
-    for call in (pa.map, pa.run):
-        with pytest.raises(ValueError, match=said):
-            call(double, queue.consumer(), **options)
-    assert len(queue) == 1
 
 
 def test_a_pool_refuses_it_as_well() -> None:

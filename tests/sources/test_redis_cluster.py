@@ -11,8 +11,9 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from benchmarks.servers import free_port
 from tests.sources.cluster import RedisCluster, wait_until
-from tests.sources.servers import RedisServer, free_port
+from tests.sources.servers import RedisServer
 
 import pullahead as pa
 from pullahead.errors import SourceError

@@ -41,7 +41,6 @@ class Opened:
     """A source as the user gives it, asked to end when it is empty and not asked."""
 
     def __init__(self, given: Any, asked: Any) -> None:
-        self.given = given
         with closing(as_source(given)) as source, closing(as_source(asked)) as asked_source:
             self.source: Source = source
             self.can, self.can_if_asked = source.capabilities, asked_source.capabilities
@@ -79,7 +78,7 @@ ANSWERS: Mapping[str, Callable[[Opened], str]] = {
     **{f"`{field.name}`": declared(field.name) for field in fields(Capabilities)},
     "`KeepsResults`": lambda one: said(isinstance(one.source, KeepsResults)),
     "`Neighbourly`": lambda one: said(isinstance(one.source, Neighbourly)),
-    "an address": lambda one: said(isinstance(one.given, str) and is_address(one.given)),
+    "an address": lambda one: said(is_address(getattr(one.source, "name", ""))),
     "a journal": lambda one: said(journal_is_taken(one)),
 }
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.servers import free_port
 from tests.sources.postgresql import PostgresServer
-from tests.sources.servers import RedisServer, free_port
+from tests.sources.servers import RedisServer
 from tests.sources.tls import Certificate
 
 import pullahead as pa

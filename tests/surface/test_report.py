@@ -330,6 +330,14 @@ def test_advice(report: Report, advice: str) -> None:
         assert report.advice == (advice,)
 
 
+def test_a_result_that_the_queue_refused_is_no_failure_that_a_traceback_explains() -> None:
+    why = "a result that the queue refused: `pullahead queue failed` says why"
+    assert a_report(done=8, failed=2, refused=2).advice == (f"2 items failed (20 %) by {why}",)
+    failed = "1 item failed (10 %): the traceback of the first failure says why; if it is chance, retries=2"
+    several = a_report(done=7, failed=3, refused=2).advice
+    assert several == (f"{failed} tries them again", f"2 items failed (20 %) by {why}")
+
+
 @pytest.mark.parametrize("cause", trace.CAUSES[:-1])
 def test_every_cause_of_a_stall_has_a_rule_that_fires_from_five_percent_on(cause: str) -> None:
     assert [rule.name for rule in RULES if rule.lost(stalled(**{cause: 1.0})) >= rule.least] == [cause]

@@ -32,9 +32,8 @@ class Custody:
     def __init__(self, source: Source, queues: int = 1) -> None:
         self._source = source
         self.is_live = source.capabilities.deadlines
-        self._keeper = source if isinstance(source, KeepsResults) else None
         #: Gives the source the result of an item that will be settled, if it keeps results.
-        self.keep = None if self._keeper is None else self._keeper.keep_result
+        self.keep = source.keep_result if isinstance(source, KeepsResults) else None
         self._neighbour = source if isinstance(source, Neighbourly) else None
         self._hunger = Hunger(queues)
         self._lock = Lock()
@@ -55,7 +54,8 @@ class Custody:
     @property
     def refused(self) -> int:
         """How many results the source was given that it could not keep after all."""
-        return self._keeper.refused if self._keeper is not None else 0
+        count: int = 0 if self.keep is None else getattr(self._source, "refused", 0)
+        return count
 
     def take(self, n: int, wait: float) -> list[Taken]:
         """Take up to n items."""

@@ -11,7 +11,7 @@ for what has innocent causes (a CPU share below 1 is normal where `process` wait
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Final, final
@@ -56,10 +56,8 @@ def advise(report: Report) -> tuple[str, ...]:
         return (_nothing_ran(report),)
     fired = [(rule.lost(report), rule) for rule in RULES]
     worth = sorted((pair for pair in fired if pair[0] >= pair[1].least), key=lambda pair: -pair[0])
-    advice = [rule.says(report) for _, rule in worth]
-    if report.failed:
-        advice.insert(0, _failures(report))
-    return tuple(advice) or (_well(report) if report.utilization >= _WELL else _spread_thin(report),)
+    advice = (*_failures(report), *(rule.says(report) for _, rule in worth))
+    return advice or (_well(report) if report.utilization >= _WELL else _spread_thin(report),)
 
 
 def _nothing_ran(report: Report) -> str:
@@ -75,13 +73,19 @@ def _all_recorded(report: Report) -> str:
     return f"nothing to do: all items had ended in an earlier run{again}"
 
 
-def _failures(report: Report) -> str:
-    failed = report.failed / (report.done + report.failed)
-    repeat = "" if report.retried else "; if it is chance, retries=2 tries them again"
-    return (
-        f"{words.plural(report.failed, 'item')} failed ({words.percent(failed)}): "
-        f"the traceback of the first failure says why{repeat}"
-    )
+def _failures(report: Report) -> Iterator[str]:
+    """Say where it is said why. What the queue refused was computed well, and is not for `retries`."""
+    if failed := report.failed - report.refused:
+        repeat = "" if report.retried else "; if it is chance, retries=2 tries them again"
+        yield f"{_failed(report, failed)}: the traceback of the first failure says why{repeat}"
+    if report.refused:
+        why = "a result that the queue refused: `pullahead queue failed` says why"
+        yield f"{_failed(report, report.refused)} by {why}"
+
+
+def _failed(report: Report, count: int) -> str:
+    share = words.percent(count / (report.done + report.failed))
+    return f"{words.plural(count, 'item')} failed ({share})"
 
 
 def _well(report: Report) -> str:

@@ -104,11 +104,11 @@ class Source(Protocol):
 
 @runtime_checkable
 class KeepsResults(Protocol):
-    """What a source may offer so that each result is recorded once, with the end of its item."""
+    """What a source may offer so that each result is recorded once, with the end of its item.
 
-    @property
-    def refused(self) -> int:
-        """How many items have failed after they were `done`, because their results were refused there."""
+    One that learns later that a result was refused counts these items, which have failed although they were
+    `done`, in an attribute `refused`; without it there are none.
+    """
 
     def keep_result(self, token: Any, result: Any) -> None:
         """This is the result, should the item be `done`. Never waits.

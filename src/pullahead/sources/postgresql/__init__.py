@@ -7,7 +7,7 @@ Addresses are libpq's, with what is ours in the query::
 
     queue         the name of the queue, up to 48 bytes
     drain=1       the run ends when all that is in the queue has ended; without it, when it is interrupted
-    results=0     keep no results: what is done is deleted
+    results=0     keep no results: what is done is deleted; not for the rows of a table of yours
     retries       how many times what has failed is tried again later, by whoever takes it then (0)
     retry_delay   seconds before the first of these times; doubled for each further one, up to an hour (10)
     deliveries    an item that was delivered so often and never ended is dead (10)

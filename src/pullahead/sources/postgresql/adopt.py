@@ -7,8 +7,11 @@ mapping is said once, when the queue is made, and not by each run.
 Who writes a row has its table first, and then ours; who ends an item with a result has ours first. So whoever
 waited for one and kept the other would wait for ever with one of them. Therefore there are two transactions.
 The first one keeps ours alone, for a moment, to make a trigger that does nothing yet; the second one keeps
-theirs, while the rows are put, and is not in the way of who ends an item. Triggers that are there stay:
-making one again would lock for nothing.
+theirs, while the rows are put, and is not in the way of who ends an item. Triggers that are there stay, and
+are enabled: making one again would lock for nothing.
+
+One adopts at a time, and the others wait for as long as a table is large. Several at once would wait for each
+other as well, for the locks of a trigger: those make whoever writes an item wait behind them.
 
 Refused: to lease the rows themselves. It needs columns of ours in a table of others, and a second edition of
 every statement, with somebody else's names in it.
@@ -29,17 +32,22 @@ Run = Callable[..., list[Any]]
 
 #: How a result becomes a value of a column of each type that can hold it.
 _VALUES: Final = {"json": "NEW.result", "jsonb": "NEW.result::jsonb", "text": "NEW.result #>> '{}'"}
+_BEFORE: Final = "SELECT name, key_column FROM pullahead.tables WHERE queue = %s"
 _ADOPTED: Final = (
     "INSERT INTO pullahead.tables VALUES (%s, %s, %s, %s, %s) ON CONFLICT (queue) DO UPDATE SET "
-    "key_column = excluded.key_column, item_column = excluded.item_column, "
-    "result_column = excluded.result_column WHERE tables.name = excluded.name RETURNING name"
+    "item_column = excluded.item_column, result_column = excluded.result_column"
 )
 #: The number is that of `prepare`: whoever makes tables or triggers here does it alone.
 _ALONE: Final = "SELECT pg_advisory_xact_lock(3823097410)"
+#: How long locks are waited for, until the transaction ends.
+_LOCK_TIMEOUT: Final = "SELECT set_config('lock_timeout', %s, true)"
 #: So that types are named with their schemas.
 _PATH: Final = "SET LOCAL search_path = pg_catalog, pg_temp"
 _ITEMS: Final = "pullahead.items"
-_TRIGGER: Final = "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname = %s"
+#: Whether it is enabled, also in a session that replicates nothing.
+_TRIGGER: Final = (
+    "SELECT tgenabled IN ('O', 'A') FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname = %s"
+)
 #: After what, and of which rows.
 _TRIGGERS: Final = {
     "put": ("INSERT", ""),
@@ -89,9 +97,14 @@ class _Triggers:
         self._queue = queue
 
     def has(self, name: str, table: str) -> bool:
+        """Whether there is one, enabled or not."""
         return bool(self._run(_TRIGGER, (table, _ours(name, self._queue))))
 
-    def make(self, name: str, table: str) -> None:
+    def ensure(self, name: str, table: str) -> None:
+        """Let there be one that is enabled. Locks for nothing where there is."""
+        there = self._run(_TRIGGER, (table, _ours(name, self._queue)))
+        if there == [(True,)]:
+            return
         sql = psycopg_3().sql
         after, when = _TRIGGERS[name]
         about = {
@@ -100,7 +113,7 @@ class _Triggers:
             "after": sql.SQL(after),
             "when": sql.SQL(when).format(queue=sql.Literal(self._queue)),
         }
-        self._run(_filled("adopt_trigger", about))
+        self._run(_filled("adopt_trigger_again" if there else "adopt_trigger", about))
 
 
 def _ours(name: str, queue: str) -> str:
@@ -113,25 +126,27 @@ def adopt(server: Server, queue: str, mapping: Mapping) -> int:
 
     Raises:
         SourceError: there is no such table or column, or it cannot be used for that; or the queue is another
-            table's already.
+            table's already, or has another key; or somebody has locked the table. Nothing was done then, but
+            that a trigger which does nothing may be on our items, if something came between the transactions.
     """
     if "$$" in "".join((queue, mapping.table, mapping.key, mapping.item or "", mapping.result or "")):
         raise SourceError(f"{server.shown}: expected names without $$, which ends the body of a function")
     with _alone(server) as run:
         name, key, result = _found(run, server.shown, mapping)
+        _refuse_another(run, server.shown, queue, name, key.name)
         about, triggers = _about(queue, name, mapping), _Triggers(run, queue)
-        if result is not None and not triggers.has("return", _ITEMS):
-            run(_filled("adopt_no_result", about))
-            triggers.make("return", _ITEMS)
+        if result is not None:
+            if not triggers.has("return", _ITEMS):
+                run(_filled("adopt_no_result", about))
+            triggers.ensure("return", _ITEMS)
     with _alone(server) as run:
         run(_PATH)
+        _refuse_another(run, server.shown, queue, name, key.name)  # who was first, of two
         triggers = _Triggers(run, queue)
-        if not run(_ADOPTED, (queue, name, mapping.key, mapping.item, mapping.result)):
-            raise SourceError(f"{server.shown}: expected one table for the queue, got a second one, {name}")
+        run(_ADOPTED, (queue, name, mapping.key, mapping.item, mapping.result))
         run(_filled("adopt", about))
         for one in ("put", "drop"):
-            if not triggers.has(one, name):
-                triggers.make(one, name)
+            triggers.ensure(one, name)
         if result is not None:
             sql = psycopg_3().sql
             value = {"value": sql.SQL(_VALUES[result.type]), "type": sql.SQL(key.type)}
@@ -142,12 +157,34 @@ def adopt(server: Server, queue: str, mapping: Mapping) -> int:
         return int(count)
 
 
+def refuse_rows(server: Server, queue: str) -> None:
+    """Raise SourceError if the items of the queue are rows: each is kept, or its row would be put again."""
+    with server.transaction() as run:
+        for name, _ in run(_BEFORE, (queue,)):
+            raise SourceError(
+                f"{server.shown}: expected results=1 for a queue of the rows of {name}, got results=0: "
+                "a row whose item is deleted would be put again"
+            )
+
+
 @contextmanager
 def _alone(server: Server) -> Iterator[Run]:
-    """One transaction, while nobody else adopts."""
+    """One transaction, while nobody else adopts. For that it waits as long as it takes."""
     with server.transaction() as run:
+        ((patience,),) = run("SHOW lock_timeout")
+        run(_LOCK_TIMEOUT, ("0",))
         run(_ALONE)
+        run(_LOCK_TIMEOUT, (patience,))
         yield run
+
+
+def _refuse_another(run: Run, shown: str, queue: str, name: str, key: str) -> None:
+    """A queue is of one table, and its items know their rows by one key."""
+    for before, key_before in run(_BEFORE, (queue,)):
+        if before != name:
+            raise SourceError(f"{shown}: expected one table for the queue, got a second one, {name}")
+        if key_before != key:
+            raise SourceError(f"{shown}: expected {key_before} for the key of {name}, as before, got {key}")
 
 
 def _found(run: Run, shown: str, mapping: Mapping) -> tuple[str, _Column, _Column | None]:

@@ -28,7 +28,8 @@ class PostgresQueue:
             queue.init()
             queue.put(["a.mp4", "b.mp4"], priority=5)
 
-    See `pullahead.sources.queue`. Where a `SourceError` is raised, nothing was done.
+    See `pullahead.sources.queue`. Where a `SourceError` is raised, nothing was done; what `adopt` may
+    leave is said there.
 
     Args:
         address: as `pullahead.sources.postgresql` has it.
@@ -60,9 +61,14 @@ class PostgresQueue:
             key: its column that says which row it is; needs a unique index.
             item: the column that is the item; None: the row as a whole, a dict.
             result: a column of type json, jsonb or text that gets the results; None: they are kept here only.
+                A row that has one already is no item.
 
         Returns:
             How many rows are items now that were none before. Saying it again changes nothing.
+
+        Raises:
+            SourceError: it cannot be done, as for another table, or another key, than was said before. If the
+                server went away meanwhile, or the table was locked, a trigger that does nothing may be left.
         """
         with self._server.now():
             return adopt(self._server, self._at.queue, Mapping(table, key, item, result))

@@ -32,9 +32,10 @@ _STATEMENT_MS: Final = 30_000
 _REFUSED: Final = ("password authentication failed", "no password supplied", "no pg_hba.conf entry", "role ")
 _REFUSED_END: Final = ("does not exist", "is not permitted to log in")
 #: Classes of SQLSTATE after which another try may do: a connection, not enough of something, an operator; and
-#: codes: a deadlock, somebody's lock, a statement that took too long, a server that only reads (not the first
-#: one any more).
-_AWAY: Final = ("08", "53", "57", "58", "40", "55P03", "25006")
+#: codes: a deadlock, a statement that took too long, a server that only reads (not the first one any more);
+#: and somebody's lock.
+_AWAY: Final = ("08", "53", "57", "58", "40", "25006")
+_LOCKED: Final = "55P03"
 #: Classes after which the same statement with other values may do: data, constraints, and what somebody's
 #: trigger says.
 _REJECTED: Final = ("22", "23", "42", "P0")
@@ -59,6 +60,10 @@ class Rejected(SourceError):  # noqa: N818  it is the reason of a failure
     def __init__(self, message: str, said: str) -> None:
         super().__init__(message)
         self.said = said
+
+
+class Locked(Away):
+    """Somebody else has a lock for longer than it is waited for."""
 
 
 class NoTable(Rejected):
@@ -123,6 +128,16 @@ class Server(Reach):
         if encoding != "UTF8":
             self.close()
             raise SourceError(f"{self.shown}: expected a database in UTF8, got one in {encoding}")
+
+    @contextmanager
+    def now(self) -> Iterator[None]:
+        """In here nobody waits for a server that is away, nor for long for somebody's lock. See `Reach`."""
+        with super().now():
+            try:
+                yield
+            except Locked as error:
+                why = f"somebody else has a lock on what is wanted ({error}); try again later"
+                raise SourceError(f"{self.shown}: {why}") from error
 
     def ask(self, statements: Sequence[Statement]) -> list[list[Any]]:
         """Run statements as one transaction, in one go. Returns the rows of each."""
@@ -200,6 +215,8 @@ class Server(Reach):
             self.close()
             return Away(said)
         code = error.sqlstate or ""
+        if code == _LOCKED:
+            return Locked(said)
         if code.startswith(_AWAY) or (not code and isinstance(error, self._psycopg.OperationalError)):
             return Away(said)
         if code == "XX000" and error.diag.source_file == "md.c":  # its files cannot grow: a quota, say

@@ -14,6 +14,7 @@ from pullahead.sources.hunger import hunger_in
 from pullahead.sources.notes import Notes
 from pullahead.sources.postgresql import schema
 from pullahead.sources.postgresql.address import read
+from pullahead.sources.postgresql.adopt import refuse_rows
 from pullahead.sources.postgresql.consumer import Consumer, Found, Heard
 from pullahead.sources.postgresql.server import Rejected, Server, known_parameters
 from pullahead.sources.source import Capabilities, Taken
@@ -45,7 +46,8 @@ class PostgresSource:
 
     Raises:
         ValueError: the address lacks something, or says what nobody understands.
-        SourceError: the server cannot be reached, or refuses us, or the tables are not there.
+        SourceError: the server cannot be reached, or refuses us, or the tables are not there; or `results=0`
+            for the rows of a table of others.
         ImportError: psycopg is not installed.
     """
 
@@ -71,6 +73,8 @@ class PostgresSource:
         try:
             with self._server.now():
                 schema.check(self._server)
+                if not self._at.results:
+                    refuse_rows(self._server, self._at.queue)
         except BaseException:
             self._server.close()
             raise

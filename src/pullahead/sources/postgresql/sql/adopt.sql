@@ -7,13 +7,15 @@
 --   table     the table
 --   key       its column that says which row it is
 --   item      what of a row is the item, as JSON, of `one`
+--   unless    which rows have nothing to be done any more, of `one`
 --   put, drop   names that are ours, of functions and triggers
 
 CREATE OR REPLACE FUNCTION pullahead.{put}() RETURNS trigger LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE one {table} := NEW;
 BEGIN
-  INSERT INTO pullahead.items (queue, key, item) VALUES ({queue}, one.{key}::text, {item})
+  INSERT INTO pullahead.items (queue, key, item)
+  SELECT {queue}, one.{key}::text, {item} WHERE NOT ({unless})
   ON CONFLICT (queue, key) WHERE key IS NOT NULL DO NOTHING;
   RETURN NULL;
 END $$;

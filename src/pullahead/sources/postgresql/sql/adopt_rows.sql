@@ -1,7 +1,6 @@
 -- Put the rows of a table of others that are there. After `adopt`.
 --
--- In braces, as there; and
---   unless    which rows have nothing to be done any more, of `one`
+-- In braces, as there.
 --
 -- Rows that are items already are left out before they are tried: ON CONFLICT would wait for whoever is ending one.
 --
