@@ -178,7 +178,7 @@ def disk_of_its_own(server: PostgresServer) -> Iterator[tuple[Any, Any]]:
 def files_of_a_size(server: PostgresServer) -> Iterator[tuple[Any, Any]]:
     """No file may become larger than the one that has the items, as with a quota.
 
-    That file is made larger first than those that have nothing to do with it. Where the limit is in the middle
+    That file is made larger first than all that are of other things. Where the limit is in the middle
     of a page, what is written falls short, as on a disk.
     """
     server.execute("ALTER TABLE pullahead.items SET (autovacuum_enabled = off)")  # it would find room
