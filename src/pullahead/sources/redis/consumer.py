@@ -74,10 +74,6 @@ class Consumer:
         except SourceError as error:
             if "BUSYGROUP" in str(error):
                 return False
-            if "WRONGTYPE" in str(error):
-                kind = name_of(self._server.ask([("TYPE", at.stream)])[0])
-                what = f"expected {at.stream!r} to be a stream, got a {kind}"
-                raise SourceError(f"{at.shown}: {what}") from None
             raise
         return True
 

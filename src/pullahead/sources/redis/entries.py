@@ -19,6 +19,8 @@ REASON: Final = "pullahead-reason"
 ATTEMPTS: Final = "pullahead-attempts"
 #: How many names and values that are, at the end of the entry.
 ADDED: Final = 8
+#: Names and values of an entry that a script can write: Lua hands on 8000 at most, and ours are among them.
+WIDEST: Final = 7000
 
 
 def item_of(fields: Sequence[bytes], field: str) -> Any:
@@ -50,3 +52,15 @@ def letter(stream: str, token: str, reason: str, attempts: int, fields: Sequence
     """Return what a dead letter says: the entry as it was, and why it is here."""
     told = (STREAM, stream, ID, token, REASON, reason, ATTEMPTS, str(attempts))
     return [*fields, *told]
+
+
+def scripted_letter(
+    stream: str, token: str, reason: str, attempts: int, fields: Sequence[bytes]
+) -> list[str | bytes]:
+    """Return the same for a script: of an entry that is too wide for one, only why it is here, and where it is."""
+    if len(fields) > WIDEST:
+        reason = (
+            f"{reason}; its {len(fields) // 2} fields are too many for a dead letter, and left in the stream"
+        )
+        fields = ()
+    return letter(stream, token, reason, attempts, fields)

@@ -14,7 +14,7 @@ from pullahead.sources.encode import encode_value
 from pullahead.sources.queue import DeadItem, Stats
 from pullahead.sources.redis.address import of_queue
 from pullahead.sources.redis.consumer import IDLE, NOBODY, name_of
-from pullahead.sources.redis.entries import ADDED, ATTEMPTS, REASON, item_of
+from pullahead.sources.redis.entries import ADDED, ATTEMPTS, REASON, WIDEST, item_of
 from pullahead.sources.redis.server import Command, Server, known_options, run
 
 #: Items that are put in one step, and entries that are looked at in one: others wait for so long.
@@ -44,6 +44,7 @@ class RedisQueue:
         self._at = of_queue(address, known_options())
         self.name = self._at.shown
         self._server = Server(self._at)
+        self._server.check_streams(self._at.stream, self._at.letters)
 
     def __repr__(self) -> str:
         return f"<RedisQueue {self.name}>"
@@ -158,7 +159,7 @@ class RedisQueue:
         return moved
 
     def _retried(self, start: str, end: str, most: int) -> Command:
-        return run("retry", [self._at.letters, self._at.stream], start, end, most)
+        return run("retry", [self._at.letters, self._at.stream], start, end, most, WIDEST)
 
 
 def _json(item: Any) -> str:

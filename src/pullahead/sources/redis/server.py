@@ -140,6 +140,30 @@ class Server(Reach):
                 raise self._sorted(answer) from answer
         return list(answers)
 
+    def check_streams(self, *names: str) -> None:
+        """See whether these are streams, or not there yet. Otherwise the connection is closed.
+
+        Raises:
+            SourceError: something else has that name, or the server cannot be reached.
+        """
+        try:
+            with self.now():
+                for name in names:
+                    kind = self._allowed(("TYPE", name))
+                    kind = kind.decode() if isinstance(kind, bytes) else kind
+                    if kind not in (None, "none", "stream"):
+                        raise SourceError(f"{self.shown}: expected {name!r} to be a stream, got a {kind}")
+        except SourceError:
+            self.close()
+            raise
+
+    def _allowed(self, command: Command) -> Any:
+        """Return the answer, or None: we may not ask that."""
+        try:
+            return self.ask([command])[0]
+        except Forbidden:
+            return None
+
     def _node(self) -> Any:
         """Return redis-py's client of where the stream is."""
         if not self._is_cluster:
@@ -154,11 +178,9 @@ class Server(Reach):
         redis, said = self._redis, brief(error)
         if isinstance(error, redis.TimeoutError) and error.__context__ is not None:
             said = f"{said}: {brief(error.__context__)}"  # in what: a server without TLS shakes no hands
-        refused = (
-            redis.AuthenticationError,
-            redis.exceptions.AuthorizationError,
-            redis.exceptions.NoPermissionError,
-        )
+        if isinstance(error, redis.exceptions.NoPermissionError):
+            return Forbidden(f"{self.shown} refuses us: {said}")
+        refused = (redis.AuthenticationError, redis.exceptions.AuthorizationError)
         if isinstance(error, refused) or said.startswith("NOAUTH"):
             return SourceError(f"{self.shown} refuses us: {said}")
         if isinstance(error, redis.exceptions.AskError) and not self._is_cluster:
@@ -198,3 +220,7 @@ class Server(Reach):
 
 class NoGroup(SourceError):  # noqa: N818  it is mended, not shown
     """The stream or its group is not there (any more): somebody deleted it, or the server lost its data."""
+
+
+class Forbidden(SourceError):  # noqa: N818  as the other one
+    """Whom the address names may not do this."""
