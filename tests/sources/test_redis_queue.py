@@ -18,6 +18,7 @@ from pullahead.sources import open_source
 from pullahead.sources.queue import Stats
 from pullahead.sources.redis import RedisQueue, RedisSource, queue
 from pullahead.sources.redis.server import Server
+from pullahead.sources.redis.server import script as text
 
 
 @pytest.fixture
@@ -74,6 +75,58 @@ def test_what_is_ready_is_counted_where_redis_has_lost_count(
     assert (found.ready, found.waiting, found.due) == (6, 2, 2)
 
 
+def test_what_is_ready_is_counted_where_entries_were_trimmed_that_nobody_had(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue
+) -> None:
+    jobs.put(range(1000))
+    with closing(open_source(redis_server.address(stream))) as source:
+        for one in source.take(100):
+            source.done(one.token)
+        redis_server.client.xtrim(stream, maxlen=500, approximate=False)
+        assert jobs.stats().ready == 500
+        for one in source.take(200):
+            source.done(one.token)
+        assert jobs.stats().ready == 300
+        for one in source.take(300):
+            source.done(one.token)
+    (group,) = redis_server.client.xinfo_groups(stream)
+    assert group["lag"] == 400  # Redis counts those that were trimmed
+    found = jobs.stats()
+    assert (found.ready, found.oldest) == (0, None)
+
+
+@pytest.mark.parametrize("steps", [1, 20])
+def test_what_is_ready_is_counted_in_few_steps_where_redis_knows(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    monkeypatch.setattr(queue, "_BATCH", 2)
+    ids = [one for _ in range(20) for one in jobs.put([1])]
+    with closing(open_source(redis_server.address(stream))) as source:
+        for one in source.take(4):
+            source.done(one.token)
+        if steps > 1:
+            redis_server.client.xdel(stream, ids[0], ids[10])
+        asked = asked_of(jobs, monkeypatch, "count")
+        assert jobs.stats().ready == (16 if steps == 1 else 15)
+        assert len(asked) == (1 if steps == 1 else 10)  # one of them for what is dead
+
+
+def asked_of(jobs: RedisQueue, monkeypatch: pytest.MonkeyPatch, script: str) -> list[Any]:
+    """Return the list of what that script will have answered."""
+    answers: list[Any] = []
+    ask = Server.ask
+
+    def listen(server: Server, commands: Any) -> Any:
+        found = ask(server, commands)
+        answers.extend(
+            answer for command, answer in zip(commands, found, strict=True) if command[1] == text(script)
+        )
+        return found
+
+    monkeypatch.setattr(Server, "ask", listen)
+    return answers
+
+
 def test_a_group_that_is_not_there_yet_has_all_that_is_in_the_stream(
     redis_server: RedisServer, stream: str, jobs: RedisQueue
 ) -> None:
@@ -122,6 +175,22 @@ def fail(server: RedisServer, address: str, count: int) -> None:
     with closing(open_source(address)) as source:
         for one in source.take(count):
             source.failed(one.token, "no")
+
+
+def test_dead_letters_that_are_large_are_looked_at_a_few_at_a_time(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.put(["x" * 400_000] * 12)
+    fail(redis_server, redis_server.address(stream), 12)
+    asked = {script: asked_of(jobs, monkeypatch, script) for script in ("letters", "count", "retry")}
+    assert len(jobs.dead(2)) == 2
+    assert sum(len(letters) for letters, _ in asked["letters"]) == 2  # and no page of a hundred
+    assert jobs.stats().dead == 12
+    assert max(count for count, _ in asked["count"]) == 3  # a megabyte, and a bit
+    assert len(jobs.dead()) == 12
+    assert max(len(letters) for letters, _ in asked["letters"]) == 3
+    assert jobs.retry() == 12
+    assert max(moved for moved, _ in asked["retry"]) == 3
 
 
 def test_dead_letters_of_others_stay(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

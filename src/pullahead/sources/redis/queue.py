@@ -19,7 +19,9 @@ from pullahead.sources.redis.server import Command, Server, known_options, run
 
 #: Items that are put in one step, and entries that are looked at in one: others wait for so long.
 _BATCH: Final = 1000
-#: Ids that are retried in one go.
+#: Bytes of entries after which a step has looked at enough. Redis reads 100 MB in a second, as a script sees it.
+_BYTES: Final = 1_000_000
+#: Dead letters that are listed in one step, and that are retried in one.
 _IDS: Final = 100
 _ID: Final = re.compile(r"\d{1,20}-\d{1,20}")
 
@@ -84,7 +86,7 @@ class RedisQueue:
 
     def dead(self, most: int = 100) -> list[DeadItem]:
         """List what has failed for good, the latest first."""
-        return list(islice(self._letters(), most))
+        return list(self._letters(most))
 
     def retry(self, ids: Iterable[int | str] | None = None) -> int:
         """Put what has failed for good back into the stream, at its end; None: all of it.
@@ -111,19 +113,23 @@ class RedisQueue:
 
     def _count(self, stream: str, start: str, of: str = "") -> int:
         """Count entries from an id on; of dead letters, those of a stream."""
-        total, last = self._ask("count", [stream], start, _BATCH, of)
+        total, last = self._ask("count", [stream], start, _BATCH, _BYTES, of)
         while last is not None:
-            more, last = self._ask("count", [stream], f"({name_of(last)}", _BATCH, of)
+            more, last = self._ask("count", [stream], f"({name_of(last)}", _BATCH, _BYTES, of)
             total += more
         return int(total)
 
-    def _letters(self) -> Iterator[DeadItem]:
+    def _letters(self, most: int) -> Iterator[DeadItem]:
         start: str | None = "+"
-        while start is not None:
-            letters, last = self._ask("letters", [self._at.letters], self._at.stream, start, _IDS)
+        while start is not None and most > 0:
+            letters, last = self._page(start, min(most, _IDS), _BATCH)
             for token, fields in letters:
                 yield self._dead_item(name_of(token), fields[:-ADDED], fields[-ADDED:])
+            most -= len(letters)
             start = None if last is None else f"({name_of(last)}"
+
+    def _page(self, start: str, most: int, looked_at: int) -> Any:
+        return self._ask("letters", [self._at.letters], self._at.stream, start, most, looked_at, _BYTES)
 
     def _dead_item(self, token: str, fields: list[bytes], added: list[bytes]) -> DeadItem:
         said = {name_of(name): value for name, value in zip(added[::2], added[1::2], strict=True)}
@@ -147,7 +153,7 @@ class RedisQueue:
         return moved
 
     def _retry_all(self) -> int:
-        _, end = self._ask("letters", [self._at.letters], self._at.stream, "+", 1)
+        _, end = self._page("+", 1, 1)
         moved, start = 0, "-"
         while end is not None:  # and not what fails again meanwhile
             with self._server.now():
@@ -159,7 +165,7 @@ class RedisQueue:
         return moved
 
     def _retried(self, start: str, end: str, most: int) -> Command:
-        return run("retry", [self._at.letters, self._at.stream], start, end, most, WIDEST)
+        return run("retry", [self._at.letters, self._at.stream], start, end, most, _BYTES, WIDEST)
 
 
 def _json(item: Any) -> str:
