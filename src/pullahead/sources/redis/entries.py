@@ -57,7 +57,7 @@ def letter(stream: str, token: str, reason: str, attempts: int, fields: Sequence
 def scripted_letter(
     stream: str, token: str, reason: str, attempts: int, fields: Sequence[bytes]
 ) -> list[str | bytes]:
-    """Return the same for a script: of an entry that is too wide for one, only why it is here, and where it is."""
+    """Return the same for a script: of an entry too wide for one, only why it is here, and where it is."""
     if len(fields) > WIDEST:
         reason = (
             f"{reason}; its {len(fields) // 2} fields are too many for a dead letter, and left in the stream"

@@ -19,7 +19,7 @@ from pullahead.sources.redis.server import Command, Server, known_options, run
 
 #: Items that are put in one step, and entries that are looked at in one: others wait for so long.
 _BATCH: Final = 1000
-#: Bytes of entries after which a step has looked at enough. Redis reads 100 MB in a second, as a script sees it.
+#: Bytes of entries after which a step has looked at enough. A script of Redis reads 100 MB in a second.
 _BYTES: Final = 1_000_000
 #: Dead letters that are listed in one step, and that are retried in one.
 _IDS: Final = 100
@@ -45,7 +45,7 @@ class RedisQueue:
     def __init__(self, address: str) -> None:
         self._at = of_queue(address, known_options())
         self.name = self._at.shown
-        self._server = Server(self._at)
+        self._server = Server(self._at, beside=self._at.letters)
         self._server.check_streams(self._at.stream, self._at.letters)
 
     def __repr__(self) -> str:

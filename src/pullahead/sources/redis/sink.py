@@ -34,7 +34,7 @@ class RedisSink:
         self._at = of_sink(address, known_options())
         self.name = self._at.shown
         self.written = 0  # entries
-        self._server = Server(self._at)
+        self._server = Server(self._at, beside=self._at.dead)
         self._server.check_streams(self._at.stream, self._at.dead or self._at.stream)
 
     def __repr__(self) -> str:
