@@ -16,6 +16,7 @@ from tests.sources.test_redis_faults import late
 from pullahead.errors import ResultError, SourceError
 from pullahead.sources import open_source
 from pullahead.sources.queue import Stats
+from pullahead.sources.reach import Away
 from pullahead.sources.redis import RedisQueue, RedisSource, queue
 from pullahead.sources.redis.server import Server
 from pullahead.sources.redis.server import script as text
@@ -144,6 +145,39 @@ def test_a_batch_is_put_as_a_whole_and_what_was_put_before_is_said(
     assert items(redis_server, stream) == ["1", "2", "3"]
 
 
+@pytest.mark.parametrize(
+    ("batches", "said"),
+    [(0, "perhaps 3 items were put"), (1, "3 items before were put, and perhaps the next 3")],
+)
+def test_a_batch_whose_answer_was_lost_may_be_there(
+    jobs: RedisQueue, monkeypatch: pytest.MonkeyPatch, batches: int, said: str
+) -> None:
+    monkeypatch.setattr(queue, "_BATCH", 3)
+    ask = Server.ask
+    answers = iter([True] * batches)
+
+    def lose_the_last_answer(server: Server, commands: Any) -> Any:
+        found = ask(server, commands)
+        if next(answers, False):
+            return found
+        raise Away("Connection reset by peer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Server, "ask", lose_the_last_answer)
+        with pytest.raises(SourceError, match=r"cannot reach .*reset by peer") as caught:
+            jobs.put(range(10))
+    assert caught.value.__notes__ == [said]
+
+
+def test_what_a_server_has_refused_was_not_put(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue
+) -> None:
+    redis_server.client.set(stream, "x")
+    with pytest.raises(SourceError, match="WRONGTYPE") as caught:
+        jobs.put([1])
+    assert not hasattr(caught.value, "__notes__")
+
+
 def test_a_dead_letter_goes_back_as_the_entry_that_it_was(
     redis_server: RedisServer, stream: str, jobs: RedisQueue
 ) -> None:
@@ -168,6 +202,28 @@ def test_what_is_no_json_is_listed_as_it_is(redis_server: RedisServer, stream: s
     (found,) = jobs.dead()
     assert found.item == '"no json"'
     assert found.reason.startswith("expected JSON in the field 'item'")
+
+
+def test_what_is_no_json_is_told_from_the_name_of_its_field(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue
+) -> None:
+    redis_server.client.xadd(stream, {"kind": "item", "item": "no json"})
+    with closing(open_source(redis_server.address(stream))) as source:
+        assert source.take(1) == []
+    assert [found.item for found in jobs.dead()] == ['"no json"']
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["1", "18446744073709551616-0", "1-18446744073709551616", "99999999999999999999-1", "٣-1", "-1-1"],
+)
+def test_what_no_id_can_be_is_refused(jobs: RedisQueue, wrong: str) -> None:
+    assert jobs.retry(["18446744073709551615-18446744073709551615"]) == 0
+    with pytest.raises(
+        ValueError, match="expected ids of dead letters, such as 1700000000000-0, got '"
+    ) as caught:
+        jobs.retry([wrong])
+    assert "\n" not in str(caught.value)
 
 
 def fail(server: RedisServer, address: str, count: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, Self, final
 from pullahead.errors import SourceError
 from pullahead.sources.encode import encode_value
 from pullahead.sources.queue import DeadItem, Stats
+from pullahead.sources.reach import Away
 from pullahead.sources.redis.address import of_queue
 from pullahead.sources.redis.consumer import IDLE, NOBODY, name_of
 from pullahead.sources.redis.entries import ADDED, ATTEMPTS, REASON, WIDEST, item_of
@@ -23,7 +24,9 @@ _BATCH: Final = 1000
 _BYTES: Final = 1_000_000
 #: Dead letters that are listed in one step, and that are retried in one.
 _IDS: Final = 100
-_ID: Final = re.compile(r"\d{1,20}-\d{1,20}")
+_ID: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
+#: Each part of an id has 64 bits.
+_LARGEST: Final = 2**64 - 1
 
 
 @final
@@ -54,6 +57,9 @@ class RedisQueue:
     def put(self, items: Iterable[Any], *, priority: int = 0, delay: float | None = None) -> list[str]:
         """Add items, a thousand in one step: all of these or none. Returns the ids of their entries.
 
+        An error in the middle says how many are there already, in a note, and how many may be: those of the
+        step of which the answer was lost.
+
         Raises:
             ResultError: JSON cannot hold one of them.
             ValueError: a stream has no priorities and no delays.
@@ -63,12 +69,14 @@ class RedisQueue:
             raise ValueError(f"expected neither priority nor delay for a stream of Redis, got {got}")
         texts: Iterator[bytes] = (encode_value(item, "item", item) for item in items)
         ids: list[str] = []
+        batch: list[bytes] = []
         try:
             while batch := list(islice(texts, _BATCH)):
                 ids += map(name_of, self._ask("put", [self._at.stream], self._at.field, *batch))
         except Exception as error:
-            if ids:
-                error.add_note(f"{len(ids)} items before were put")
+            is_lost = isinstance(error.__cause__, Away)  # the answer
+            if told := _so_far(len(ids), len(batch) if is_lost else 0):
+                error.add_note(told)
             raise
         return ids
 
@@ -80,9 +88,12 @@ class RedisQueue:
         ready, read, out, waiting, due, consumers, age = told
         if ready < 0:
             ready = self._count(self._at.stream, f"({name_of(read)}")
-        dead = self._count(self._at.letters, "-", of=self._at.stream)
         oldest = age / 1000 if age >= 0 else None
-        return Stats(ready, out, waiting, None, dead, due, consumers, oldest)
+        return Stats(ready, out, waiting, None, self.count_dead(), due, consumers, oldest)
+
+    def count_dead(self) -> int:
+        """Count what has failed for good."""
+        return self._count(self._at.letters, "-", of=self._at.stream)
 
     def dead(self, most: int = 100) -> list[DeadItem]:
         """List what has failed for good, the latest first."""
@@ -136,13 +147,15 @@ class RedisQueue:
         try:
             item = item_of(fields, self._at.field)
         except SourceError:  # that is why it is here
-            item = fields[fields.index(self._at.field.encode()) + 1].decode(errors="replace")
+            place = fields[::2].index(self._at.field.encode())
+            item = fields[1::2][place].decode(errors="replace")
         reason = said[REASON].decode(errors="replace")
         return DeadItem(token, _json(item), reason, int(said[ATTEMPTS]), int(token.split("-")[0]) / 1000)
 
     def _retry(self, ids: list[str]) -> int:
         for one in ids:
-            if not _ID.fullmatch(one):
+            parts = _ID.fullmatch(one)
+            if parts is None or max(map(int, parts.groups())) > _LARGEST:
                 raise ValueError(f"expected ids of dead letters, such as 1700000000000-0, got {one!r}")
         moved = 0
         for place in range(0, len(ids), _IDS):
@@ -166,6 +179,15 @@ class RedisQueue:
 
     def _retried(self, start: str, end: str, most: int) -> Command:
         return run("retry", [self._at.letters, self._at.stream], start, end, most, _BYTES, WIDEST)
+
+
+def _so_far(put: int, perhaps: int) -> str:
+    """Say how many items are in the stream, as far as we know."""
+    if put and perhaps:
+        return f"{put} items before were put, and perhaps the next {perhaps}"
+    if perhaps:
+        return f"perhaps {perhaps} items were put"
+    return f"{put} items before were put" if put else ""
 
 
 def _json(item: Any) -> str:
