@@ -239,6 +239,17 @@ def test_an_entry_that_is_too_wide_for_a_script_is_a_dead_letter_too(
         assert queue.retry() == (1 if fields == 3500 else 0)
 
 
+def test_a_wide_entry_whose_stream_was_deleted_meanwhile_is_kept_too(redis_server: RedisServer) -> None:
+    stream = redis_server.new_stream()
+    redis_server.client.xadd(stream, {str(number): number for number in range(3999)})
+    with closing(open_source(redis_server.address(stream))) as source:
+        (one,) = source.take(1)
+        source.failed(one.token, "no")
+        redis_server.client.delete(stream)
+    (letter,) = letters(redis_server, f"{stream}:dead")
+    assert (letter["pullahead-reason"], len(letter)) == ("no", 3999 + 4)
+
+
 def test_a_wide_entry_that_was_trimmed_is_kept_in_its_dead_letter(redis_server: RedisServer) -> None:
     stream = redis_server.new_stream()
     redis_server.client.xadd(stream, {str(number): number for number in range(3999)})

@@ -54,13 +54,11 @@ def letter(stream: str, token: str, reason: str, attempts: int, fields: Sequence
     return [*fields, *told]
 
 
-def scripted_letter(
-    stream: str, token: str, reason: str, attempts: int, fields: Sequence[bytes]
-) -> list[str | bytes]:
-    """Return the same for a script: of an entry too wide for one, only why it is here, and where it is."""
-    if len(fields) > WIDEST:
-        reason = (
-            f"{reason}; its {len(fields) // 2} fields are too many for a dead letter, and left in the stream"
-        )
-        fields = ()
-    return letter(stream, token, reason, attempts, fields)
+def scripted(letter: Sequence[str | bytes]) -> Sequence[str | bytes]:
+    """Return a dead letter as a script can write it: of an entry that is too wide, why, and where it is."""
+    own = len(letter) - ADDED
+    if own <= WIDEST:
+        return letter
+    *told, reason, attempts, number = letter[own:]
+    what = f"its {own // 2} fields are too many for a dead letter, and left in the stream"
+    return [*told, f"{reason!s}; {what}", attempts, number]

@@ -11,7 +11,7 @@ from pullahead.errors import SourceError
 from pullahead.sources.notes import Notes
 from pullahead.sources.redis.address import of_source
 from pullahead.sources.redis.consumer import Consumer, Had, Heard
-from pullahead.sources.redis.entries import item_of, letter, scripted_letter
+from pullahead.sources.redis.entries import item_of, letter
 from pullahead.sources.redis.notices import Notices
 from pullahead.sources.redis.server import NoGroup, Server, known_options
 from pullahead.sources.source import Capabilities, Taken
@@ -140,11 +140,11 @@ class RedisSource:
         return self._had.pop(token, None), vanished
 
     def _bury(self, token: str, reason: str, attempts: int, fields: list[bytes], *, is_there: bool) -> None:
-        said = self._at.stream, token, reason, attempts, fields
+        said = letter(self._at.stream, token, reason, attempts, fields)
         if is_there:
-            self._notes.buried[token] = scripted_letter(*said)
+            self._notes.buried[token] = said
         else:
-            self._notes.added.append((self._dead, letter(*said)))
+            self._notes.added.append((self._dead, said))
 
     # With the server
 
