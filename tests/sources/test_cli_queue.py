@@ -6,11 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.sources.postgresql import PostgresServer
 from tests.sources.servers import RedisServer
+from tests.sources.test_redis_faults import late
+
+from pullahead.sources import open_source
 
 JOB = "def work(x):\n    if x == 'b':\n        raise ValueError('no b')\n    return {'is': x}\n"
 
@@ -106,7 +110,7 @@ def test_what_has_failed_is_listed_and_tried_again(kind: Kind, tmp_path: Path) -
     assert again.stdout == "1 item will be tried again\n"
     assert again.returncode == 2
     assert "expected ids of items that have failed in" in again.stderr
-    assert "got 1 id of none" in again.stderr
+    assert "got 1 id of nothing that can be tried again" in again.stderr
     found = stats(kind)
     assert (found["ready"].split(",")[0], found["dead"]) == ("1", "2")
     assert said("queue", "retry", kind.address, "--all") == "2 items will be tried again\n"
@@ -115,6 +119,36 @@ def test_what_has_failed_is_listed_and_tried_again(kind: Kind, tmp_path: Path) -
     (tmp_path / "job.py").write_text("def work(x):\n    return x\n")
     ended = pullahead("run", "job.py:work", "--from", f"{kind.address}&drain=1", cwd=tmp_path)
     assert sorted(json.loads(line)["result"] for line in ended.stdout.splitlines()) == ["a", "b", "c"]
+
+
+def test_failures_of_a_stream_are_listed_without_a_group(redis_server: RedisServer, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("def work(x):\n    raise ValueError(f'no {x}')\n")
+    stream = redis_server.new_stream()
+    address = redis_server.address(stream, "")
+    assert said("queue", "failed", address) == "nothing has failed\n"
+    said("queue", "put", address, "a", "b", "c")
+    pullahead("run", "job.py:work", "--from", f"{redis_server.address(stream)}&drain=1", cwd=tmp_path)
+    assert len(said("queue", "failed", address).splitlines()) == 3
+    assert said("queue", "failed", address, "--most", "1").endswith(
+        "and 2 failures more; --most 3 prints all\n"
+    )
+
+
+def test_what_was_trimmed_is_not_called_none(redis_server: RedisServer, tmp_path: Path) -> None:
+    stream = redis_server.new_stream()
+    address = redis_server.address(stream)
+    said("queue", "put", address, "a")
+    with closing(open_source(address)) as dead:
+        dead.take(1)
+        late(redis_server, stream)
+        redis_server.client.xtrim(stream, maxlen=0)
+        with closing(open_source(address)) as source:
+            assert source.take(1) == []
+    (line,) = said("queue", "failed", address).splitlines()
+    ended = pullahead("queue", "retry", address, line.split()[0])
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.endswith("got 1 id of nothing that can be tried again\n")
 
 
 def test_what_is_no_id_is_said_in_a_line(kind: Kind) -> None:

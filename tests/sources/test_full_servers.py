@@ -182,7 +182,7 @@ def files_of_a_size(server: PostgresServer) -> Iterator[tuple[Any, Any]]:
     That file is made larger first than all that are of other things. Where the limit is in the middle
     of a page, what is written falls short, as on a disk.
     """
-    server.execute("ALTER TABLE pullahead.items SET (autovacuum_enabled = off)")  # or it finds room meanwhile
+    server.execute("ALTER TABLE pullahead.items SET (autovacuum_enabled = off)")  # it would find room
     server.execute(
         "INSERT INTO pullahead.items (queue, item) SELECT 'other', to_json(repeat(md5(n::text), 60)) "
         "FROM generate_series(1, 12000) AS n"

@@ -15,6 +15,7 @@ import pullahead as pa
 from pullahead.core.leases import LEAST, MOST
 from pullahead.errors import ResultError, SourceError
 from pullahead.sources import as_source, open_sink, open_source
+from pullahead.sources.redis import RedisQueue
 
 pytest.importorskip("redis")
 
@@ -100,6 +101,26 @@ def test_a_key_that_is_no_stream_is_said_in_a_line(redis_server: RedisServer, gr
         (open_source if group else open_sink)(redis_server.address("number", group))
 
 
+@pytest.mark.parametrize("group", ["g", ""])
+def test_a_key_for_dead_letters_that_is_no_stream_is_said_in_a_line(
+    redis_server: RedisServer, group: str
+) -> None:
+    redis_server.client.set("word", "x")
+    with pytest.raises(SourceError, match="expected 'word' to be a stream, got a string"):
+        (open_source if group else open_sink)(redis_server.address("new", group, dead="word"))
+    assert not redis_server.client.exists("new")
+
+
+def test_who_may_not_ask_what_a_key_is_can_take(redis_server: RedisServer) -> None:
+    redis_server.client.execute_command("ACL SETUSER narrow on >secret ~* &* +@all -type -info")
+    stream = redis_server.new_stream()
+    redis_server.put(stream, [1])
+    address = redis_server.address(stream, username="narrow", password="secret")
+    with closing(open_source(address)) as source:
+        (one,) = source.take(1)
+        source.done(one.token)
+
+
 def test_without_redis_py_the_error_says_how_to_get_it() -> None:
     code = (
         "import sys; sys.modules['redis'] = None\n"
@@ -181,6 +202,68 @@ def test_consumers_leave_no_name_behind(redis_server: RedisServer) -> None:
     redis_server.put(stream, range(5))
     assert len(list(pa.map(double, redis_server.address(stream, drain=1), workers=1))) == 5
     assert redis_server.client.xinfo_consumers(stream, "g") == []
+
+
+def test_an_item_whose_dead_letter_cannot_be_written_is_not_lost(redis_server: RedisServer) -> None:
+    stream = redis_server.new_stream()
+    redis_server.put(stream, [1])
+    source = open_source(redis_server.address(stream))
+    (one,) = source.take(1)
+    redis_server.client.set(f"{stream}:dead", "x")
+    source.failed(one.token, "no")
+    with pytest.raises(SourceError, match="WRONGTYPE"):
+        source.close()
+    assert [token for token, _, _ in redis_server.pending(stream)] == [one.token]
+
+
+@pytest.mark.parametrize("fields", [3500, 3999, 20_000])
+def test_an_entry_that_is_too_wide_for_a_script_is_a_dead_letter_too(
+    redis_server: RedisServer, fields: int
+) -> None:
+    stream = redis_server.new_stream()
+    token = redis_server.client.xadd(stream, {str(number): number for number in range(fields)})
+    address = redis_server.address(stream)
+    with closing(open_source(address)) as source:
+        (one,) = source.take(1)
+        assert len(one.item) == fields
+        source.failed(one.token, "no")
+    assert redis_server.pending(stream) == []
+    (letter,) = letters(redis_server, f"{stream}:dead")
+    assert letter["pullahead-id"] == token
+    if fields == 3500:
+        assert (letter["pullahead-reason"], len(letter)) == ("no", fields + 4)
+    else:
+        why = f"no; its {fields} fields are too many for a dead letter, and left in the stream"
+        assert (letter["pullahead-reason"], len(letter)) == (why, 4)
+    with RedisQueue(address) as queue:
+        assert queue.retry() == (1 if fields == 3500 else 0)
+
+
+def test_a_wide_entry_whose_stream_was_deleted_meanwhile_is_kept_too(redis_server: RedisServer) -> None:
+    stream = redis_server.new_stream()
+    redis_server.client.xadd(stream, {str(number): number for number in range(3999)})
+    with closing(open_source(redis_server.address(stream))) as source:
+        (one,) = source.take(1)
+        source.failed(one.token, "no")
+        redis_server.client.delete(stream)
+    (letter,) = letters(redis_server, f"{stream}:dead")
+    assert (letter["pullahead-reason"], len(letter)) == ("no", 3999 + 4)
+
+
+def test_a_wide_entry_that_was_trimmed_is_kept_in_its_dead_letter(redis_server: RedisServer) -> None:
+    stream = redis_server.new_stream()
+    redis_server.client.xadd(stream, {str(number): number for number in range(3999)})
+    address = redis_server.address(stream)
+    with closing(open_source(address)) as source:
+        (one,) = source.take(1)
+        redis_server.client.xtrim(stream, maxlen=0)
+        source.extend([one.token], 30.0)
+        source.failed(one.token, "no")
+    (letter,) = letters(redis_server, f"{stream}:dead")
+    assert len(letter) == 3999 + 4
+    with RedisQueue(address) as queue:
+        assert queue.retry() == 0  # and no error of Lua's
+    assert len(letters(redis_server, f"{stream}:dead")) == 1
 
 
 # Results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -18,6 +19,8 @@ from tests.sources.servers import RedisServer
 import pullahead as pa
 from pullahead.errors import SourceError
 from pullahead.sources import open_sink, open_source
+from pullahead.sources.redis import RedisQueue
+from pullahead.sources.source import Source
 
 pytest.importorskip("redis")
 pytestmark = pytest.mark.timeout(180)  # of which each needs ten seconds at most; servers take their time
@@ -114,11 +117,100 @@ def test_a_server_that_is_no_cluster_is_refused_in_a_line(redis_server: RedisSer
     assert "\n" not in str(caught.value)
 
 
-def test_a_node_that_is_asked_for_what_another_one_has(cluster: RedisCluster) -> None:
-    address = cluster.address(cluster.stream_on(2), group="g").replace("cluster=1", "cluster=0")
+@pytest.mark.parametrize("node", [1, 2])
+@pytest.mark.parametrize("open_it", [open_source, open_sink, RedisQueue])
+def test_a_node_without_its_cluster_is_refused_in_a_line(
+    cluster: RedisCluster, node: int, open_it: Callable[[str], Any]
+) -> None:
+    """Also where it has the stream: something else may be elsewhere, or the stream may move."""
+    more: dict[str, Any] = {"group": "g"} if open_it is open_source else {}
+    address = cluster.address(cluster.stream_on(node), **more).replace("cluster=1", "cluster=0")
     with pytest.raises(SourceError, match="expected cluster=1 in the address") as caught:
+        open_it(address)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_node_that_may_not_be_asked_what_it_is_says_it_when_it_has_no_such_stream(
+    cluster: RedisCluster,
+) -> None:
+    cluster.nodes[1].client.execute_command("ACL SETUSER narrow on >secret ~* &* +@all -info")
+    me: dict[str, Any] = {"username": "narrow", "password": "secret"}
+    address = cluster.address(cluster.stream_on(2), group="g", **me).replace("cluster=1", "cluster=0")
+    with pytest.raises(SourceError, match="expected cluster=1 in the address"):
+        open_source(address)
+
+
+def test_a_wrong_password_is_said_in_a_line(cluster: RedisCluster) -> None:
+    address = cluster.address(cluster.stream_on(2), group="g", username="nobody", password="wrong")
+    with pytest.raises(SourceError, match="refuses us: ") as caught:
         open_source(address)
     assert "\n" not in str(caught.value)
+    assert "wrong&" not in str(caught.value)
+
+
+def take_for_ever(source: Source) -> None:
+    while True:
+        source.take(1, 0.1)
+
+
+def test_a_run_whose_user_is_deleted_does_not_wait(cluster: RedisCluster) -> None:
+    for node in cluster.nodes:
+        node.client.execute_command("ACL SETUSER passing on >secret ~* &* +@all")
+    source = open_source(
+        cluster.address(cluster.stream_on(2), group="g", username="passing", password="secret")
+    )
+    for node in cluster.nodes:
+        node.client.execute_command("ACL DELUSER passing")
+    source._server._is_lost = True  # type: ignore[attr-defined]  # as if the cut came in the middle of a call
+    begin = time.monotonic()
+    with pytest.raises(SourceError, match="refuses us: "):
+        take_for_ever(source)
+    with pytest.raises(SourceError, match="refuses us: "):
+        source.close()
+    assert time.monotonic() - begin < 30.0  # and not the minute that a server may be away
+
+
+@pytest.mark.parametrize("options", [{"group": "g"}, {}])
+def test_what_is_closed_has_no_connection(cluster: RedisCluster, options: dict[str, Any]) -> None:
+    def connected() -> set[tuple[int, str]]:
+        return {
+            (place, one["id"])
+            for place, node in enumerate(cluster.nodes)
+            for one in node.client.client_list()
+        }
+
+    gc.collect()  # clients of the other tests
+    before = connected()
+    opened = (open_source if options else open_sink)(cluster.address(cluster.stream_on(2), **options))
+    assert not connected() <= before
+    opened.close()
+    wait_until(lambda: connected() <= before)  # a node takes a moment to notice
+    assert opened is not None
+
+
+def test_results_go_to_a_stream_beside_which_no_other_could_be(cluster: RedisCluster) -> None:
+    with closing(open_sink(cluster.address("a}b"))) as sink:
+        sink(1, 1)
+    assert results_of(cluster, "a}b") == Counter([1])
+
+
+@pytest.mark.parametrize(
+    ("stream", "letters"),
+    [
+        ("jobs", "{jobs}:dead"),
+        ("{reels}:jobs", "{reels}:jobs:dead"),
+        ("jobs{films}", "jobs{films}:dead"),
+        ("a{b", "{a{b}:dead"),
+    ],
+)
+def test_dead_letters_are_in_the_slot_of_their_stream(
+    cluster: RedisCluster, stream: str, letters: str
+) -> None:
+    with closing(open_source(cluster.address(stream, group="letters"))) as source:
+        cluster.put(stream, [1])
+        (one,) = source.take(1, 5.0)
+        source.failed(one.token, "no")
+    assert [letter["item"] for letter in entries(cluster, letters)] == ["1"]
 
 
 def test_runs_hear_each_other_whatever_node_they_came_by(cluster: RedisCluster) -> None:

@@ -22,6 +22,7 @@ from pullahead.errors import SourceError
 from pullahead.sources import open_sink, open_source
 from pullahead.sources.reach import Away
 from pullahead.sources.redis import RedisSource
+from pullahead.sources.source import Source
 
 WAIT = 20.0
 
@@ -200,6 +201,23 @@ def test_a_sink_whose_server_stays_away_ends_the_run_in_a_line(own_server: Redis
         own_server.stop()
         with pytest.raises(SourceError, match="went away and did not come back"):
             sink(1, 1)
+
+
+def take_for_ever(source: Source) -> None:
+    while True:
+        source.take(1, 0.1)
+
+
+def test_a_run_whose_user_is_deleted_does_not_wait(own_server: RedisServer) -> None:
+    own_server.client.execute_command("ACL SETUSER passing on >secret ~* &* +@all")
+    source = open_source(own_server.address("jobs", username="passing", password="secret"))
+    own_server.client.execute_command("ACL DELUSER passing")
+    begin = time.monotonic()
+    with pytest.raises(SourceError, match="refuses us: "):
+        take_for_ever(source)
+    with pytest.raises(SourceError, match="refuses us: "):
+        source.close()
+    assert time.monotonic() - begin < 30.0  # and not the minute that a server may be away
 
 
 def test_a_stream_that_is_trimmed_under_a_run(own_server: RedisServer) -> None:

@@ -16,8 +16,10 @@ from tests.sources.test_redis_faults import late
 from pullahead.errors import ResultError, SourceError
 from pullahead.sources import open_source
 from pullahead.sources.queue import Stats
+from pullahead.sources.reach import Away
 from pullahead.sources.redis import RedisQueue, RedisSource, queue
 from pullahead.sources.redis.server import Server
+from pullahead.sources.redis.server import script as text
 
 
 @pytest.fixture
@@ -74,6 +76,58 @@ def test_what_is_ready_is_counted_where_redis_has_lost_count(
     assert (found.ready, found.waiting, found.due) == (6, 2, 2)
 
 
+def test_what_is_ready_is_counted_where_entries_were_trimmed_that_nobody_had(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue
+) -> None:
+    jobs.put(range(1000))
+    with closing(open_source(redis_server.address(stream))) as source:
+        for one in source.take(100):
+            source.done(one.token)
+        redis_server.client.xtrim(stream, maxlen=500, approximate=False)
+        assert jobs.stats().ready == 500
+        for one in source.take(200):
+            source.done(one.token)
+        assert jobs.stats().ready == 300
+        for one in source.take(300):
+            source.done(one.token)
+    (group,) = redis_server.client.xinfo_groups(stream)
+    assert group["lag"] == 400  # Redis counts those that were trimmed
+    found = jobs.stats()
+    assert (found.ready, found.oldest) == (0, None)
+
+
+@pytest.mark.parametrize("steps", [1, 20])
+def test_what_is_ready_is_counted_in_few_steps_where_redis_knows(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    monkeypatch.setattr(queue, "_BATCH", 2)
+    ids = [one for _ in range(20) for one in jobs.put([1])]
+    with closing(open_source(redis_server.address(stream))) as source:
+        for one in source.take(4):
+            source.done(one.token)
+        if steps > 1:
+            redis_server.client.xdel(stream, ids[0], ids[10])
+        asked = asked_of(jobs, monkeypatch, "count")
+        assert jobs.stats().ready == (16 if steps == 1 else 15)
+        assert len(asked) == (1 if steps == 1 else 10)  # one of them for what is dead
+
+
+def asked_of(jobs: RedisQueue, monkeypatch: pytest.MonkeyPatch, script: str) -> list[Any]:
+    """Return the list of what that script will have answered."""
+    answers: list[Any] = []
+    ask = Server.ask
+
+    def listen(server: Server, commands: Any) -> Any:
+        found = ask(server, commands)
+        answers.extend(
+            answer for command, answer in zip(commands, found, strict=True) if command[1] == text(script)
+        )
+        return found
+
+    monkeypatch.setattr(Server, "ask", listen)
+    return answers
+
+
 def test_a_group_that_is_not_there_yet_has_all_that_is_in_the_stream(
     redis_server: RedisServer, stream: str, jobs: RedisQueue
 ) -> None:
@@ -89,6 +143,39 @@ def test_a_batch_is_put_as_a_whole_and_what_was_put_before_is_said(
         jobs.put([1, 2, 3, 4, {5}, 6])
     assert caught.value.__notes__ == ["3 items before were put"]
     assert items(redis_server, stream) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("batches", "said"),
+    [(0, "perhaps 3 items were put"), (1, "3 items before were put, and perhaps the next 3")],
+)
+def test_a_batch_whose_answer_was_lost_may_be_there(
+    jobs: RedisQueue, monkeypatch: pytest.MonkeyPatch, batches: int, said: str
+) -> None:
+    monkeypatch.setattr(queue, "_BATCH", 3)
+    ask = Server.ask
+    answers = iter([True] * batches)
+
+    def lose_the_last_answer(server: Server, commands: Any) -> Any:
+        found = ask(server, commands)
+        if next(answers, False):
+            return found
+        raise Away("Connection reset by peer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Server, "ask", lose_the_last_answer)
+        with pytest.raises(SourceError, match=r"cannot reach .*reset by peer") as caught:
+            jobs.put(range(10))
+    assert caught.value.__notes__ == [said]
+
+
+def test_what_a_server_has_refused_was_not_put(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue
+) -> None:
+    redis_server.client.set(stream, "x")
+    with pytest.raises(SourceError, match="WRONGTYPE") as caught:
+        jobs.put([1])
+    assert not hasattr(caught.value, "__notes__")
 
 
 def test_a_dead_letter_goes_back_as_the_entry_that_it_was(
@@ -117,11 +204,49 @@ def test_what_is_no_json_is_listed_as_it_is(redis_server: RedisServer, stream: s
     assert found.reason.startswith("expected JSON in the field 'item'")
 
 
+def test_what_is_no_json_is_told_from_the_name_of_its_field(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue
+) -> None:
+    redis_server.client.xadd(stream, {"kind": "item", "item": "no json"})
+    with closing(open_source(redis_server.address(stream))) as source:
+        assert source.take(1) == []
+    assert [found.item for found in jobs.dead()] == ['"no json"']
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["1", "18446744073709551616-0", "1-18446744073709551616", "99999999999999999999-1", "٣-1", "-1-1"],
+)
+def test_what_no_id_can_be_is_refused(jobs: RedisQueue, wrong: str) -> None:
+    assert jobs.retry(["18446744073709551615-18446744073709551615"]) == 0
+    with pytest.raises(
+        ValueError, match="expected ids of dead letters, such as 1700000000000-0, got '"
+    ) as caught:
+        jobs.retry([wrong])
+    assert "\n" not in str(caught.value)
+
+
 def fail(server: RedisServer, address: str, count: int) -> None:
     """Take so many items, which fail."""
     with closing(open_source(address)) as source:
         for one in source.take(count):
             source.failed(one.token, "no")
+
+
+def test_dead_letters_that_are_large_are_looked_at_a_few_at_a_time(
+    redis_server: RedisServer, stream: str, jobs: RedisQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.put(["x" * 400_000] * 12)
+    fail(redis_server, redis_server.address(stream), 12)
+    asked = {script: asked_of(jobs, monkeypatch, script) for script in ("letters", "count", "retry")}
+    assert len(jobs.dead(2)) == 2
+    assert sum(len(letters) for letters, _ in asked["letters"]) == 2  # and no page of a hundred
+    assert jobs.stats().dead == 12
+    assert max(count for count, _ in asked["count"]) == 3  # a megabyte, and a bit
+    assert len(jobs.dead()) == 12
+    assert max(len(letters) for letters, _ in asked["letters"]) == 3
+    assert jobs.retry() == 12
+    assert max(moved for moved, _ in asked["retry"]) == 3
 
 
 def test_dead_letters_of_others_stay(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:

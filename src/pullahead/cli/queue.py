@@ -113,8 +113,11 @@ def stats(address: str) -> None:
 @click.option("--most", type=click.IntRange(min=1), default=_MOST, metavar="N", help="Print at most N.")
 def failed(address: str, most: int) -> None:
     """List what has failed for good in the queue at ADDRESS, the latest first: id, item, and why."""
+    from pullahead.sources.queue import CountsDead
+
     with _opened(address) as opened:
-        found, total = opened.dead(most), opened.stats().dead
+        found = opened.dead(most)
+        total = opened.count_dead() if isinstance(opened, CountsDead) else opened.stats().dead
     lines = [_failure(one) for one in found]
     if total > len(found):
         lines.append(f"and {words.plural(total - len(found), 'failure')} more; --most {total} prints all")
@@ -135,7 +138,8 @@ def retry(address: str, ids: tuple[str, ...], everything: bool) -> None:
     click.echo(f"{words.plural(again, 'item')} will be tried again")
     if not everything and again < len(set(ids)):
         missing = words.plural(len(set(ids)) - again, "id")
-        raise _Said(f"expected ids of items that have failed in {opened.name}, got {missing} of none")
+        expected = f"expected ids of items that have failed in {opened.name}"
+        raise _Said(f"{expected}, got {missing} of nothing that can be tried again")
 
 
 class _Said(click.ClickException):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, final
+from typing import Any, NamedTuple, Protocol, Self, final, runtime_checkable
 
 
 @final
@@ -91,3 +91,11 @@ class Queue(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         """Close it."""
+
+
+@runtime_checkable
+class CountsDead(Protocol):
+    """What a queue may offer whose `stats` ask for more than what has failed does."""
+
+    def count_dead(self) -> int:
+        """Count what has failed for good."""

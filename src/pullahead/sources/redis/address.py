@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, final
@@ -23,6 +24,8 @@ _OURS: Final = frozenset(
     "retry_on_error",
     "retry_on_timeout",
 }
+#: A name of which only the part in its first braces says the slot; with nothing in these, all of it does.
+_HASH_TAG: Final = re.compile(r"[^{]*\{[^}]+\}", re.DOTALL)
 
 
 @final
@@ -52,7 +55,8 @@ class Address:
         """The stream for what has failed: in a cluster, unless it is named, one that is in the same slot."""
         if self.dead:
             return self.dead
-        return f"{{{self.stream}}}:dead" if self.cluster and "{" not in self.stream else f"{self.stream}:dead"
+        is_tagged = not self.cluster or _HASH_TAG.match(self.stream)
+        return f"{self.stream}:dead" if is_tagged else f"{{{self.stream}}}:dead"
 
 
 def of_source(text: str, known: Collection[str]) -> Address:

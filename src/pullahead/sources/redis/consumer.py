@@ -12,6 +12,7 @@ from pullahead.core.leases import MOST
 from pullahead.errors import SourceError
 from pullahead.sources.notes import Notes
 from pullahead.sources.redis.address import Address
+from pullahead.sources.redis.entries import scripted
 from pullahead.sources.redis.server import Command, Server, run
 
 #: ms that an entry is idle when anybody may have it: all consumers of a group have to agree about it.
@@ -74,10 +75,6 @@ class Consumer:
         except SourceError as error:
             if "BUSYGROUP" in str(error):
                 return False
-            if "WRONGTYPE" in str(error):
-                kind = name_of(self._server.ask([("TYPE", at.stream)])[0])
-                what = f"expected {at.stream!r} to be a stream, got a {kind}"
-                raise SourceError(f"{at.shown}: {what}") from None
             raise
         return True
 
@@ -117,7 +114,8 @@ class Consumer:
         if notes.done:
             yield ("XACK", self._at.stream, self._at.group, *notes.done)
         for token, said in notes.buried.items():
-            yield run("bury", [self._at.stream, self._dead], self._at.group, self.name, token, *said)
+            keys = [self._at.stream, self._dead]
+            yield run("bury", keys, self._at.group, self.name, token, *scripted(said))
         for stream, fields in notes.added:
             yield ("XADD", stream, "*", *fields)
 

@@ -19,6 +19,8 @@ REASON: Final = "pullahead-reason"
 ATTEMPTS: Final = "pullahead-attempts"
 #: How many names and values that are, at the end of the entry.
 ADDED: Final = 8
+#: Names and values of an entry that a script can write: Lua hands on 8000 at most, and ours are among them.
+WIDEST: Final = 7000
 
 
 def item_of(fields: Sequence[bytes], field: str) -> Any:
@@ -50,3 +52,13 @@ def letter(stream: str, token: str, reason: str, attempts: int, fields: Sequence
     """Return what a dead letter says: the entry as it was, and why it is here."""
     told = (STREAM, stream, ID, token, REASON, reason, ATTEMPTS, str(attempts))
     return [*fields, *told]
+
+
+def scripted(letter: Sequence[str | bytes]) -> Sequence[str | bytes]:
+    """Return a dead letter as a script can write it: of an entry that is too wide, why, and where it is."""
+    own = len(letter) - ADDED
+    if own <= WIDEST:
+        return letter
+    *told, reason, attempts, number = letter[own:]
+    what = f"its {own // 2} fields are too many for a dead letter, and left in the stream"
+    return [*told, f"{reason!s}; {what}", attempts, number]

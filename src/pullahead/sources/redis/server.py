@@ -75,37 +75,52 @@ class Server(Reach):
 
     Args:
         address: where it is.
+        beside: the stream, if any, that has to be in the slot of the address's in a cluster.
 
     Raises:
-        SourceError: it does not answer, or refuses us.
+        SourceError: it does not answer, or refuses us, or is a node of a cluster that is not named as one.
         ValueError: redis-py does not understand the address, or its streams are not in one slot of a cluster.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, beside: str = "") -> None:
         super().__init__(address.shown, address.patience)
         self._redis = redis_py()
         self._stream = address.stream
         self._is_cluster = address.cluster
         self._is_lost = False  # whether the stream may be on another node by now
-        if address.cluster:
-            self._check_slots(address)
-        self._client = self._make(address)
+        if address.cluster and beside:
+            self._check_slots(beside)
+        with self.now():
+            self._client = self._make(address)
         try:
             with self.now():
                 self.ask([("PING",)])
+                if not address.cluster and self._is_node():
+                    raise self._without_cluster()
         except SourceError:
             self.close()
             raise
 
-    def _check_slots(self, address: Address) -> None:
+    def _check_slots(self, beside: str) -> None:
         """What is moved to the dead letters is moved in one step, so it has to be on one node."""
         slot = self._redis.crc.key_slot
-        if slot(address.stream.encode()) != slot(address.letters.encode()):
+        if slot(self._stream.encode()) != slot(beside.encode()):
             raise ValueError(
                 f"expected stream and dead in one slot of the cluster in {self.shown}, "
-                f"got {address.stream!r} and {address.letters!r}: "
+                f"got {self._stream!r} and {beside!r}: "
                 "keys with the same part in braces are, such as {jobs} and {jobs}:dead"
             )
+
+    def _is_node(self) -> bool:
+        """Whether this is a node of a cluster. Who does not say so is none: not every proxy understands."""
+        try:
+            told = self.ask([("INFO", "cluster")])[0]
+        except SourceError:
+            return False
+        return isinstance(told, dict) and bool(told.get("cluster_enabled"))
+
+    def _without_cluster(self) -> SourceError:
+        return SourceError(f"expected cluster=1 in the address of a node of a cluster, got {self.shown}")
 
     def _make(self, address: Address) -> Any:
         redis = self._redis
@@ -115,11 +130,8 @@ class Server(Reach):
         kind = redis.RedisCluster if address.cluster else redis.Redis
         try:
             return kind.from_url(address.url, **limits, **given)  # what the address says goes before it
-        except (
-            redis.RedisError,
-            redis.exceptions.RedisClusterException,
-        ) as error:  # a cluster is connected at once
-            raise SourceError(f"cannot reach {self.shown}: {brief(error)}") from error
+        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
+            raise self._sorted(error) from error  # a cluster is connected at once
         except (ValueError, TypeError) as error:
             raise ValueError(
                 f"expected an address that redis-py understands, got {self.shown}: {error}"
@@ -140,6 +152,30 @@ class Server(Reach):
                 raise self._sorted(answer) from answer
         return list(answers)
 
+    def check_streams(self, *names: str) -> None:
+        """See whether these are streams, or not there yet. Otherwise the connection is closed.
+
+        Raises:
+            SourceError: something else has that name, or the server cannot be reached.
+        """
+        try:
+            with self.now():
+                for name in names:
+                    kind = self._allowed(("TYPE", name))
+                    kind = kind.decode() if isinstance(kind, bytes) else kind
+                    if kind not in (None, "none", "stream"):
+                        raise SourceError(f"{self.shown}: expected {name!r} to be a stream, got a {kind}")
+        except SourceError:
+            self.close()
+            raise
+
+    def _allowed(self, command: Command) -> Any:
+        """Return the answer, or None: we may not ask that."""
+        try:
+            return self.ask([command])[0]
+        except Forbidden:
+            return None
+
     def _node(self) -> Any:
         """Return redis-py's client of where the stream is."""
         if not self._is_cluster:
@@ -151,21 +187,19 @@ class Server(Reach):
 
     def _sorted(self, error: Exception) -> Exception:
         """Return what to raise: whether waiting could help."""
-        redis, said = self._redis, brief(error)
+        redis = self._redis
+        refused = (redis.AuthenticationError, redis.exceptions.AuthorizationError)
+        if isinstance(error.__cause__, refused):  # of a cluster, redis-py says that no node can be reached
+            error = error.__cause__
+        said = brief(error)
         if isinstance(error, redis.TimeoutError) and error.__context__ is not None:
             said = f"{said}: {brief(error.__context__)}"  # in what: a server without TLS shakes no hands
-        refused = (
-            redis.AuthenticationError,
-            redis.exceptions.AuthorizationError,
-            redis.exceptions.NoPermissionError,
-        )
+        if isinstance(error, redis.exceptions.NoPermissionError):
+            return Forbidden(f"{self.shown} refuses us: {said}")
         if isinstance(error, refused) or said.startswith("NOAUTH"):
             return SourceError(f"{self.shown} refuses us: {said}")
         if isinstance(error, redis.exceptions.AskError) and not self._is_cluster:
-            return SourceError(
-                f"expected cluster=1 in the address of a node of a cluster, {self.shown}: "
-                f"{self._stream!r} is on another one"
-            )
+            return self._without_cluster()
         if isinstance(error, self._passing()) or said.startswith(_NOT_NOW):
             self._is_lost = True
             return Away(said)
@@ -192,9 +226,15 @@ class Server(Reach):
         return ear
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connections."""
+        if self._is_cluster:
+            self._client.disconnect_connection_pools()  # or they are there until garbage is collected
         self._client.close()
 
 
 class NoGroup(SourceError):  # noqa: N818  it is mended, not shown
     """The stream or its group is not there (any more): somebody deleted it, or the server lost its data."""
+
+
+class Forbidden(SourceError):  # noqa: N818  as the other one
+    """Whom the address names may not do this."""

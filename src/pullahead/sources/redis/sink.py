@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Any, Self, final
 
-from pullahead.errors import SourceError
 from pullahead.sources.encode import encode_value, type_name
 from pullahead.sources.redis.address import of_sink
 from pullahead.sources.redis.server import Server, known_options
@@ -35,17 +34,8 @@ class RedisSink:
         self._at = of_sink(address, known_options())
         self.name = self._at.shown
         self.written = 0  # entries
-        self._server = Server(self._at)
-        try:
-            with self._server.now():
-                kind = self._server.ask([("TYPE", self._at.stream)])[0]
-        except BaseException:
-            self._server.close()
-            raise
-        kind = kind.decode() if isinstance(kind, bytes) else kind
-        if kind not in ("none", "stream"):
-            self._server.close()
-            raise SourceError(f"{self.name}: expected {self._at.stream!r} to be a stream, got a {kind}")
+        self._server = Server(self._at, beside=self._at.dead)
+        self._server.check_streams(self._at.stream, self._at.dead or self._at.stream)
 
     def __repr__(self) -> str:
         return f"<RedisSink {self.name}, {self.written} written>"

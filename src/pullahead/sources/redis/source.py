@@ -46,7 +46,8 @@ class RedisSource:
         self._vanished: set[str] = set()  # out, and trimmed: the server has forgotten that they are ours
         self._is_dry = self._is_over = False
         self._others = False  # whether others have anything
-        self._server = Server(self._at)
+        self._server = Server(self._at, beside=self._dead)
+        self._server.check_streams(self._at.stream, self._dead)
         self._consumer = Consumer(self._server, self._at, self._dead)
         try:
             with self._server.now():
