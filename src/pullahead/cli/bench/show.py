@@ -18,6 +18,8 @@ from pullahead.cli.bench.measure import Line, Outcome, Spread, Verdict, Watch
 
 #: Columns when the output is no terminal: wide enough for every table.
 WIDTH: Final = 110
+#: Of what stands below a title: nothing but on the left.
+_INDENT: Final = (0, 0, 0, 2)
 
 
 @final
@@ -55,7 +57,7 @@ class Screen:
         self._title(f"{case.name}: {case.title}; {better} is better")
         if not outcome.lines:
             for one in outcome.absent:
-                self._out.print(Padding(Text(f"{one.name}: {one.why}", style="dim"), (0, 2)))
+                self._out.print(Padding(Text(f"{one.name}: {one.why}", style="dim"), _INDENT, expand=False))
             return
         table = Table(box=SIMPLE_HEAD)
         table.add_column("")
@@ -79,7 +81,7 @@ class Screen:
             table.add_row(Text(f"{one.name}: {one.why}"), style="dim")
         self._out.print(table)
         for note in _notes(outcome):
-            self._out.print(Padding(Text(note, style="dim"), (0, 2)))
+            self._out.print(Padding(Text(note, style="dim"), _INDENT, expand=False))
 
     def targets(self, outcomes: list[Outcome]) -> None:
         """Say how near it came to what is good enough."""
