@@ -124,7 +124,7 @@ def _check_quick_run(name: str, folder: Path, environment: dict[str, str], *opti
         "torch",
     }
     (case,) = record["cases"]
-    shown = ended.stdout.splitlines()
+    shown = [line.rstrip() for line in ended.stdout.splitlines()]
     assert case["name"] == name
     assert any(line.startswith(f"{name}: {case['title']}; ") for line in shown)
     if not case["contenders"]:  # torch, or NumPy, is not here

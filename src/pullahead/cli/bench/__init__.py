@@ -85,7 +85,7 @@ def _drawable(ctx: click.Context, option: click.Parameter, path: Path | None) ->
     "--without",
     multiple=True,
     type=click.Choice(["executor", "pool", "joblib", "mpire", "dask", "ray", "torch"]),
-    help="Leave a peer out, that is here; may be repeated. (One that is not installed is.)",
+    help="Leave out a peer that is installed; may be repeated.",
 )
 def bench(
     file: Path | None,
