@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 #: From the slowest to the fastest; beyond that a bar would be a hair.
 _WIDE: Final = 40.0
 
+#: A round that was held up may be so many times as long as all else that is shown; the rest is cut off.
+_OUTLIER: Final = 1.5
+
 #: All in points.
 _COLUMNS: Final = 3
 _MARGIN: Final = 24.0
@@ -260,9 +263,10 @@ def _draw_bar(axes: Axes, row: int, bar: _Bar, least: float) -> None:
 
 def _limits(panel: _Panel) -> tuple[float, float]:
     """Return what the bars stand on, and what is at the right end."""
-    shown = [value for bar in panel.bars for value in (bar.median, bar.greatest)]
+    shown = [bar.median for bar in panel.bars] + [figure for _, figure, _ in panel.targets]
     shown += [panel.bound] if panel.bound is not None else []
-    most = max([*shown, *(figure for _, figure, _ in panel.targets)])
+    most = max(shown)
+    most = max(most, min(_OUTLIER * most, max(bar.greatest for bar in panel.bars)))
     if not panel.logarithmic:
         return 0.0, 1.04 * most
     least = min(value for bar in panel.bars for value in (bar.median, bar.least))

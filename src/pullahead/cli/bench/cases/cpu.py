@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from functools import partial
 from typing import Final, final
 
@@ -25,36 +26,38 @@ class Cost:
 
     Args:
         do: from items to results.
-        workers: processes that do the work, beside this one.
+        others: processes that have no part in it. All others of ours have: a peer may start some late.
         quick: whether a figure is only there to show that it works.
     """
 
-    def __init__(self, do: Do, workers: frozenset[int], quick: bool) -> None:
+    def __init__(self, do: Do, others: frozenset[int], quick: bool) -> None:
         self._rate = Rate(do, seconds=_SECONDS[quick], most=ITEMS[quick])
-        self._processes = workers | {os.getpid()}
+        self._others = others
 
     def __call__(self) -> float:
         """Do one round."""
         count = self._rate.count
-        before = processes.cpu(self._processes)
+        taking_part = (processes.descendants() - self._others) | {os.getpid()}
+        before = processes.cpu(taking_part)
         self._rate()
         # where all of it was less than the tick of the kernel's clock, a tick is the most it can have been
         tick = 1 / os.sysconf("SC_CLK_TCK")
-        return 1e6 * max(tick, processes.cpu(self._processes) - before) / count
+        return 1e6 * max(tick, processes.cpu(taking_part) - before) / count
 
 
 def prepare(peers: tuple[str, ...], stage: Stage) -> list[Contender | Absent]:
     """Start everybody's pool."""
     with processes.newborn() as workers:
         pool = ours.pool(stage.stack, noop)
+    stage.peers.ways(*peers)
+    everybody = stage.peers.processes | workers
+
+    def cost(do: Do, own: Collection[int]) -> Cost:
+        return Cost(do, everybody.difference(own), stage.quick)
+
     return [
-        Contender(OURS, Cost(pool.map, frozenset(workers), stage.quick), streams=True),
-        *others(
-            stage,
-            peers,
-            lambda way: Cost(partial(way.run, noop), way.processes, stage.quick),
-            SMALL,
-        ),
+        Contender(OURS, cost(pool.map, workers), streams=True),
+        *others(stage, peers, lambda way: cost(partial(way.run, noop), way.processes), SMALL),
     ]
 
 

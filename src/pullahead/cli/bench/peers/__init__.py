@@ -65,6 +65,12 @@ class Peers:
         """Return the ways to use these peers."""
         return [way for name in names for way in self._ways(name)]
 
+    @property
+    def processes(self) -> frozenset[int]:
+        """All that were started with those who are here."""
+        ways = [way for some in self._started.values() for way in some if isinstance(way, Way)]
+        return frozenset[int]().union(*(way.processes for way in ways))
+
     def _ways(self, name: str) -> list[Way | Absent]:
         if name not in self._started:
             absent = self.absent(name)

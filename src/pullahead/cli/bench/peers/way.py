@@ -40,7 +40,7 @@ class Way:
         run: from what to do, and on what, to the results.
         settings: whose way it is.
         streams: whether results come while later items are still to be computed.
-        processes: that do the work, beside the one that asks for it.
+        processes: that were started with the peer, beside the one that asks for the work.
     """
 
     name: str
