@@ -413,17 +413,33 @@ def _is_worker(pid: int) -> bool:
         return False
 
 
-def test_cpu_time_and_peaks_of_processes() -> None:
+def test_cpu_time_of_processes() -> None:
     us = {os.getpid()}
     before, deadline = processes.cpu(us), time.process_time() + 0.1
     while time.process_time() < deadline:
         pass
     assert 0.08 <= processes.cpu(us) - before < 1.0
-    processes.begin_peaks(us)
-    had = processes.resident(us)
-    block = b"x" * 30_000_000
-    del block
-    assert 25_000_000 < processes.peaks(us) - had < 60_000_000
+
+
+def test_peaks_of_processes() -> None:
+    """Of a fresh one: ours has memory that was freed and is still resident."""
+    takes = "input(); block = b'x' * 30_000_000; del block; print('took', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"print('up', flush=True); {takes}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "up\n"
+        processes.begin_peaks({child.pid})
+        had = processes.resident({child.pid})
+        print(file=child.stdin, flush=True)
+        assert child.stdout.readline() == "took\n"
+        assert 25_000_000 < processes.peaks({child.pid}) - had < 60_000_000
+        child.communicate("\n")
+    assert child.returncode == 0
 
 
 def test_chunks_are_all_items_once_in_order() -> None:
