@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 #: Seconds until a server answers, or has ended.
 _PATIENCE: Final = 30.0
@@ -59,6 +59,9 @@ def _version(folder: Path) -> int:
 class Server:
     """A process that is there once it answers. Started on the main thread: it dies with who started it."""
 
+    #: What ends it at once, with all that it has started.
+    _at_once: ClassVar[signal.Signals]
+
     def __init__(self, name: str) -> None:
         # Not where tests have their files: the path of a socket has a hundred characters at most.
         self.folder = Path(tempfile.mkdtemp(prefix=f"pullahead-{name}-"))
@@ -85,7 +88,7 @@ class Server:
 
     def close(self) -> None:
         """End it and leave nothing."""
-        self.stop(signal.SIGQUIT)
+        self.stop(self._at_once)
         shutil.rmtree(self.folder)
 
 
@@ -96,6 +99,8 @@ class Redis(Server):
         program: where redis-server is.
         options: more of them, for its command line; the last word about something counts.
     """
+
+    _at_once = signal.SIGKILL  # it inherits deafness to SIGQUIT, which a shell's background jobs have
 
     def __init__(self, program: str, *options: str) -> None:
         super().__init__("redis")
@@ -128,6 +133,8 @@ class Postgres(Server):
         programs: the folder of initdb and postgres.
         settings: "name=value", as its configuration has them.
     """
+
+    _at_once = signal.SIGQUIT
 
     def __init__(self, programs: Path, *settings: str) -> None:
         super().__init__("postgres")

@@ -14,6 +14,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -220,8 +221,9 @@ def comes_and_goes(cluster: Cluster, every: dict[str, Any]) -> dict[str, Any]:
         lanes, seen = pool._crew._lanes, see_nodes(results, 3)
         while lanes.count < 6:
             seen.add(next(results))
-        came = cluster.add_node(**every)
-        seen |= see_nodes(results, 4)
+        with taken_meanwhile(results) as nodes:  # or workers have nothing to do, and leave
+            came = cluster.add_node(**every)
+        seen |= nodes | see_nodes(results, 4)
         results.close()
         report = results.report
         left = until(lambda: lanes.count == 1, 20)
@@ -236,6 +238,25 @@ def comes_and_goes(cluster: Cluster, every: dict[str, Any]) -> dict[str, Any]:
         "again": again,
         "all free": until(lambda: free_cores() == 3.0, 20),
     }
+
+
+@contextmanager
+def taken_meanwhile(results: Iterator[str]) -> Iterator[set[str]]:
+    """Take results on a thread, into a set."""
+    found: set[str] = set()
+    is_over = threading.Event()
+
+    def take() -> None:
+        while not is_over.is_set():
+            found.add(next(results))
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    try:
+        yield found
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def free_cores() -> float:
