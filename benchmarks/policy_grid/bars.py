@@ -49,7 +49,7 @@ MESSAGES: Final = Kind("messages per item ≤ 3 at 60 %, < 0.2 with a backlog, d
 HOARD: Final = Kind("hoard-idle ≤ 1 % of fixed 16")
 #: What holds everywhere, of two bars that cannot be met: small items travel in bundles because messages cost
 #: processor time, which is not simulated; and until a message has arrived, nothing can move. (docs/design.md)
-BUNDLE_HELD: Final = Kind("held ≤ that, or one bundle: 16 ms of work")
+BUNDLE_HELD: Final = Kind(f"held ≤ that, or one bundle: {1000 * BUNDLE:g} ms of work")
 TRIP_HOARD: Final = Kind("hoard-idle per item ≤ 0.4 delays")
 KINDS: Final = (
     BEST_THROUGHPUT,

@@ -226,11 +226,11 @@ def test_what_has_finished_is_reported_while_the_next_one_is_computed(make: Make
     assert (totals.items, totals.useful) == (3, 12 * MS)
 
 
-@pytest.mark.parametrize(("cost", "held", "waiting"), [(0.1, 12, 1), (0.4, 12, 4), (0.4, 5, 3), (0.4, 4, 2)])
+@pytest.mark.parametrize(("cost", "held", "waiting"), [(0.1, 12, 4), (0.4, 12, 8), (0.4, 5, 3), (0.4, 4, 2)])
 def test_where_calls_are_dear_looks_are_rare_and_yet_in_time_for_an_ask(
     make: Make, cost: float, held: int, waiting: int
 ) -> None:
-    """With calls of 0.4 ms a result waits for 48 ms, so one look in 16 ms will do. With a depth of three, an
+    """With calls of 0.4 ms a result waits for 48 ms, so one look in 32 ms will do. With a depth of three, an
     ask is due as soon as two are in hand."""
     pipeline = make(held=held + 1, lookahead=None, fetch=10 * MS, cost=cost * MS)
     assert pipeline.lookahead.depth == 3
@@ -264,7 +264,7 @@ def test_a_slice_that_goes_on_is_not_cut_while_each_of_its_items_takes_its_time(
     assert due is not None
     running(pipeline).since = due - MS
     pipeline.tick(due)
-    assert list(waiting) == [3, 4]
+    assert list(waiting) == [3, 4, 5, 6, 7, 8]
     later = pipeline._patience.ends_at
     assert later is not None
     assert later - (due - MS) >= pipeline.lookahead.patience

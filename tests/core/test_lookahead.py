@@ -403,19 +403,19 @@ def test_a_fixed_depth_never_moves(depth: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("compute", "bundle"), [(1.0, 1), (11 * MS, 1), (0.5 * MS, 32), (20e-6, 800), (0.0, MAX_BUNDLE)]
+    ("compute", "bundle"), [(1.0, 1), (22 * MS, 1), (0.5 * MS, 64), (40e-6, 800), (0.0, MAX_BUNDLE)]
 )
-def test_a_bundle_is_sixteen_milliseconds_of_work(compute: float, bundle: int) -> None:
+def test_a_bundle_is_32_milliseconds_of_work(compute: float, bundle: int) -> None:
     assert measured(fetch=1 * MS, compute=compute).bundle == bundle
 
 
 @pytest.mark.parametrize(
     ("calls", "bundle", "quantum"),
     [
-        ([0.1 * MS], 32, 12 * MS),  # 16 ms, as everywhere
-        ([0.15 * MS], 64, 24 * MS),  # 320 times as much longer as a call is
-        ([0.9 * MS, 0.15 * MS, 0.3 * MS], 64, 24 * MS),  # the machine is crowded, and one call was not
-        ([0.15 * MS] + [0.2 * MS] * 32, 96, 36 * MS),  # that is long ago
+        ([0.1 * MS], 64, 24 * MS),  # 32 ms, as everywhere
+        ([0.15 * MS], 96, 36 * MS),  # 320 times as much longer as a call is
+        ([0.9 * MS, 0.15 * MS, 0.3 * MS], 96, 36 * MS),  # the machine is crowded, and one call was not
+        ([0.15 * MS] + [0.175 * MS] * 32, 112, 42 * MS),  # that is long ago
         ([5 * MS], 128, 48 * MS),  # 64 ms are the most
     ],
 )

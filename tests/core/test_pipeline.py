@@ -12,6 +12,7 @@ import pytest
 
 from pullahead.core import messages as m
 from pullahead.core import trace
+from pullahead.core.demand import SPARSE
 from pullahead.core.exchange import AT_ONCE, Caller
 from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.messages import Message
@@ -24,7 +25,7 @@ from pullahead.errors import ProtocolError
 S, W = Send(), Wake()
 PLENTY = 1 << 20  # items that are ready for each worker
 SOON = 2.0**-10  # 1 ms: with two calls out, the last one is too young for a third
-TINY = 2.0**-14  # 61 µs: 262 items in a bundle of 16 ms, 32 in a slice of 2 ms
+TINY = 2.0**-14  # 61 µs: 524 items in a bundle of 32 ms, 32 in a slice of 2 ms
 
 Make = Callable[..., Pipeline]
 
@@ -128,38 +129,38 @@ def test_the_next_ask_is_due_the_moment_an_item_is_taken(make: Make) -> None:
 
 def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
     pipeline = measured(make(None))
-    assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 262)
+    assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 524)
     assert pipeline.began(0.0) == [S, W]
     assert said(pipeline, 0.0) == [(m.ASK, 2), (m.HUNGRY, 2)], "nobody said that there is plenty"
     granted(pipeline, 0.0, 1, 0, 2)
-    assert said(pipeline, 0.0) == [(m.ASK, 262)]
+    assert said(pipeline, 0.0) == [(m.ASK, 524)]
     pipeline.take_messages(0.0)
-    assert granted(pipeline, 0.0, 2, 2, 262) == [W]
-    assert (pipeline.held, pipeline.asked) == (264, 0)
+    assert granted(pipeline, 0.0, 2, 2, 524) == [W]
+    assert (pipeline.held, pipeline.asked) == (526, 0)
     rows = []
-    for _ in range(9):
+    for _ in range(17):
         items = pipeline.take(0.0)
         rows.append((items[0], len(items), pipeline.held, pipeline.tick(0.0)))
         if rows[-1][-1]:
             break
         compute(pipeline, 0.0, TINY * len(items))
     # It asks again as soon as a whole bundle is wanted, while the slice that made the room is computed.
-    assert [row[0] for row in rows] == [0, 32, 64, 96, 128, 160, 192, 224, 256]
-    assert [row[1:] for row in rows[-2:]] == [(32, 8, []), (8, 0, [S])]
-    assert (m.ASK, 262) in said(pipeline, 0.0)
+    assert [row[0] for row in rows] == list(range(0, 526, 32))
+    assert [row[1:] for row in rows[-2:]] == [(32, 14, []), (14, 0, [S])]
+    assert (m.ASK, 524) in said(pipeline, 0.0)
 
 
 def test_what_the_next_slice_will_take_is_asked_for_with_the_report_before_it(make: Make) -> None:
     """After `take` it would be too late: the call with the report would be in the way of the ask."""
     pipeline = called_twice(measured(make(None)))
-    assert granted(pipeline, 0.0, 1, 0, 263) == [W]
-    for first in (0, 32, 64, 96, 128, 160, 192):
+    assert granted(pipeline, 0.0, 1, 0, 525) == [W]
+    for first in range(0, 480, 32):
         assert pipeline.take(0.0)[0] == first
-        assert compute(pipeline, 0.0, 0.0) == [W]
-    assert (pipeline.held, pipeline.asked) == (39, 0)
+        assert compute(pipeline, -32 * TINY, 0.0) == [W]
+    assert (pipeline.held, pipeline.asked) == (45, 0)
     pipeline.take(0.0)
-    assert compute(pipeline, 0.0, 0.0) == [S, W], "seven are left, and the next slice takes them"
-    assert said(pipeline, 0.0)[-2:] == [(m.ASK, 262), (m.DONE, 1, tuple(range(256)))]
+    assert compute(pipeline, 0.0, 0.0) == [S, W], "thirteen are left, and the next slice takes them"
+    assert said(pipeline, 0.0)[-2:] == [(m.ASK, 524), (m.DONE, 1, tuple(range(512)))]
 
 
 def test_a_bundle_is_an_amount_of_work_even_if_most_items_are_tiny(make: Make) -> None:
@@ -168,11 +169,11 @@ def test_a_bundle_is_an_amount_of_work_even_if_most_items_are_tiny(make: Make) -
     for seconds in [TINY, TINY, TINY, 65 * TINY] * 8:
         pipeline.lookahead.computed(seconds, 1)
     # The last review came before the last large one: its mean was a little smaller.
-    assert (pipeline.lookahead._median, pipeline.lookahead.bundle) == (TINY, 16)
+    assert (pipeline.lookahead._median, pipeline.lookahead.bundle) == (TINY, 33)
     called_twice(pipeline)
     granted(pipeline, 0.0, 1, 0, 2)
-    assert said(pipeline, 0.0) == [(m.ASK, 16)], "a bundle of sixteen, beyond the two to compute"
-    assert (pipeline.held, pipeline.asked) == (2, 16)
+    assert said(pipeline, 0.0) == [(m.ASK, 33)], "a bundle, beyond the two to compute"
+    assert (pipeline.held, pipeline.asked) == (2, 33)
 
 
 def test_batches_are_asked_for_whole(make: Make) -> None:
@@ -236,15 +237,15 @@ def test_a_partly_answered_ask_stays_open_for_the_rest(make: Make) -> None:
         (4, 2, 2),
         (40, 20, 20),
         (100, 50, 32),
-        (523, 261, 32),
-        (PLENTY, 262, 32),
+        (1047, 523, 32),
+        (PLENTY, 524, 32),
     ],
 )
 def test_half_of_what_is_ready_for_each_worker_may_travel_and_be_taken_together(
     make: Make, backlog: int, bundle: int, slice_: int
 ) -> None:
     pipeline = called_twice(measured(make(None, says_starts=False)))
-    assert pipeline.lookahead.bundle == 262
+    assert pipeline.lookahead.bundle == 524
     assert granted(pipeline, 0.0, 1, 0, 2 * slice_, backlog=backlog) == [W]
     items = pipeline.take(0.0)
     assert len(items) == slice_
@@ -262,22 +263,36 @@ def test_what_is_ready_is_what_the_latest_grant_says(make: Make) -> None:
         pipeline.take_messages(0.0)
 
 
-def test_with_a_small_backlog_tiny_items_are_reported_one_by_one(make: Make) -> None:
+@pytest.mark.parametrize("backlog", [0, 3, 4])
+def test_with_a_small_backlog_tiny_items_are_collected_for_some_milliseconds(make: Make, backlog: int) -> None:
+    """One by one, each would pay for an exchange that takes longer than itself: the end of every run."""
     pipeline = called_twice(measured(make(None, says_starts=False)))
-    granted(pipeline, 0.0, 1, 0, 5, backlog=3)
+    granted(pipeline, 0.0, 1, 0, 5, backlog=backlog)
     pipeline.take(0.0)
-    assert compute(pipeline, 0.0, TINY) == [S, W]
-    assert said(pipeline, TINY) == [(m.DONE, 1, (0,))], "nothing is missing, and nobody waits for company"
-    pipeline.answered([(m.GRANT, 2, 5, [None], 0.0, "source", 4)], TINY)
-    assert pipeline.take(TINY) == (1, 2)
-    assert compute(pipeline, TINY, 2 * TINY) == [W]
-    assert pipeline.deadline == 2 * TINY + QUANTUM, "two together are a bundle"
+    pipeline.take_messages(0.0)  # the ask for what is missing, if anything is
+    pipeline.answered([], 0.0)
+    assert compute(pipeline, TINY, TINY) == [W]
+    assert pipeline.deadline == TINY + SPARSE
+
+
+def test_with_nothing_ready_an_ask_goes_once_more_is_missing_than_is_asked_for(make: Make) -> None:
+    """What is asked for already is answered when there is something: another ask would bring it no sooner."""
+    pipeline = called_twice(measured(make(8, says_starts=False)))
+    granted(pipeline, 0.0, 1, 0, 9, backlog=0)
+    asks = []
+    for item in range(8):
+        assert pipeline.take(0.0) == (item,)
+        compute(pipeline, 0.0, 0.0)
+        pipeline.tick(0.0)
+        asks.append(pipeline.asked)
+    assert asks == [1, 1, 3, 3, 3, 3, 7, 7]
+    assert pipeline.held == 1
 
 
 def test_any_message_takes_along_an_ask_for_what_is_missing(make: Make) -> None:
     """It costs nothing beside what is sent anyway."""
     pipeline = called_twice(measured(make(None, says_starts=False)))
-    assert granted(pipeline, 0.0, 1, 0, 294) == [W], "a bundle, and the slice that is taken next"
+    assert granted(pipeline, 0.0, 1, 0, 556) == [W], "a bundle, and the slice that is taken next"
     items = pipeline.take(0.0)
     assert len(items) == 32
     assert compute(pipeline, 0.0, 0.0) == [W]
@@ -293,17 +308,17 @@ def test_any_message_takes_along_an_ask_for_what_is_missing(make: Make) -> None:
 def test_a_call_that_only_has_to_be_parked_takes_no_small_ask_along(make: Make) -> None:
     """The grant would be its answer, and again no call would be parked: a call for every few items."""
     pipeline = settled(measured(make(None, says_starts=False)))
-    assert granted(pipeline, 0.0, 1, 0, 294) == [S, W], "the one call that was out is answered"
+    assert granted(pipeline, 0.0, 1, 0, 556) == [S, W], "the one call that was out is answered"
     items = pipeline.take(0.0)
-    compute(pipeline, 0.0, 0.0)
+    compute(pipeline, -32 * TINY, 0.0)
     begun = pipeline.take(0.0)
     said_ = said(pipeline, 0.0)
     assert said_ == [(m.DONE, 1, items), (m.STARTED, 1, begun[:1])], "what is missing is less than a bundle"
     assert (pipeline.asked, pipeline.deadline) == (0, None)
-    for _ in range(8):
-        compute(pipeline, 0.0, 0.0)
+    for _ in range(16):
+        compute(pipeline, -32 * TINY, 0.0)
         pipeline.take(0.0)
-    assert (m.ASK, 262) in said(pipeline, 0.0)
+    assert (m.ASK, 524) in said(pipeline, 0.0)
 
 
 def test_a_worker_that_stops_takes_no_ask_along(make: Make) -> None:
@@ -901,7 +916,7 @@ def reporting(make: Make, items: int) -> Pipeline:
     compute(pipeline, 0.0, TINY)
     pipeline.take_messages(TINY)
     pipeline.answered([], TINY)
-    assert pipeline._outbox.due(idle=True, bundle=1, quantum=QUANTUM) is None
+    assert pipeline._outbox.due(at_once=True, company=QUANTUM) is None
     return pipeline
 
 

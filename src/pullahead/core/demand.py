@@ -7,19 +7,26 @@ Rules:
 2. The worker asks as soon as a whole bundle is wanted. With a message that goes anyway it asks for less, too,
    unless no other call is out: the grant would answer the only one, and the next one would have to follow at
    once, with the next ask for a few items, and so on.
-3. A bundle is at most half of what was ready for each worker when the queue last granted something.
+3. A bundle is at most half of what was ready for each worker when the queue last granted something. If that
+   was nothing, the next ask is due only once more is missing than is asked for already: what is asked for is
+   granted when there is something, and another ask would bring it no sooner.
 4. Who has nothing to compute says so once between two grants, and what it has asked for.
-5. Asks and places are multiples of a batch, where there are batches.
+5. With a backlog, a finished result waits for company for a quantum (24 ms, more where a call is dear), and
+   without one for three milliseconds.
+6. Asks and places are multiples of a batch, where there are batches.
 """
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from pullahead.core import messages as m
 from pullahead.core.asks import Asks
 from pullahead.core.lookahead import Lookahead
 from pullahead.core.outbox import Outbox
+
+#: Seconds that a finished result waits for company where there is no backlog.
+SPARSE: Final = 0.003
 
 
 @final
@@ -77,6 +84,15 @@ class Demand:
         if self.asks.total and not self._said_hungry:
             self._said_hungry = True
             self._outbox.say((m.HUNGRY, self.asks.total), now, urgent=True)
+
+    def is_due(self, wanted: int) -> bool:
+        """Whether so many are to be asked for now, and not with a message that goes anyway."""
+        return wanted >= self.bundle and (self.plenty > 0 or wanted > self.asks.total)
+
+    @property
+    def company(self) -> float:
+        """Seconds that a finished result waits for others at most, while this worker computes."""
+        return self._lookahead.quantum if self.is_plenty else min(SPARSE, self._lookahead.quantum)
 
     @property
     def is_plenty(self) -> bool:

@@ -38,8 +38,8 @@ Rules:
 
 A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
 queue and caller together, and as much again for the threads that it wakes, where every core is computing)
-must stay small against the compute that it brings: a bundle is about 16 ms of work by the mean (the median of
-a few large items among many tiny ones says nothing about either), so items of 11 ms and more travel alone and
+must stay small against the compute that it brings: a bundle is about 32 ms of work by the mean (the median of
+a few large items among many tiny ones says nothing about either), so items of 22 ms and more travel alone and
 tiny ones by the hundred. Where the worker's own call takes longer than 0.1 ms, as on Ray, a bundle is longer
 by 320 times what it takes more, but not longer than 64 ms. What a call takes is the least of the recent ones,
 because a crowded machine makes any of them longer. A finished result waits for three quarters of a bundle.
@@ -55,14 +55,14 @@ from typing import Final, final
 from pullahead.core.estimates import AGAIN, covering_depth, patience_of, percentile
 
 #: Seconds of work in one bundle, at least and at most; see the module.
-BUNDLE: Final = 0.016
+BUNDLE: Final = 0.032
 _LONGEST_BUNDLE: Final = 0.064
 #: What a call may cost, in CPU seconds, before a bundle is longer; and by how much it then is.
 _CHEAP: Final = 0.0001
 _LONGER: Final = 320
 _RECENT_CALLS: Final = 32
 #: Seconds that a message waits for company at most, while its sender computes, if a call costs little.
-QUANTUM: Final = 0.012
+QUANTUM: Final = 0.024
 #: Items. Beyond this a worker's holdings would be a backlog of its own.
 MAX_LOOKAHEAD: Final = 1024
 MAX_BUNDLE: Final = 1024

@@ -3,9 +3,9 @@
 Rules:
 1. What is urgent (an ask, a failure, something given back) goes as soon as a call is free.
 2. A finished result goes at once when the worker has nothing to compute, and when its items are long (a
-   bundle of one): then an exchange costs next to nothing beside the item.
-3. Otherwise it is collected for at most one quantum (12 ms, more where a call is dear): an exchange per
-   0.5 ms item would cost more than a tenth of the item.
+   bundle of one by the policy): then an exchange costs next to nothing beside the item.
+3. Otherwise it waits for company; see `demand`. An exchange per 0.5 ms item would cost more than half of the
+   item.
 4. Consecutive results of one lease are one message.
 """
 
@@ -60,20 +60,19 @@ class Outbox:
         """Whether what is here waits for nothing but a free call."""
         return self._urgent
 
-    def due(self, *, idle: bool, bundle: int, quantum: float) -> float | None:
+    def due(self, *, at_once: bool, company: float) -> float | None:
         """When to call the queue with what is here; None if there is nothing, or no call is free.
 
         Args:
-            idle: whether the worker has nothing to compute.
-            bundle: how many items make a bundle now.
-            quantum: seconds for which a result is collected at most.
+            at_once: whether a result waits for nothing.
+            company: otherwise, seconds that it waits for others at most.
         """
         free_at = self.caller.free_at
         if free_at is None or self.caller.must_send or self._urgent:
             return free_at
         if self._since is None:
             return None
-        return free_at if idle or bundle == 1 else max(free_at, self._since + quantum)
+        return free_at if at_once else max(free_at, self._since + company)
 
     def take(self, news: list[m.Message], now: float) -> list[m.Message]:
         """Hand over everything, behind `news`, for a call that goes out now."""

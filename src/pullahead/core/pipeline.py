@@ -458,11 +458,11 @@ class Pipeline:
         """When `tick` should be called next, or None."""
         if self.phase is Phase.GONE:
             return None
-        must_ask = self._wanted() >= self._demand.bundle
+        must_ask = self._demand.is_due(self._wanted())
         send_at = self._outbox.caller.free_at if must_ask else self._send_at()
         if send_at is not None and self.running and not (must_ask or self._outbox.is_urgent):
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
-            send_at += self.lookahead.quantum
+            send_at += self._demand.company
         patience = self._patience
         looks = patience.ends_at, patience.stuck_until, patience.kept_until
         due = (send_at, self._portions.due, self._stores.due, *looks)
@@ -510,7 +510,7 @@ class Pipeline:
         effects += [Store(item) for item in self._stores.fall_due(now)]
         self._demand.look_again()
         wanted = self._wanted()
-        if wanted >= self._demand.bundle:
+        if self._demand.is_due(wanted):
             self._demand.ask(wanted, now)
         if self._account.idle_since is not None and not (self.running or self.held or self._is_full()):
             self._demand.say_hungry(now)
@@ -560,7 +560,7 @@ class Pipeline:
         if self._is_over():
             return self._outbox.caller.free_at
         idle = not self.running and not self._holdings.buffer
-        return self._outbox.due(idle=idle, bundle=self._demand.bundle, quantum=self.lookahead.quantum)
+        return self._outbox.due(at_once=idle or self.lookahead.bundle == 1, company=self._demand.company)
 
     def _is_over(self) -> bool:
         busy = self.running or self._stores or self._holdings.is_loading

@@ -35,7 +35,7 @@ LOOK: Final = 0.0015
 #: Seconds of work that a look puts behind what waits: a look costs 0.1 ms. Where results wait for company, it
 #: is this share of the time that they wait, for a look is what takes them out.
 REFILL: Final = 0.004
-REFILL_SHARE: Final = 1 / 3
+REFILL_SHARE: Final = 2 / 3
 _ROUNDING: Final = 1e-9  # items: a mean of equal times is that exact
 
 
