@@ -77,7 +77,7 @@ def _with_note(died: ActorDiedError, error: theirs.RayActorError) -> ActorDiedEr
     if actor not in dead and died.detail != _BY_KILL:
         address = _ADDRESS.search(str(error))
         with suppress(Exception):  # whatever keeps us from it: the death is the news
-            left = pages.taken(actor, address[1]) if address else None
+            left = pages.taken(actor, address[1] if address else None)
             if left is not None:
                 _left[actor] = left
     dead.add(actor)

@@ -78,8 +78,11 @@ def _take_here(actor: str) -> Left | None:
     return left
 
 
-def taken(actor: str, address: str) -> Left | None:
-    """Take what an actor left on the node with this address. None if it left nothing, or the node is gone."""
+def taken(actor: str, address: str | None) -> Left | None:
+    """Take what an actor left on the node with this address. None if it left nothing, or the node is gone.
+
+    `address`: None if Ray does not say where it was: then every node is asked.
+    """
     engine = api.running_engine()
     if engine is None or getattr(engine, "is_over", True) or not _ray.is_initialized():
         return None  # to ask Ray anything then would start another one
@@ -87,17 +90,19 @@ def taken(actor: str, address: str) -> Left | None:
     is_here = _file(actor) is not None and address == _ray.util.get_node_ip_address()
     if left is not None or is_here:
         return left
-    for node in _ray.nodes():
-        if node["Alive"] and node["NodeManagerAddress"] == address:
-            return _take_there(actor, node["NodeID"])
+    nodes = [node for node in _ray.nodes() if node["Alive"]]
+    if address is not None:
+        nodes = [node for node in nodes if node["NodeManagerAddress"] == address]
+    return _take_there(actor, [node["NodeID"] for node in nodes])
+
+
+def _take_there(actor: str, nodes: list[str]) -> Left | None:
+    affine = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    task = _ray.remote(num_cpus=0, max_retries=0)(_take_here)
+    coming = [task.options(scheduling_strategy=affine(one, soft=False)).remote(actor) for one in nodes]
+    for answer in ray.wait(coming, num_returns=len(coming), timeout=_PATIENCE)[0] if coming else ():
+        with suppress(ray.exceptions.RayError):
+            left: Left | None = ray.get(answer)
+            if left is not None:
+                return left
     return None
-
-
-def _take_there(actor: str, node: str) -> Left | None:
-    where = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
-    task = _ray.remote(num_cpus=0, scheduling_strategy=where, max_retries=0)(_take_here)
-    try:
-        left: Left | None = ray.get(task.remote(actor), timeout=_PATIENCE)
-    except ray.exceptions.RayError:
-        return None
-    return left
