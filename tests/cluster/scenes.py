@@ -160,6 +160,17 @@ def timeout_elsewhere() -> dict[str, Any]:
     return {"failed": [one.item for one in failures], "error": [type(one.error).__name__ for one in failures]}
 
 
+def exit_elsewhere() -> dict[str, Any]:
+    """Of a worker that exits, Ray does not say where it was; what it ran is known all the same."""
+
+    def leave(item: int) -> int:
+        return sys.exit(5) if item == 7 else item
+
+    options = {"num_cpus": 0, "resources": {"far": 1}}
+    everything = list(pa.map(leave, range(20), workers=1, worker_options=options, on_error="collect"))
+    return {"failed": [one.item for one in everything if isinstance(one, pa.Failure)]}
+
+
 def large_values() -> dict[str, Any]:
     """Three times as much as the stores of all nodes hold comes and goes through them, and is gone then."""
     items = (np.full(2_000_000, i) for i in range(60))  # 16 MB each
@@ -321,7 +332,7 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield scene.__name__, scene()
     with ThreadPoolExecutor(1) as aside:  # beside those that want no CPU and no empty stores; one waits 10 s
         outside = aside.submit(client, port)
-        for scene in (here, adopted, failed_argument, nowhere, timeout_elsewhere):
+        for scene in (here, adopted, failed_argument, nowhere, timeout_elsewhere, exit_elsewhere):
             yield scene.__name__, scene()
         yield "client", outside.result()
     for scene in (large_values, refs_of_ray):
