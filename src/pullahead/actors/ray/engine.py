@@ -483,8 +483,10 @@ def _join(address: str, options: dict[str, Any]) -> None:
     try:
         joined.result(_JOIN)
     except FutureTimeoutError:
+        # Ray starts a server for each client, which may die at once, and tells the client nothing of it.
+        again = " If it is, try again." if address.startswith("ray://") else ""
         raise PullaheadError(
-            f"cannot join Ray at {address!r}: no answer of Ray's came within {_JOIN:g} s; is that its port?"
+            f"cannot join Ray at {address!r}: no answer of Ray's came within {_JOIN:g} s; is that its port?{again}"
         ) from None
 
 
