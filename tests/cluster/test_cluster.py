@@ -20,8 +20,8 @@ ENVIRON = {
     **os.environ,
     "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray's server for clients forks while threads of gRPC run. With gRPC's handlers for that, one child in three
-    # died at once (2.60, "epoll_wait error: Bad file descriptor"), and its client heard of nothing.
+    # Ray's server for clients forks while threads of gRPC run. With gRPC's handlers for that, one child in
+    # three died at once (2.60, "epoll_wait error: Bad file descriptor"), and its client heard of nothing.
     "GRPC_ENABLE_FORK_SUPPORT": "0",
 }
 

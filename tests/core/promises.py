@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from pullahead.core import ledger as led
 from pullahead.core import messages as m
+from pullahead.core.lookahead import QUANTUM
 from pullahead.core.pipeline import Phase
 from pullahead.core.slices import LEAST_SLICE, slice_size
 from pullahead.sim.worker import Worker
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 #: Seconds that a trip may take where messages take no time, or a little more: each thing that a worker says
 #: may have to wait for 3 ms until a call may go.
 FIRST_TRIP: Final = 0.011
-#: Seconds for which what a worker has to say may wait for company, or a little more.
-_COMPANY: Final = 0.03
+#: Seconds for which what a worker has to say may wait: for company, and as long again for what runs to end.
+_COMPANY: Final = 2 * QUANTUM + 0.006
 #: In a world with more open items than this, only every eighth step is followed by a look at all of them.
 _FEW: Final = 64
 

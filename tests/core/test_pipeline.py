@@ -263,30 +263,54 @@ def test_what_is_ready_is_what_the_latest_grant_says(make: Make) -> None:
         pipeline.take_messages(0.0)
 
 
-@pytest.mark.parametrize("backlog", [0, 3, 4])
-def test_with_a_small_backlog_tiny_items_are_collected_for_some_milliseconds(make: Make, backlog: int) -> None:
-    """One by one, each would pay for an exchange that takes longer than itself: the end of every run."""
-    pipeline = called_twice(measured(make(None, says_starts=False)))
-    granted(pipeline, 0.0, 1, 0, 5, backlog=backlog)
+@pytest.mark.parametrize(("seconds", "in_hand", "company"), [
+    (TINY, 4, 2 * TINY), (0.001, 4, 0.002), (0.002, 4, SPARSE), (0.002, 2, 0.002),
+    (0.002, 0, 0.0), (SPARSE, 4, 0.0),
+])  # fmt: skip
+def test_without_a_backlog_results_wait_for_company_while_there_is_something_in_hand(
+    make: Make, seconds: float, in_hand: int, company: float
+) -> None:
+    """One by one, each would pay for an exchange that takes longer than a tiny item: the end of every run.
+    But who waits for two of them may send more only once it has one of them."""
+    pipeline = called_twice(measured(make(None, says_starts=False), seconds))
+    granted(pipeline, 0.0, 1, 0, 1 + in_hand, backlog=0)
     pipeline.take(0.0)
-    pipeline.take_messages(0.0)  # the ask for what is missing, if anything is
-    pipeline.answered([], 0.0)
-    assert compute(pipeline, TINY, TINY) == [W]
-    assert pipeline.deadline == TINY + SPARSE
+    pipeline.take_messages(0.0)  # with an ask for what is missing
+    pipeline.answered([(m.CLOSED, 0.0, "source")], 0.0)
+    effects = compute(pipeline, 0.0, seconds)
+    assert effects == ([W] if company else [S, W])
+    assert not company or pipeline.deadline == pytest.approx(seconds + company)
 
 
-def test_with_nothing_ready_an_ask_goes_once_more_is_missing_than_is_asked_for(make: Make) -> None:
-    """What is asked for already is answered when there is something: another ask would bring it no sooner."""
+@pytest.mark.parametrize("backlog", [40, 400])
+def test_a_bundle_that_is_smaller_than_usual_is_waited_for_for_as_much_less(make: Make, backlog: int) -> None:
+    pipeline = called_twice(measured(make(None, says_starts=False)))
+    granted(pipeline, 0.0, 1, 0, backlog // 2 + 1, backlog=backlog)
+    pipeline.take(0.0)
+    pipeline.take_messages(0.0)
+    pipeline.answered([(m.CLOSED, 0.0, "source")], 0.0)
+    assert compute(pipeline, 0.0, TINY) == [W]
+    assert pipeline.deadline == pytest.approx(TINY + QUANTUM * (backlog // 2) / 524)
+
+
+def test_once_nothing_is_left_an_ask_goes_when_more_is_missing_than_is_asked_for(make: Make) -> None:
+    """Nothing comes any sooner for it. What a recall brings is for who is hungry."""
     pipeline = called_twice(measured(make(8, says_starts=False)))
     granted(pipeline, 0.0, 1, 0, 9, backlog=0)
+    pipeline.take(0.0)
+    pipeline.tick(0.0)
+    pipeline.answered([(m.CLOSED, 0.0, "source")], 0.0)
     asks = []
-    for item in range(8):
-        assert pipeline.take(0.0) == (item,)
+    for item in range(1, 9):
         compute(pipeline, 0.0, 0.0)
+        assert pipeline.take(0.0) == (item,)
         pipeline.tick(0.0)
         asks.append(pipeline.asked)
     assert asks == [1, 1, 3, 3, 3, 3, 7, 7]
-    assert pipeline.held == 1
+    compute(pipeline, 0.0, 0.0)
+    assert pipeline.take(0.0) == ()
+    pipeline.tick(0.0)
+    assert said(pipeline, 0.0)[-1] == (m.HUNGRY, 9), "behind an ask for all that is missing"
 
 
 def test_any_message_takes_along_an_ask_for_what_is_missing(make: Make) -> None:

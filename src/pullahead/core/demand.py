@@ -7,12 +7,14 @@ Rules:
 2. The worker asks as soon as a whole bundle is wanted. With a message that goes anyway it asks for less, too,
    unless no other call is out: the grant would answer the only one, and the next one would have to follow at
    once, with the next ask for a few items, and so on.
-3. A bundle is at most half of what was ready for each worker when the queue last granted something. If that
-   was nothing, the next ask is due only once more is missing than is asked for already: what is asked for is
-   granted when there is something, and another ask would bring it no sooner.
+3. A bundle is at most half of what was ready for each worker when the queue last granted something. Once the
+   queue has said that nothing is left, an ask is due only when more is missing than is asked for already: it
+   would bring nothing sooner.
 4. Who has nothing to compute says so once between two grants, and what it has asked for.
-5. With a backlog, a finished result waits for company for a quantum (24 ms, more where a call is dear), and
-   without one for three milliseconds.
+5. With a backlog, a finished result waits for company for a quantum (24 ms, more where a call is dear); if a
+   bundle is smaller than the policy's, for as much less. Without one it waits for three milliseconds, but not
+   for longer than half of what is in hand takes: who waits for it may send more before this worker is idle.
+   It does not wait where one call takes as long as that.
 6. Asks and places are multiples of a batch, where there are batches.
 """
 
@@ -85,14 +87,26 @@ class Demand:
             self._said_hungry = True
             self._outbox.say((m.HUNGRY, self.asks.total), now, urgent=True)
 
-    def is_due(self, wanted: int) -> bool:
-        """Whether so many are to be asked for now, and not with a message that goes anyway."""
-        return wanted >= self.bundle and (self.plenty > 0 or wanted > self.asks.total)
+    def is_due(self, wanted: int, *, nothing_left: bool) -> bool:
+        """Whether so many are to be asked for now, and not with a message that goes anyway.
+
+        `nothing_left`: the queue has said that nothing unstarted is left.
+        """
+        return wanted >= self.bundle and not (nothing_left and wanted <= self.asks.total)
 
     @property
-    def company(self) -> float:
-        """Seconds that a finished result waits for others at most, while this worker computes."""
-        return self._lookahead.quantum if self.is_plenty else min(SPARSE, self._lookahead.quantum)
+    def are_long(self) -> bool:
+        """Whether an exchange is cheap beside what one call of `process` takes."""
+        each = self._lookahead.mean_compute * (self._batch_size or 1)
+        return self._lookahead.bundle == 1 or (self.bundle == 1 and each >= SPARSE)
+
+    def company(self, in_hand: int) -> float:
+        """Seconds that a finished result waits for others at most, while this worker computes.
+
+        `in_hand`: items that are here and have not begun.
+        """
+        together = self._lookahead.quantum * self.bundle / self._lookahead.bundle if self.bundle > 1 else 0.0
+        return max(together, min(SPARSE, in_hand * self._lookahead.mean_compute / 2))
 
     @property
     def is_plenty(self) -> bool:

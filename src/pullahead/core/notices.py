@@ -7,7 +7,8 @@ Rules:
 1. What changes what the caller does goes at once: workers starve, a run has ended, a worker has left.
 2. Ended items go at once when they are an eighth of what the caller still has in the system. So who waits
    for one item, or for a few, hears of each at once, and only who streams through many hears in bundles.
-3. Otherwise they are collected for at most one quantum; see `lookahead`.
+3. Otherwise they are collected for a quantum (see `lookahead`), and for as long again if no report comes that
+   would take them along.
 """
 
 from __future__ import annotations

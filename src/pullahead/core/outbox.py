@@ -2,8 +2,8 @@
 
 Rules:
 1. What is urgent (an ask, a failure, something given back) goes as soon as a call is free.
-2. A finished result goes at once when the worker has nothing to compute, and when its items are long (a
-   bundle of one by the policy): then an exchange costs next to nothing beside the item.
+2. A finished result goes at once when the worker has nothing to compute, and when its items are long: then an
+   exchange costs next to nothing beside the item.
 3. Otherwise it waits for company; see `demand`. An exchange per 0.5 ms item would cost more than half of the
    item.
 4. Consecutive results of one lease are one message.

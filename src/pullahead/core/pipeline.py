@@ -10,8 +10,9 @@ Rules:
 4. When an item lasts much longer than usual, nobody waits behind it: give all back; see `patience`. A slice
    that lasts for too long is cut: what it has finished is reported, what has not begun is in the buffer
    again, and what runs is looked at again when it has lasted so long.
-5. What has started is said with the first message that goes anyway. It is said at once where something waits
-   behind a batch that is not full, and, where no memory survives the worker, after idling.
+5. What has started is said with the first message that goes anyway. It is a message by itself, which waits
+   for company like a result, where something waits behind a batch that is not full, and, where no memory
+   survives the worker, after idling.
 6. What is said goes when the `outbox` says so: at once, or within some milliseconds where items are
    shorter than that.
 7. A second of the main thread is useful, stalled for a named cause, or idle at the tail; see `meter` and
@@ -458,11 +459,11 @@ class Pipeline:
         """When `tick` should be called next, or None."""
         if self.phase is Phase.GONE:
             return None
-        must_ask = self._demand.is_due(self._wanted())
+        must_ask = self._is_due(self._wanted())
         send_at = self._outbox.caller.free_at if must_ask else self._send_at()
         if send_at is not None and self.running and not (must_ask or self._outbox.is_urgent):
             # What runs ends soon, and `turn` sends what is due: the main thread needs no other to wake it.
-            send_at += self._demand.company
+            send_at += self._demand.company(self._in_hand)
         patience = self._patience
         looks = patience.ends_at, patience.stuck_until, patience.kept_until
         due = (send_at, self._portions.due, self._stores.due, *looks)
@@ -510,10 +511,13 @@ class Pipeline:
         effects += [Store(item) for item in self._stores.fall_due(now)]
         self._demand.look_again()
         wanted = self._wanted()
-        if self._demand.is_due(wanted):
+        is_hungry = self._account.idle_since is not None and not (
+            self.running or self.held or self._is_full()
+        )
+        if self._is_due(wanted) or (is_hungry and wanted):
             self._demand.ask(wanted, now)
-        if self._account.idle_since is not None and not (self.running or self.held or self._is_full()):
-            self._demand.say_hungry(now)
+        if is_hungry:
+            self._demand.say_hungry(now)  # behind the ask: with it goes how much is asked for
         send_at = self._send_at()
         if send_at is not None and now >= send_at:
             effects.append(Send())
@@ -555,12 +559,21 @@ class Pipeline:
         ahead = self.running.ahead if self.running else 0
         return self._demand.missing(self._holdings.size + ahead, next_up)
 
+    def _is_due(self, wanted: int) -> bool:
+        return self._demand.is_due(wanted, nothing_left=self._account.nothing_left)
+
+    @property
+    def _in_hand(self) -> int:
+        """Items that are here and have not begun, those in the slice among them."""
+        return self._holdings.size + (len(self.running.waiting) if self.running else 0)
+
     def _send_at(self) -> float | None:
         """When to call the queue with what there is to say; None: there is nothing, or no call is free."""
         if self._is_over():
             return self._outbox.caller.free_at
         idle = not self.running and not self._holdings.buffer
-        return self._outbox.due(at_once=idle or self.lookahead.bundle == 1, company=self._demand.company)
+        demand = self._demand
+        return self._outbox.due(at_once=idle or demand.are_long, company=demand.company(self._in_hand))
 
     def _is_over(self) -> bool:
         busy = self.running or self._stores or self._holdings.is_loading

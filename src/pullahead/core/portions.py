@@ -6,8 +6,8 @@ Rules:
 2. Otherwise a slice: about two milliseconds of work, and at most half of what is ready for each worker, but
    a tenth of a millisecond in any case: to hand out one takes as long.
 3. With a backlog, more is put behind a slice while it is computed, so that it goes on; see `slices`. As much
-   as hides the next look, and what lies between two looks: 4 ms of work, or two thirds of the time for which a
-   finished result waits for company. But none lies beyond the item with which the next ask is due.
+   as hides the next look, and what lies between two looks: 4 ms of work, or two thirds of the time for which
+   a finished result waits for company. But none lies beyond the item with which the next ask is due.
 """
 
 from __future__ import annotations

@@ -484,10 +484,9 @@ def _join(address: str, options: dict[str, Any]) -> None:
         joined.result(_JOIN)
     except FutureTimeoutError:
         # Ray starts a server for each client, which may die at once, and tells the client nothing of it.
-        again = " If it is, try again." if address.startswith("ray://") else ""
-        raise PullaheadError(
-            f"cannot join Ray at {address!r}: no answer of Ray's came within {_JOIN:g} s; is that its port?{again}"
-        ) from None
+        again = " If it is, start this program again." if address.startswith("ray://") else ""
+        said = f"no answer of Ray's came within {_JOIN:g} s; is that its port?{again}"
+        raise PullaheadError(f"cannot join Ray at {address!r}: {said}") from None
 
 
 def _check_reachable(address: str) -> None:

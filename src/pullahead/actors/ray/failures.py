@@ -77,7 +77,9 @@ def _with_note(died: ActorDiedError, error: theirs.RayActorError) -> ActorDiedEr
     if actor not in dead and died.detail != _BY_KILL:
         address = _ADDRESS.search(str(error))
         with suppress(Exception):  # whatever keeps us from it: the death is the news
-            left = pages.taken(actor, address[1] if address else None)
+            # Of one that has exited, Ray may not say where; nor does it of one that is only out of reach.
+            knows = address is not None or died.exitcode is not None
+            left = pages.taken(actor, address[1] if address else None) if knows else None
             if left is not None:
                 _left[actor] = left
     dead.add(actor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -90,19 +91,27 @@ def taken(actor: str, address: str | None) -> Left | None:
     is_here = _file(actor) is not None and address == _ray.util.get_node_ip_address()
     if left is not None or is_here:
         return left
-    nodes = [node for node in _ray.nodes() if node["Alive"]]
-    if address is not None:
-        nodes = [node for node in nodes if node["NodeManagerAddress"] == address]
-    return _take_there(actor, [node["NodeID"] for node in nodes])
+    here = None if _file(actor) is None else _ray.get_runtime_context().get_node_id()
+    return _take_there(
+        actor,
+        [
+            node["NodeID"]
+            for node in _ray.nodes()
+            if node["Alive"] and node["NodeID"] != here and address in (None, node["NodeManagerAddress"])
+        ],
+    )
 
 
 def _take_there(actor: str, nodes: list[str]) -> Left | None:
     affine = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     task = _ray.remote(num_cpus=0, max_retries=0)(_take_here)
     coming = [task.options(scheduling_strategy=affine(one, soft=False)).remote(actor) for one in nodes]
-    for answer in ray.wait(coming, num_returns=len(coming), timeout=_PATIENCE)[0] if coming else ():
-        with suppress(ray.exceptions.RayError):
-            left: Left | None = ray.get(answer)
-            if left is not None:
-                return left
+    deadline = time.monotonic() + _PATIENCE
+    while coming and (left_over := deadline - time.monotonic()) > 0.0:
+        come, coming = ray.wait(coming, timeout=left_over)
+        for answer in come:
+            with suppress(ray.exceptions.RayError):
+                left: Left | None = ray.get(answer)
+                if left is not None:
+                    return left
     return None
