@@ -229,7 +229,7 @@ class Pipeline:
         if not self._starts.is_said:
             self._announce(now)  # or it would look as if that had begun after the answer; see `recalls`
         ran = self.running
-        unstarted = self.held + (len(ran.unstarted) if ran else 0)
+        unstarted = self._in_hand
         stays = max(
             self.lookahead.soon(now - ran.since if ran else None), 0 if ran else self._batch_size or 1
         )
@@ -511,9 +511,8 @@ class Pipeline:
         effects += [Store(item) for item in self._stores.fall_due(now)]
         self._demand.look_again()
         wanted = self._wanted()
-        is_hungry = self._account.idle_since is not None and not (
-            self.running or self.held or self._is_full()
-        )
+        is_idle = self._account.idle_since is not None
+        is_hungry = is_idle and not (self.running or self.held or self._is_full())
         if self._is_due(wanted) or (is_hungry and wanted):
             self._demand.ask(wanted, now)
         if is_hungry:
@@ -565,7 +564,7 @@ class Pipeline:
     @property
     def _in_hand(self) -> int:
         """Items that are here and have not begun, those in the slice among them."""
-        return self._holdings.size + (len(self.running.waiting) if self.running else 0)
+        return self.held + (len(self.running.waiting) if self.running else 0)
 
     def _send_at(self) -> float | None:
         """When to call the queue with what there is to say; None: there is nothing, or no call is free."""

@@ -107,8 +107,8 @@ def _take_there(actor: str, nodes: list[str]) -> Left | None:
     task = _ray.remote(num_cpus=0, max_retries=0)(_take_here)
     coming = [task.options(scheduling_strategy=affine(one, soft=False)).remote(actor) for one in nodes]
     deadline = time.monotonic() + _PATIENCE
-    while coming and (left_over := deadline - time.monotonic()) > 0.0:
-        come, coming = ray.wait(coming, timeout=left_over)
+    while coming and (patience := deadline - time.monotonic()) > 0.0:
+        come, coming = ray.wait(coming, timeout=patience)
         for answer in come:
             with suppress(ray.exceptions.RayError):
                 left: Left | None = ray.get(answer)
