@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.differences import DIFFERENCES, Differences
+from tests.nursery import workers_are_forked
 
 from pullahead import actors
 from pullahead.errors import ActorDiedError
@@ -36,13 +37,14 @@ def start_ray() -> None:
         return
     import ray
 
-    ray.init(
-        address="local",
-        num_cpus=64,  # each actor takes one: they are many, and most of them wait
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    with workers_are_forked():
+        ray.init(
+            address="local",
+            num_cpus=64,  # each actor takes one: they are many, and most of them wait
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from pullahead.farm.line import DirectLine
 from pullahead.farm.payload import pack, unpack
 from pullahead.farm.queue import actor_options
 from pullahead.farm.work import WorkSpec
-from pullahead.farm.worker import Worker, WorkerOptions
+from pullahead.farm.worker import Shell, Worker, WorkerOptions
 
 #: Seconds. A round that takes longer than this hangs.
 _PATIENCE: Final = 60.0
@@ -54,7 +54,7 @@ class Farm:
         self._queue: Any = actors.remote(WatchedQueue).options(**actor_options(workers + 1)).remote(moves)
         options = WorkerOptions(lookahead=lookahead, gives_back=moves)
         self._workers: list[Any] = [
-            actors.remote(Worker).remote(number, self._queue, WorkSpec(work), options)
+            actors.remote(Worker).remote(Shell, number, self._queue, WorkSpec(work), options)
             for number in range(workers)
         ]
         self._ends = [worker.run.remote() for worker in self._workers]

@@ -26,6 +26,7 @@ import ray
 from ray._private.internal_api import memory_summary
 from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from tests.nursery import workers_are_forked
 
 import pullahead as pa
 from pullahead import actors
@@ -347,5 +348,6 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 if __name__ == "__main__":
-    for name, seen in scenes(Path(sys.argv[1])):
-        print("SEEN", json.dumps([name, seen]), flush=True)
+    with workers_are_forked():
+        for name, seen in scenes(Path(sys.argv[1])):
+            print("SEEN", json.dumps([name, seen]), flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.acceptance import works
-from tests.faults.procs import descendants, until
+from tests.faults.procs import actors_here, until
 
 import pullahead as pa
 from pullahead.core import messages as m
@@ -119,7 +118,7 @@ def test_a_queue_that_comes_when_the_crew_is_closed_is_ended(
     pa.kill(queues.given[0])
     assert came.wait(PATIENCE)
     pool.close()
-    assert until(lambda: len(descendants(os.getpid())) <= 1, PATIENCE), "only the fork server is there"
+    assert until(lambda: not actors_here(), PATIENCE), "only the fork server is there"
 
 
 def test_a_worker_that_finds_no_queue_is_ended() -> None:
@@ -129,4 +128,4 @@ def test_a_worker_that_finds_no_queue_is_ended() -> None:
     assert until(lambda: pool._crew._error is not None, PATIENCE)
     assert str(pool._crew._error).startswith("the queue is gone: 0 items that had not ended are lost, ")
     pool.close()
-    assert until(lambda: len(descendants(os.getpid())) <= 1, PATIENCE), "only the fork server is there"
+    assert until(lambda: not actors_here(), PATIENCE), "only the fork server is there"

@@ -14,13 +14,14 @@ from tests.faults.procs import descendants, until
 @pytest.fixture(autouse=True)
 def no_process_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Whatever a farm starts ends with it, but for the engine's fork server. (Actors of a test may stay.)"""
+    before = set(descendants(os.getpid()))  # a server that other tests use, say
     yield
     if "actors" in request.module.__name__:
         return
     left: list[int] = []
 
     def is_well() -> bool:
-        left[:] = sorted(set(descendants(os.getpid())) - fork_servers())
+        left[:] = sorted(set(descendants(os.getpid())) - before - fork_servers())
         return not left
 
     assert until(is_well, 5.0), [_describe(pid) for pid in left]

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.conftest import fork_servers
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -31,6 +33,11 @@ def descendants(pid: int) -> list[int]:
             for child in map(int, task.read_text().split()):
                 found += [child, *descendants(child)]
     return found
+
+
+def actors_here() -> set[int]:
+    """Return the pids of this process's actors, and of what they have started."""
+    return {pid for server in fork_servers() for pid in descendants(server)}
 
 
 def tagged(tag: str) -> list[int]:

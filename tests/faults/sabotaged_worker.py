@@ -1,6 +1,6 @@
 """A worker that commits a fault at an exact moment between two steps of its items.
 
-`Worker` is imported by name in its own process, so a test puts `SabotagedWorker` in its place. The plan is in
+`Shell` is imported by name in its own process, so a test puts `SabotagedWorker` in its place. The plan is in
 the environment of the workers: a folder, a fault and a moment. A fault that was committed leaves a file
 there, so that the workers that follow know.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pullahead.core import messages as m
-from pullahead.farm.worker import Worker
+from pullahead.farm.worker import Shell
 
 #: Seconds that a worker is stopped for.
 STOPPED = 0.6
@@ -46,7 +46,7 @@ def committed(folder: Path) -> list[int]:
     return [int(path.name.split()[1]) for path in folder.glob("fault *")]
 
 
-class SabotagedWorker(Worker):  # type: ignore[misc]  # final, and a test may
+class SabotagedWorker(Shell):  # type: ignore[misc]  # final, and a test may
     """See the module."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

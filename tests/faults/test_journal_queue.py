@@ -32,7 +32,7 @@ from tests.faults.errands import (
     raise_two_arguments,
     steps,
 )
-from tests.faults.procs import alive, descendants, until
+from tests.faults.procs import actors_here, alive, until
 from tests.faults.sabotaged_queue import SabotagedQueue, faults, forget, plan, queues
 
 import pullahead as pa
@@ -316,7 +316,7 @@ def test_too_many_deaths_without_an_item_that_ended_end_the_run(journal: str, mo
     assert str(caught.value).startswith(said), caught.value
     assert str(caught.value).endswith(" died: killed by SIGKILL)"), caught.value
     assert faults(journal) == 6
-    assert until(lambda: len(descendants(os.getpid())) <= 1, 5), "its workers are gone"
+    assert until(lambda: not actors_here(), 5), "its workers are gone"
     assert states(journal) == {}
     forget(journal)
     check(run(work, journal), journal, work)
@@ -354,7 +354,7 @@ def run_until_it_is_full(work: Errand, journal: str) -> None:
     assert said.startswith(f"the journal {journal!r}: its disk "), said
     assert said.endswith("; what was recorded before is safe, the rest is computed again"), said
     assert "\n" not in said
-    assert until(lambda: len(descendants(os.getpid())) <= 1, 5), "its workers are gone"
+    assert until(lambda: not actors_here(), 5), "its workers are gone"
 
 
 def check_large(values: list[str], journal: str) -> None:

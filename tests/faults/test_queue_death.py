@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.faults.procs import descendants, until
+from tests.faults.procs import actors_here, until
 
 import pullahead as pa
 from pullahead.errors import ActorDiedError, RunError
@@ -30,10 +30,8 @@ class Work:
 
 
 def kill_the_queue(folder: Path) -> None:
-    """It is the one that is neither the fork server nor a worker."""
-    workers = {int(path.name) for path in folder.iterdir()}
-    _, *actors = descendants(os.getpid())
-    (queue,) = set(actors) - workers
+    """It is the one that is no worker."""
+    (queue,) = actors_here() - {int(path.name) for path in folder.iterdir()}
     os.kill(queue, signal.SIGKILL)
 
 
@@ -61,7 +59,7 @@ def test_a_run_whose_queue_died_ends_within_a_second_and_says_what_is_lost(tmp_p
     report = results.report
     assert len(set(taken)) == len(taken) == report.done
     assert report.done + int(said[1]) == results._run.read, "what was read is yielded or lost"
-    assert until(lambda: len(descendants(os.getpid())) <= 1, 5), "its workers are gone"
+    assert until(lambda: not actors_here(), 5), "its workers are gone"
 
 
 def test_a_pool_whose_queue_died_says_so_to_whoever_comes(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.procs import alive, descendants, until
+from tests.faults.procs import actors_here, alive, until
 from tests.faults.sabotaged_worker import BAD, MOMENTS, SabotagedWorker, committed, environment
 
 import pullahead as pa
@@ -59,10 +59,10 @@ class Batches(Plain):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(crew, "Worker", SabotagedWorker)
+    monkeypatch.setattr(crew, "Shell", SabotagedWorker)
     (tmp_path / "notes").mkdir()
     yield tmp_path
-    assert until(lambda: len(descendants(os.getpid())) <= 1, 5.0), "no worker outlives its run"
+    assert until(lambda: not actors_here(), 5.0), "no worker outlives its run"
     assert not any(map(alive, committed(tmp_path)))
 
 

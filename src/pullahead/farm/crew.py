@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from threading import Condition, RLock
 from typing import Any, Final, Protocol, final
@@ -31,7 +30,7 @@ from pullahead.farm.recording import Known
 from pullahead.farm.seen import Seen
 from pullahead.farm.shards import Shards
 from pullahead.farm.work import WorkSpec
-from pullahead.farm.worker import Worker, WorkerOptions
+from pullahead.farm.worker import Shell, Worker, WorkerOptions
 from pullahead.journal import KEPT, Journal
 from pullahead.journal.identity import Place
 from pullahead.journal.records import Entry
@@ -187,11 +186,10 @@ class Crew:
         one_of = {"number": number, "queues": self.queue_count} if self.queue_count > 1 else {}
         return queue.remote(self._retry, unit, self.size, before=before, deaf=True, **one_of)
 
-    def _start_worker(self, number: int) -> tuple[Any, Future[None]]:
+    def _start_worker(self, number: int) -> Any:
         queue, before = self._queues.given_to(number, self._lanes.lane(number))
         worker = actors.remote(Worker).options(**self._actor_options)
-        handle = worker.remote(number, queue, self._spec, self._options, before)
-        return handle, handle.run.remote().future()
+        return worker.remote(Shell, number, queue, self._spec, self._options, before)
 
     # Runs
 

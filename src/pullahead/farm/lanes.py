@@ -66,7 +66,7 @@ class Lanes:
 
     Args:
         size: how many, at least 1.
-        start: starts a worker with a number; returns its handle and what tells when it has ended.
+        start: starts a worker with a number, which has a method `run`; returns its handle.
         item_timeout: seconds that an item may take, for its error.
         grace: seconds that what runs may still take once that is said.
         lock: held while something is decided.
@@ -77,7 +77,7 @@ class Lanes:
     def __init__(
         self,
         size: int,
-        start: Callable[[int], tuple[Any, Future[None]]],
+        start: Callable[[int], Any],
         item_timeout: float | None,
         grace: float,
         lock: RLock,
@@ -256,21 +256,25 @@ class Lanes:
         with self._lock:
             number = lane + self._replaced[lane] * self.size
             self._replaced[lane] += 1
-            handle, end = self._start(number)
-            self._workers[number], self._ends[number] = handle, end
-        actors.placed(handle).add_done_callback(partial(self._has_place, number))
-        end.add_done_callback(partial(self._has_ended, number))
+            handle = self._workers[number] = self._start(number)
+            told = self._ends[number] = Future()
+            place = actors.placed(handle)
+        place.add_done_callback(partial(self._has_place, number, told))
 
-    def _has_place(self, number: int, placed: Future[None]) -> None:
-        if placed.exception() is not None:
-            return
+    def _has_place(self, number: int, told: Future[None], place: Future[None]) -> None:
+        """The process of a worker is there, or will not come. Who is not needed any more builds nothing."""
+        end = place
         with self._lock:
-            self._placed.add(number)
-            if self.watch is not None and number in self._workers:
-                self._replacements.opened(self.lane(number))
-                self.watch.placed(self.lane(number))
+            if place.exception() is None and number in self._workers:
+                end = self._workers[number].run.remote().future()
+                self._placed.add(number)
+                if self.watch is not None:
+                    self._replacements.opened(self.lane(number))
+                    self.watch.placed(self.lane(number))
+        end.add_done_callback(partial(self._has_ended, number, told))
 
-    def _has_ended(self, number: int, end: Future[None]) -> None:
+    def _has_ended(self, number: int, told: Future[None], end: Future[None]) -> None:
+        told.set_result(None)
         error = end.exception()
         if number in self._said_goodbye:
             if error is not None and not isinstance(error, ActorDiedError):

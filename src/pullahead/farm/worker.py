@@ -60,6 +60,25 @@ class WorkerOptions:
 
 @final
 class Worker:
+    """The actor. Its shell, and in it the work, is built when it is told to run, not before.
+
+    Whoever has started a worker may have no more use for it by the time that its process is there, and ends
+    it. A work that is built is closed.
+
+    Args:
+        shell: what runs here, and what follows its arguments.
+    """
+
+    def __init__(self, shell: type[Shell], *arguments: Any) -> None:
+        self._shell, self._arguments = shell, arguments
+
+    def run(self) -> None:
+        """Raises what the work's constructor raises, and what `Shell.run` does."""
+        self._shell(*self._arguments).run()
+
+
+@final
+class Shell:
     """Builds the work, then runs it on what the queue grants. See the module.
 
     Args:
