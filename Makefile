@@ -1,10 +1,13 @@
-# `make demo` runs the main job, `make test` the whole suite. Both need only python3 and make.
+# `make demo` runs the main job, `make test` the whole suite, JOBS modules at a time. Both need only python3
+# and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-local check bench format clean
+.PHONY: demo test test-local test-ray check bench format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -19,11 +22,13 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)  ## run the main job on real input: a table and a picture
 	$(BIN)/pullahead demo
 
-test: $(STAMP)  ## run the whole test suite: on this machine, on a local Ray, on a Ray of three nodes
-	$(BIN)/python -m pytest
+test: test-local test-ray  ## run the whole test suite
 
-test-local: $(STAMP)  ## run all of it but what needs Ray, in two thirds of the time
-	$(BIN)/python -m pytest -m 'not ray'
+test-local: $(STAMP)  ## run all of it but what needs Ray
+	$(PYTEST) -m 'not ray'
+
+test-ray: $(STAMP)  ## run the rest: on a local Ray, on a Ray of three nodes
+	$(PYTEST) -m ray
 
 check: $(STAMP)  ## lint, types, import arrows
 	$(BIN)/ruff check .

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -57,8 +57,8 @@ OURS = {
 CLUSTERS = [name for name in cases.CASES if name.endswith("-clusters")]
 
 
-@pytest.fixture
-def marked() -> Any:
+@contextmanager
+def marking() -> Iterator[dict[str, str]]:
     """An environment, and a check that no process that has it is left."""
     mark = f"PULLAHEAD_TEST={uuid4()}"
     name, value = mark.split("=")
@@ -67,6 +67,13 @@ def marked() -> Any:
     while (left := _with_environment(mark)) and time.monotonic() < deadline:
         time.sleep(0.05)  # the kernel takes a moment to end a process whose parent has ended
     assert left == []
+
+
+@pytest.fixture
+def marked() -> Iterator[dict[str, str]]:
+    """See `marking`."""
+    with marking() as environment:
+        yield environment
 
 
 def _with_environment(mark: str) -> list[str]:
@@ -83,50 +90,72 @@ def _with_environment(mark: str) -> list[str]:
 # A whole run
 
 
-@pytest.mark.timeout(180)
+class _QuickRun(NamedTuple):
+    """What a run of several cases has recorded, and what it has shown of each."""
+
+    record: dict[str, Any]
+    shown: dict[str, list[str]]
+
+
+def _quick_run(names: Sequence[str], folder: Path, *options: str) -> _QuickRun:
+    """Run them with standard input closed."""
+    file = folder / "bench.json"
+    chosen = [word for name in names for word in ("--case", name)]
+    with marking() as environment:
+        ended = subprocess.run(
+            ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "--quick", "--json", str(file), *chosen, *options],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    shown: dict[str, list[str]] = {"": []}
+    for line in ended.stdout.splitlines():
+        if (name := line.partition(": ")[0]) in names:
+            shown[name] = []
+        shown[next(reversed(shown))].append(line.rstrip())
+    return _QuickRun(json.loads(file.read_text()), shown)
+
+
+@pytest.fixture(scope="module")
+def beside_pools(tmp_path_factory: pytest.TempPathFactory) -> _QuickRun:
+    names = [name for name in cases.CASES if name not in CLUSTERS]
+    return _quick_run(names, tmp_path_factory.mktemp("pools"), "--without", "ray", "--without", "dask")
+
+
+@pytest.fixture(scope="module")
+def beside_clusters(tmp_path_factory: pytest.TempPathFactory) -> _QuickRun:
+    return _quick_run(CLUSTERS, tmp_path_factory.mktemp("clusters"))
+
+
+@pytest.mark.timeout(400)  # of which the run of all of them takes one
 @pytest.mark.parametrize("name", [name for name in cases.CASES if name not in CLUSTERS])
-def test_a_quick_run_shows_and_records_every_contender_with_standard_input_closed(
-    name: str, tmp_path: Path, marked: dict[str, str]
-) -> None:
-    _check_quick_run(name, tmp_path, marked, "--without", "ray", "--without", "dask")
+def test_a_quick_run_shows_and_records_every_contender(name: str, beside_pools: _QuickRun) -> None:
+    _check_case(name, beside_pools)
 
 
 @pytest.mark.ray
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_a_quick_run_beside_clusters(name: str, tmp_path: Path, marked: dict[str, str]) -> None:
-    _check_quick_run(name, tmp_path, marked)
+def test_a_quick_run_beside_clusters(name: str, beside_clusters: _QuickRun) -> None:
+    _check_case(name, beside_clusters)
 
 
-def _check_quick_run(name: str, folder: Path, environment: dict[str, str], *options: str) -> None:
-    file = folder / "bench.json"
-    command = [*COMMAND, "--quick", "--case", name, "--json", str(file), *options]
-    ended = subprocess.run(
-        ["sh", "-c", 'exec "$@" <&-', "sh", *command],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert (ended.returncode, ended.stderr) == (0, "")
-    record = json.loads(file.read_text())
+def test_a_record_says_where_it_was_made_and_of_what(beside_pools: _QuickRun) -> None:
+    record = beside_pools.record
     assert set(record) == {
         *("format", "when", "quick", "workers", "cores", "load", "versions", "platform", "cases"),
     }
     assert record["quick"] is True
-    assert set(record["versions"]) >= {
-        "python",
-        "pullahead",
-        "joblib",
-        "mpire",
-        "distributed",
-        "ray",
-        "torch",
-    }
-    (case,) = record["cases"]
-    shown = [line.rstrip() for line in ended.stdout.splitlines()]
-    assert case["name"] == name
-    assert any(line.startswith(f"{name}: {case['title']}; ") for line in shown)
+    named = {"python", "pullahead", "joblib", "mpire", "distributed", "ray", "torch"}
+    assert set(record["versions"]) >= named
+
+
+def _check_case(name: str, run: _QuickRun) -> None:
+    (case,) = (case for case in run.record["cases"] if case["name"] == name)
+    first, *shown = run.shown[name]
+    assert first.startswith(f"{name}: {case['title']}; ")
     if not case["contenders"]:  # torch, or NumPy, is not here
         (absent,) = case["absent"]
         assert f"  everybody: {absent['why']}" in shown
@@ -192,22 +221,26 @@ def test_wrong_usage_is_refused_before_anything_is_measured(arguments: list[str]
     assert ended.stderr.count("\n") == 1
 
 
-@pytest.mark.ray
-@pytest.mark.timeout(150)
-@pytest.mark.parametrize(
-    ("name", "unit", "ours"),
-    [("work-1ms-2", "items/s", "pullahead.Pool.map"), ("payloads-10MB", "ms", "pullahead.Pool.map")],
-)
-def test_a_quick_run_on_ray(name: str, unit: str, ours: str, tmp_path: Path) -> None:
-    file = tmp_path / "bench.json"
-    command = [*COMMAND[:1], *COMMAND[3:], "--engine", "ray", "--quick", "--case", name, "--json", str(file)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=140)
+@pytest.fixture(scope="module")
+def on_ray(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What a run on Ray has recorded, by the names of its cases."""
+    file = tmp_path_factory.mktemp("on ray") / "bench.json"
+    cases = ("--case", "work-1ms-2", "--case", "payloads-10MB")
+    command = [*COMMAND[:1], *COMMAND[3:], "--engine", "ray", "--quick", *cases, "--json", str(file)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert ended.returncode == 0, ended.stderr
-    (case,) = json.loads(file.read_text())["cases"]
+    return {case["name"]: case for case in json.loads(file.read_text())["cases"]}
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(250)
+@pytest.mark.parametrize(("name", "unit"), [("work-1ms-2", "items/s"), ("payloads-10MB", "ms")])
+def test_a_quick_run_on_ray(name: str, unit: str, on_ray: dict[str, dict[str, Any]]) -> None:
+    case = on_ray[name]
     figures = {one["name"]: one["rounds"] for one in case["contenders"]}
     assert (case["name"], case["unit"]) == (name, unit)
     others = ["seed, blocking", "seed, overlapping", "seed, pullahead.overlap", "ray.util.ActorPool"]
-    assert [one for one in figures if not one.startswith("Ray Data")] == [ours, *others]
+    assert [one for one in figures if not one.startswith("Ray Data")] == ["pullahead.Pool.map", *others]
     assert all(rounds[0] > 0 for rounds in figures.values())
     assert all(0 < one["on_cpu"]["median"] < 1.05 for one in case["contenders"])
 
