@@ -49,14 +49,23 @@ def serve(address: str) -> Wanted:
                 wanted = read(asking)
             os.environ.clear()
             os.environ.update(wanted.environment)
-            import ray._private.node
-            import ray.actor  # noqa: F401  not before: what it is to be like is read from that environment
+            _import_what_all_do()  # not before: some of it reads what it is to be like from that environment
 
             gc.freeze()
             if os.fork() == 0:
                 return wanted
             for file in wanted.files:
                 os.close(file)
+
+
+def _import_what_all_do() -> None:
+    import numpy  # noqa: F401
+    import ray._private.node
+    import ray.actor  # noqa: F401
+
+    import pullahead.actors.ray.host
+    import pullahead.farm.queue
+    import pullahead.farm.worker  # noqa: F401
 
 
 def become(wanted: Wanted) -> None:
