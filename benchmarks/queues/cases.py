@@ -200,6 +200,16 @@ def _measure(kind: str, site: Site, how: How) -> Callable[[], Measured]:
     return Start(site, items)
 
 
+def _in_turn(kind: str, site: Site, how: How) -> Callable[[], Measured]:
+    measure = _measure(kind, site, how)
+
+    def once() -> Measured:
+        with site.turn():
+            return measure()
+
+    return once
+
+
 _TITLES: Final = {
     systems.NOOP: "items that do nothing",
     systems.SHORT: "1 ms of compute",
@@ -240,8 +250,10 @@ def case(kind: str, broker: str, some: Sequence[Candidate | Absent], servers: Se
         }
         for site in sites.values():
             site.warm()
+        for site in sites.values():
+            site.rest()
         return [
-            one if isinstance(one, Absent) else Contender(one.name, _measure(kind, sites[one.name], how))
+            one if isinstance(one, Absent) else Contender(one.name, _in_turn(kind, sites[one.name], how))
             for one in some
         ]
 

@@ -20,6 +20,8 @@ from benchmarks.servers import dies_with_us
 _PATIENCE: Final = 5.0
 #: Seconds after which a supervisor starts a program again that has ended: as systemd's RestartSec.
 _RESTART: Final = 0.1
+#: Lets processes go on at the end of its standard input: also when whoever has stopped them is killed.
+_ONCE_WE_SAY: Final = ("sh", "-c", 'cat; kill -s CONT "$@"', "sh")
 _ROOT: Final = Path(__file__).parent.parent.parent
 
 
@@ -40,6 +42,7 @@ class Program:
         self._errors = errors
         self._over = threading.Event()
         self.starts = 0
+        self._wakes: subprocess.Popen[bytes] | None = None  # what lets it go on once its input ends
         self._process = self._start()
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
         self._supervisor.start()
@@ -66,8 +69,26 @@ class Program:
             kill(pid)
         return pids
 
+    def pause(self) -> None:
+        """Stop it and all that it has started, until `resume`, or until this process ends."""
+        pids = [self._process.pid, *descendants(self._process.pid)]
+        self._wakes = subprocess.Popen(
+            [*_ONCE_WE_SAY, *map(str, pids)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on, if it is paused."""
+        if self._wakes is not None:
+            self._wakes.communicate()
+            self._wakes = None
+
     def close(self) -> None:
         """End it for good."""
+        self.resume()
         self._over.set()
         process = self._process
         pids = descendants(process.pid)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, final
@@ -62,12 +62,27 @@ class Site:
         Raises:
             RuntimeError: they do not come up.
         """
+        self.log.clear()
         deadline, naps = time.monotonic() + _START, _NAPS
         while len({run.pid for run in self.log.runs()}) < WORKERS:
             if time.monotonic() > deadline:
                 raise self._error("its workers did not come up")
             self.run([item(number, _NAP, kind=SLEEP) for number in range(naps)])
             naps *= 2  # whoever fetches many leaves few to others
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Work for a while. Who waits for a turn is stopped: some look for items many times a second."""
+        for program in self.programs:
+            program.resume()
+        self.warm()
+        yield
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait for a turn."""
+        for program in self.programs:
+            program.pause()
 
     def run(self, items: Sequence[Item]) -> list[Run]:
         """Put items all at once; return how they were run, once all have ended."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from benchmarks.queues import cases, kills
+from benchmarks.queues.programs import Program
 from benchmarks.queues.work import Log, Run
 from benchmarks.servers import redis_program
+from tests.faults.procs import alive, descendants, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,3 +89,48 @@ def test_the_ideal_is_no_later_than_the_items_take() -> None:
     assert list(arrivals) == sorted(arrivals)
     assert cases.mixed(400) == (sizes, arrivals)
     assert cases.ideal(400) >= 200.0
+
+
+_WAITS = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+
+
+def _states(pid: int) -> set[str]:
+    """What a process and all that it has started do, as the kernel abbreviates it."""
+    both = [pid, *descendants(pid)]
+    return {Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[0] for one in both}
+
+
+def test_a_program_is_paused_with_all_that_it_has_started_and_goes_on(tmp_path: Path) -> None:
+    program = Program(["-c", _WAITS], {}, tmp_path / "errors")
+    pid = program._process.pid
+    assert until(lambda: len(descendants(pid)) == 1, 10)
+    program.pause()
+    assert until(lambda: _states(pid) == {"T"}, 10)
+    program.resume()
+    assert until(lambda: "T" not in _states(pid), 10)
+    program.pause()
+    program.close()
+    assert not alive(pid)
+
+
+_PAUSES = """
+import pathlib, sys, time
+from benchmarks.queues.programs import Program
+program = Program(["-c", "import time; time.sleep(60)"], {}, pathlib.Path(sys.argv[1]))
+command = pathlib.Path(f"/proc/{program._process.pid}/cmdline")
+while b"setpriv" in command.read_bytes():  # which has to have begun what it is for
+    time.sleep(0.01)
+program.pause()
+print(program._process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="nothing ends with its parent without setpriv")
+def test_a_program_that_is_paused_ends_when_the_benchmark_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _PAUSES, str(tmp_path / "errors")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as benchmark:
+        assert benchmark.stdout is not None
+        pid = int(benchmark.stdout.readline())
+        benchmark.kill()
+    assert until(lambda: not alive(pid), 10)
