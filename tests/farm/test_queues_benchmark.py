@@ -100,10 +100,16 @@ def _states(pid: int) -> set[str]:
     return {Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[0] for one in both}
 
 
+def _commands(pid: int) -> list[bytes]:
+    """The last arguments of all that a process has started, once they run: a fork is not yet its program."""
+    commands = [Path(f"/proc/{one}/cmdline").read_bytes() for one in descendants(pid)]
+    return [command.rstrip(b"\0").rpartition(b"\0")[2] for command in commands]
+
+
 def test_a_program_is_paused_with_all_that_it_has_started_and_goes_on(tmp_path: Path) -> None:
     program = Program(["-c", _WAITS], {}, tmp_path / "errors")
     pid = program._process.pid
-    assert until(lambda: len(descendants(pid)) == 1, 10)
+    assert until(lambda: _commands(pid).count(b"import time; time.sleep(60)") == 1, 10)
     program.pause()
     assert until(lambda: _states(pid) == {"T"}, 10)
     program.resume()
