@@ -89,6 +89,16 @@ def test_it_starts_as_the_pattern_and_doubles_on_stalls_while_it_knows_nothing()
     assert (policy.depth, policy.reason) == (64, "32 → 64: a stall, and too little measured to know better")
 
 
+def test_it_is_a_guess_until_a_compute_and_a_fetch_are_measured() -> None:
+    policy = Lookahead(eager=True)
+    assert (policy.depth, policy.is_guess) == (16, True)
+    policy.computed(200 * MS, 1)
+    assert (policy.depth, policy.is_guess) == (16, True)
+    policy.fetched(1 * MS)
+    assert (policy.depth, policy.is_guess) == (1, False)
+    assert not Lookahead(16).is_guess
+
+
 def test_it_jumps_as_soon_as_one_fetch_and_one_compute_are_known() -> None:
     policy = Lookahead()
     assert not policy.fetched(41 * MS)

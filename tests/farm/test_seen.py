@@ -110,4 +110,5 @@ def test_only_what_was_measured_is_looked_ahead() -> None:
     one = seen()
     for worker, (items, ahead) in enumerate([(0, 16), (5, 3), (1, 4), (9, 100)]):
         one.told(worker, WorkerTotals(items=items, lookahead=ahead))
+    one.told(4, WorkerTotals(items=1, lookahead=16, is_guess=True))
     assert one.lookahead(besides={3}) == 7

@@ -175,6 +175,11 @@ class Lookahead:
             self.reason = f"{fixed}: fixed by the user"
 
     @property
+    def is_guess(self) -> bool:
+        """Whether too little is measured to know the depth."""
+        return self._fixed is None and not (self._computes and (self._fetches or self._loads))
+
+    @property
     def mean_compute(self) -> float:
         """The mean compute time of one item in seconds at the last review, 0 when nothing is known."""
         return self._mean
@@ -288,7 +293,7 @@ class Lookahead:
         """The worker waited for a fetch or a load: a deeper lookahead would have prevented it."""
         if self._fixed is not None:
             return False
-        if self._computes and (self._fetches or self._loads):
+        if not self.is_guess:
             return self._review_latest()
         if self.depth >= _SLOW_START_LIMIT:
             return False

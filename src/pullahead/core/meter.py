@@ -51,6 +51,7 @@ class WorkerTotals:
         messages: how many messages it sent and received.
         lookahead, bundle: the last values of the policy.
         reason: why the lookahead is what it is.
+        is_guess: whether it is one, because too little is measured.
     """
 
     worker: int = 0
@@ -73,6 +74,7 @@ class WorkerTotals:
     lookahead: int = 0
     bundle: int = 1
     reason: str = ""
+    is_guess: bool = False
 
 
 class _History:

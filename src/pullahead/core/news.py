@@ -48,6 +48,7 @@ class News:
             totals, policy = self._meter.totals, self._lookahead
             self._told_at = totals.ended = now
             totals.lookahead, totals.bundle, totals.reason = policy.depth, policy.bundle, policy.reason
+            totals.is_guess = policy.is_guess
             totals.messages = 2 * calls
             news.append((m.TOTALS, totals))
         return news

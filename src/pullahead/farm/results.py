@@ -21,7 +21,7 @@ from pullahead.farm.crew import Crew
 from pullahead.farm.failure import Attempt, Failure, Try, brief, reason_of, tried
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
-from pullahead.farm.payload import unpack
+from pullahead.farm.payload import ITSELF, unpack
 from pullahead.farm.run import DONE, Outcome, Run
 from pullahead.journal.identity import Place
 from pullahead.observe.progress import watcher
@@ -70,10 +70,9 @@ class Results(Iterator[Any]):
         self._baseline = {name: replace(one) for name, one in baseline.items()}
         self._outcomes: deque[Outcome] = deque()
         self._acknowledge, self._keep = run.acknowledge, run.keep
-        self._is_unsettled = False
-        self._token: Any = None  # of the last result, as long as nobody has asked for the next one
+        self._pairs = options.pairs
+        self._last: Outcome | None = None  # as long as nobody has asked for the next one
         self._failed_with: Failure | None = None  # in its place
-        self.place: Place | None = None  # of the last result, in the journal
         self._progress = watcher(options.progress, total)
         self._kept_trace: dict[int, list[Span]] | None = None
         self._closed = False
@@ -131,37 +130,53 @@ class Results(Iterator[Any]):
         return self
 
     def __next__(self) -> Any:
-        if self._is_unsettled:  # who asks for the next one has dealt with this one
+        last = self._last
+        if last is not None:  # who asks for the next one has dealt with this one
             if self._failed_with is None:
-                self._acknowledge(self._token)
+                self._acknowledge(last[4])
             else:
                 self._settle()
-            self._is_unsettled = False
+        try:
+            item, state, result, _, token = self._last = self._outcomes.popleft()
+        except IndexError:
+            return self._after_a_wait()
+        if state != DONE:
+            result = self._failure(item, result)
+        elif self._keep is not None or type(result) not in ITSELF:
+            result = self._result(item, result, token)
+        return (item, result) if self._pairs else result
+
+    @property
+    def place(self) -> Place | None:
+        """Where the last result is in the journal, until the next one is asked for."""
+        return None if self._last is None else self._last[3]
+
+    def _after_a_wait(self) -> Any:
+        """Return the next result once it is there."""
+        self._last = None
         while not self._outcomes:
             if self._closed:
                 raise StopIteration
             self._fill()
-        item, state, payload, self.place, self._token = self._outcomes.popleft()
-        self._is_unsettled = True
-        result = self._result(item, payload) if state == DONE else self._failure(item, payload)
-        return (item, result) if self._options.pairs else result
+        return next(self)
 
     def _settle(self) -> None:
         """The failure that came last was dealt with."""
-        failure, self._failed_with, self._is_unsettled = self._failed_with, None, False
-        if failure is not None:
-            self._run.settle(self._token, reason_of(failure), failure.attempts)
+        failure, last = self._failed_with, self._last
+        self._failed_with = self._last = None
+        if failure is not None and last is not None:
+            self._run.settle(last[4], reason_of(failure), failure.attempts)
 
     def refused(self) -> None:
         """The last result was not dealt with after all: a live source has its item back in the end."""
-        self._is_unsettled, self._failed_with = False, None
+        self._last = self._failed_with = None
 
     def abandon(self) -> None:
         """Nothing more is wanted, and nobody waits for long: for who has killed the workers."""
         self._closed = True
         self._run.release(_PARTING)
 
-    def _result(self, item: Any, payload: Any) -> Any:
+    def _result(self, item: Any, payload: Any, token: Any) -> Any:
         try:
             result = unpack(payload, own=True)
         except Exception as error:  # noqa: BLE001  a class that cannot be imported here: this item's failure
@@ -169,7 +184,7 @@ class Results(Iterator[Any]):
             return self._spoiled(item, error)
         if self._keep is not None:
             try:
-                self._keep(self._token, result)
+                self._keep(token, result)
             except ResultError as error:
                 return self._spoiled(item, error)
         return result

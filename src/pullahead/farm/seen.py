@@ -76,10 +76,11 @@ class Seen:
     def lookahead(self, besides: Container[int]) -> int:
         """How many items all workers together look ahead, but for these.
 
-        One that has computed nothing yet looks ahead by guess, which is no reason to take items from others.
+        One that has measured too little looks ahead by guess, which is no reason to take items from others.
         """
         told = self._totals.copy().items()
-        return sum(one.lookahead for worker, one in told if one.items and worker not in besides)
+        known = (one for worker, one in told if one.items and not one.is_guess and worker not in besides)
+        return sum(one.lookahead for one in known)
 
     def trace(self, since: float) -> dict[int, list[Span]]:
         """Return the spans of each lane that had not ended by then."""

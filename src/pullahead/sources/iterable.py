@@ -56,25 +56,25 @@ class IterableSource:
 
     def take(self, n: int, wait: float = 0.0) -> list[Taken]:
         """Hand out up to n items: first what was given back, in its old order, then new ones."""
-        taken = self._take_returned(n) or self._take_new(n, wait)
-        with self._lock:
-            self._held.update((token, item) for token, item, _ in taken)
-        return taken
+        return self._take_returned(n) or self._take_new(n, wait)
 
     def _take_returned(self, n: int) -> list[Taken]:
         if not self._returned:
             return []
         with self._lock:
             size = min(n, len(self._returned))
-            return [Taken(*heapq.heappop(self._returned), 1) for _ in range(size)]
+            pairs = [heapq.heappop(self._returned) for _ in range(size)]
+            self._held.update(pairs)
+        return [Taken(*pair, 1) for pair in pairs]
 
     def _take_new(self, n: int, wait: float) -> list[Taken]:
         if self._feed.ended:
             return []
-        first = self._next
-        taken = list(map(Taken._make, zip(count(first), self._feed.pull(n, wait), repeat(1))))
-        self._next += len(taken)
-        return taken
+        first, items = self._next, self._feed.pull(n, wait)
+        self._next += len(items)
+        with self._lock:
+            self._held.update(enumerate(items, first))
+        return list(map(Taken._make, zip(count(first), items, repeat(1))))
 
     def done(self, token: int) -> None:
         """The item has its result."""
