@@ -11,6 +11,7 @@ out.
     systems/  each contender: how its consumers are started, and how items are put
     site      one contender on a server of its own: puts items, waits until all have ended
     cases     throughput, utilization, hidden loads, latency under load, and how soon an item starts
+    ideal     a central queue at no cost, on this machine
     kills     what is lost and repeated when workers and whole consumers are killed
     show      the table of the kills
 

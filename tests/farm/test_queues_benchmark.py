@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks.queues import cases, kills
+from benchmarks.queues import cases, kills, work
+from benchmarks.queues.ideal import run_on_time
 from benchmarks.queues.programs import Program
 from benchmarks.queues.work import Log, Run
 from benchmarks.servers import redis_program
@@ -42,8 +43,6 @@ def test_a_quick_run_of_ours_alone(tmp_path: Path) -> None:
 
 
 def test_a_log_is_read_by_process_and_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.queues import work
-
     log = Log(tmp_path / "log")
     for name, value in log.environment.items():
         monkeypatch.setenv(name, value)
@@ -81,6 +80,16 @@ def test_each_repeat_is_explained_by_a_kill_or_not_at_all() -> None:
     assert verdict.longest == pytest.approx(0.1 + kills.SHORTLY / 2)
     assert [line.split(" began")[0] for line in verdict.unexplained] == ["item 2", "item 3"]
     assert verdict.seconds == pytest.approx(9.5 - 2.0)
+
+
+def test_an_ideal_queue_runs_each_item_once_and_none_before_its_time() -> None:
+    items = [work.item(number, 0.001) for number in range(20)]
+    arrivals = [0.004 * (number // 2) for number in range(20)]
+    puts, runs = run_on_time(items, arrivals)
+    assert sorted(run.number for run in runs) == list(range(20))
+    assert len({run.pid for run in runs}) <= 2
+    assert all(run.began >= puts[run.number] for run in runs)
+    assert all(run.ended is not None and run.ended >= run.began + 0.001 for run in runs)
 
 
 def test_the_ideal_is_no_later_than_the_items_take() -> None:

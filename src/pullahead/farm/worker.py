@@ -32,7 +32,7 @@ from pullahead.farm.freight import Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
-from pullahead.farm.payload import largest, pack_for_journal_now, unpack
+from pullahead.farm.payload import ITSELF, is_word, largest, pack_for_journal_now, unpack
 from pullahead.farm.post import Post, Unreachable
 from pullahead.farm.work import DEADLY, Raised, WorkSpec
 
@@ -194,7 +194,8 @@ class Shell:
         process, begin_next, mark = self._work.process, taken.waiting.popleft, self._note.mark
         waiting, times, timed, now = taken.waiting, taken.times, self._note.times, self._now
         is_bare = self._work.load is None and self._work.store is None
-        take_payload, keep = self._payloads.pop, self._keep
+        take_payload, keep, results = self._payloads.pop, self._keep, self._results
+        plain = ITSELF if is_bare and self._pack is ship_now else frozenset[type]()  # they need no packing
         item, end = taken.items[0], now()
         taken.begin(thread_time())
         while True:
@@ -203,14 +204,21 @@ class Shell:
             if timed:
                 self._note.began(monotonic())
             try:
-                loaded = unpack(take_payload(item)) if is_bare else self._input(item)
+                if not is_bare:
+                    loaded = self._input(item)
+                elif type(loaded := take_payload(item)) not in ITSELF:
+                    loaded = unpack(loaded)
                 taken.since = since = now()
                 if timed:
                     self._note.began(monotonic())
                 result = process(loaded)
                 end, has_ended = now(), True
                 times.append((since, end))
-                keep(item, result)
+                kind = type(result)
+                if kind in plain and (kind is not int or is_word(result)):
+                    results[item] = result
+                else:
+                    keep(item, result)
             except DEADLY:
                 raise
             except BaseException as error:  # noqa: BLE001  the user's error is an outcome, not ours
