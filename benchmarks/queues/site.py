@@ -62,7 +62,6 @@ class Site:
         Raises:
             RuntimeError: they do not come up.
         """
-        self.log.clear()
         deadline, naps = time.monotonic() + _START, _NAPS
         while len({run.pid for run in self.log.runs()}) < WORKERS:
             if time.monotonic() > deadline:
@@ -75,7 +74,6 @@ class Site:
         """Work for a while. Who waits for a turn is stopped: some look for items many times a second."""
         for program in self.programs:
             program.resume()
-        self.warm()
         yield
         self.rest()
 
