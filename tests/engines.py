@@ -1,4 +1,4 @@
-"""The engines that tests run on: one Ray for all of them, and the tests that use it come last."""
+"""The engines that tests run on: one Ray for all of a process, and the tests that use it come last."""
 
 from __future__ import annotations
 

@@ -41,6 +41,8 @@ def run_on_time(items: Sequence[Item], arrivals: Sequence[float]) -> tuple[list[
         everybody.wait(_START)
         for worker in workers:
             worker.join()
+            if worker.exitcode:
+                raise RuntimeError(f"a worker of the ideal queue has ended with {worker.exitcode}")
         return [begin.value + arrival for arrival in arrivals], log.runs()
 
 

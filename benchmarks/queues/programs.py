@@ -71,6 +71,8 @@ class Program:
 
     def pause(self) -> None:
         """Stop it and all that it has started, until `resume`, or until this process ends."""
+        if self._wakes is not None:
+            return
         pids = [self._process.pid, *descendants(self._process.pid)]
         self._wakes = subprocess.Popen(
             [*_ONCE_WE_SAY, *map(str, pids)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,

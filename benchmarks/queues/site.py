@@ -19,6 +19,8 @@ from pullahead.cli.bench.case import WORKERS
 #: Seconds until consumers are up, and in which a round has to be over.
 _START: Final = 60.0
 _ROUND: Final = 120.0
+#: Seconds in which the server has heard of all that has ended.
+_PARTING: Final = 2.0
 #: More than that often nobody kills a program.
 _STARTS: Final = 10
 #: Items that are put at first until every worker has had one, and then ever more; and seconds that each
@@ -75,6 +77,7 @@ class Site:
         for program in self.programs:
             program.resume()
         yield
+        wait_until(lambda: not self.system.waiting(), _PARTING)  # what has ended may not be acknowledged yet
         self.rest()
 
     def rest(self) -> None:

@@ -207,8 +207,9 @@ def test_an_error_of_the_source_comes_after_the_items_before_it() -> None:
 
     results = pa.map(works.echo, source(), workers=2)
     assert [next(results), next(results)] == [1, 2]
-    with pytest.raises(KeyError, match="source"):
+    with pytest.raises(KeyError, match="source") as caught:
         next(results)
+    assert caught.value.__context__ is None, "nothing of ours is shown before it"
 
 
 def test_a_constructor_that_raises_ends_the_run_with_its_exception() -> None:

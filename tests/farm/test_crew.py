@@ -118,7 +118,7 @@ def test_a_queue_that_comes_when_the_crew_is_closed_is_ended(
     pa.kill(queues.given[0])
     assert came.wait(PATIENCE)
     pool.close()
-    assert until(lambda: not actors_here(), PATIENCE), "only the fork server is there"
+    assert until(lambda: not actors_here(), PATIENCE), "no actor is left"
 
 
 def test_a_worker_that_finds_no_queue_is_ended() -> None:
@@ -128,4 +128,4 @@ def test_a_worker_that_finds_no_queue_is_ended() -> None:
     assert until(lambda: pool._crew._error is not None, PATIENCE)
     assert str(pool._crew._error).startswith("the queue is gone: 0 items that had not ended are lost, ")
     pool.close()
-    assert until(lambda: not actors_here(), PATIENCE), "only the fork server is there"
+    assert until(lambda: not actors_here(), PATIENCE), "no actor is left"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from threading import RLock, Thread
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+from tests.faults.procs import until
 
 from pullahead import actors
+from pullahead.errors import ActorDiedError
 from pullahead.farm.lanes import Lanes
 
 PATIENCE = 10.0
@@ -29,19 +31,31 @@ class _Worker:
         self.place: Future[None] = Future()
         self.end: Future[None] = Future()
         self.runs = 0
+        self.refuses: Exception | None = None
         self.was_killed = False
         self.run = self
 
     def remote(self) -> _Ref:
         self.runs += 1
+        if self.refuses is not None:
+            raise self.refuses
         return _Ref(self.end)
 
 
 class _Port:
-    def lost(self, *_: Any) -> NoReturn:
-        raise AssertionError
+    """Notes what it is told."""
 
-    gave_up = cannot_begin = lost
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Any]] = []
+
+    def lost(self, number: int, *_: Any) -> None:
+        self.told.append(("lost", number))
+
+    def gave_up(self, said: str, error: BaseException) -> None:
+        self.told.append(("gave up", error))
+
+    def cannot_begin(self, error: BaseException) -> None:
+        self.told.append(("cannot begin", error))
 
 
 @pytest.fixture
@@ -56,28 +70,30 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> list[_Worker]:
     return []
 
 
-def lanes_of(workers: list[_Worker], size: int) -> Lanes:
+def lanes_of(workers: list[_Worker], size: int) -> tuple[Lanes, _Port]:
     def start(_: int) -> _Worker:
         workers.append(_Worker())
         return workers[-1]
 
-    lanes = Lanes(size, start, None, 1.0, RLock(), _Port())
+    port = _Port()
+    lanes = Lanes(size, start, None, 1.0, RLock(), port)
     lanes.begin()
-    return lanes
+    return lanes, port
 
 
 def test_a_worker_runs_once_its_process_is_there(workers: list[_Worker]) -> None:
-    lanes = lanes_of(workers, 2)
+    lanes, port = lanes_of(workers, 2)
     first, second = workers
     first.place.set_result(None)
     assert (first.runs, second.runs) == (1, 0)
     lanes.close()
+    assert port.told == []
 
 
 def test_who_finds_a_place_too_late_runs_nothing_and_who_runs_is_waited_for(
     workers: list[_Worker],
 ) -> None:
-    lanes = lanes_of(workers, 2)
+    lanes, port = lanes_of(workers, 2)
     first, second = workers
     first.place.set_result(None)
     lanes.stop()
@@ -92,4 +108,26 @@ def test_who_finds_a_place_too_late_runs_nothing_and_who_runs_is_waited_for(
     first.end.set_result(None)
     waits.join(PATIENCE)
     assert not waits.is_alive()
+    lanes.close()
+    assert port.told == []
+
+
+def test_who_cannot_be_told_to_run_is_heard_of(workers: list[_Worker]) -> None:
+    lanes, port = lanes_of(workers, 1)
+    (only,) = workers
+    gone = OSError("the cluster is gone")
+    only.refuses = gone
+    only.place.set_result(None)
+    assert port.told == [("cannot begin", gone)]
+    lanes.wait()
+    lanes.close()
+
+
+def test_who_dies_before_it_has_a_place_is_replaced(workers: list[_Worker]) -> None:
+    lanes, port = lanes_of(workers, 1)
+    workers[0].place.set_exception(ActorDiedError("Worker"))
+    assert port.told == [("lost", 0)]
+    assert until(lambda: len(workers) == 2, PATIENCE)
+    workers[1].place.set_result(None)
+    assert (workers[0].runs, workers[1].runs) == (0, 1)
     lanes.close()

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,19 @@ def committed(folder: Path) -> list[int]:
     return [int(path.name.split()[1]) for path in folder.glob("fault *")]
 
 
+class _Results(dict[int, Any]):
+    """What was processed and is not reported."""
+
+    def __init__(self, at: Callable[[str], None]) -> None:
+        super().__init__()
+        self._at = at
+
+    def __setitem__(self, item: int, result: Any) -> None:
+        super().__setitem__(item, result)
+        if item == BAD:
+            self._at("processed")
+
+
 class SabotagedWorker(Shell):  # type: ignore[misc]  # final, and a test may
     """See the module."""
 
@@ -53,6 +67,7 @@ class SabotagedWorker(Shell):  # type: ignore[misc]  # final, and a test may
         folder, self._fault, self._moment = os.environ["SABOTAGE"].split(":")
         self._folder = Path(folder)
         super().__init__(*args, **options)
+        self._results = _Results(self._at)
 
     def _at(self, moment: str) -> None:
         if moment != self._moment:
@@ -103,11 +118,6 @@ class SabotagedWorker(Shell):  # type: ignore[misc]  # final, and a test may
             super()._load_ended(item, outcome)
             if item == BAD:
                 self._at("loaded")
-
-    def _keep(self, item: int, result: Any) -> None:
-        super()._keep(item, result)
-        if item == BAD:
-            self._at("processed")
 
     def _store_ended(self, item: int, outcome: Any) -> None:
         if item == BAD:

@@ -44,7 +44,8 @@ def workers_are_forked() -> Iterator[None]:
     )
     _nurseries.append((nursery, folder))
     assert nursery.stdout is not None
-    nursery.stdout.readline()  # it listens now
+    if not nursery.stdout.readline():  # or it listens now
+        raise RuntimeError("the process that forks workers of Ray did not begin")
     nursery.stdout.close()
     words = {"python": sys.executable, "ask": str(_HERE / "ask.py"), "address": str(address)}
     script.write_text(_SCRIPT.format(**{name: shlex.quote(word) for name, word in words.items()}))

@@ -179,9 +179,7 @@ class Lanes:
         self._replacements.closed(lane)
         for number in [one for one in self._workers if self.lane(one) == lane]:
             del self._ends[number]
-            actors.kill(self._workers.pop(number))
-            # It may have begun in this moment.
-            self._port.lost(number, PullaheadError("this worker was not needed any more"), (), ())
+            actors.kill(self._workers.pop(number))  # the queue has not heard of it
 
     def _let_go(self, number: int) -> None:
         """A worker that was drained leaves its lane, if it has ended, and the queue has all that it said."""
@@ -262,11 +260,11 @@ class Lanes:
         place.add_done_callback(partial(self._has_place, number, told))
 
     def _has_place(self, number: int, told: Future[None], place: Future[None]) -> None:
-        """The process of a worker is there, or will not come. Who is not needed any more builds nothing."""
+        """The process of a worker is there, or will not come. Who is not needed any more never runs."""
         end = place
         with self._lock:
             if place.exception() is None and number in self._workers:
-                end = self._workers[number].run.remote().future()
+                end = _begun(self._workers[number])
                 self._placed.add(number)
                 if self.watch is not None:
                     self._replacements.opened(self.lane(number))
@@ -364,3 +362,13 @@ class Lanes:
             self._port.gave_up("a worker that died could not be replaced", failed)
         if look is not None and look <= now and not (self._placed or self._is_stopping):
             warnings.warn(_NO_PLACE, stacklevel=2)  # last: where warnings are errors, it ends this thread
+
+
+def _begun(worker: Any) -> Future[None]:
+    """Let a worker run. Return what tells when it has ended."""
+    try:
+        end: Future[None] = worker.run.remote().future()
+    except Exception as error:  # noqa: BLE001  the cluster is gone, say: nobody else would hear of it
+        end = Future()
+        end.set_exception(error)
+    return end

@@ -32,6 +32,8 @@ from pullahead.observe.staffing import Staffing
 _PROGRESS_EVERY: Final = 0.2
 #: Seconds that a live source may take to hear that all is over when somebody has asked twice to end.
 _PARTING: Final = 2.0
+#: No token: sources choose theirs.
+_NOBODYS: Final = object()
 
 
 class Ended(Protocol):
@@ -71,7 +73,8 @@ class Results(Iterator[Any]):
         self._outcomes: deque[Outcome] = deque()
         self._acknowledge, self._keep = run.acknowledge, run.keep
         self._pairs = options.pairs
-        self._last: Outcome | None = None  # as long as nobody has asked for the next one
+        self._token: Any = _NOBODYS  # of the last result, as long as nobody has asked for the next one
+        self.place: Place | None = None  # of the last result, in the journal
         self._failed_with: Failure | None = None  # in its place
         self._progress = watcher(options.progress, total)
         self._kept_trace: dict[int, list[Span]] | None = None
@@ -130,53 +133,45 @@ class Results(Iterator[Any]):
         return self
 
     def __next__(self) -> Any:
-        last = self._last
-        if last is not None:  # who asks for the next one has dealt with this one
+        if self._token is not _NOBODYS:  # who asks for the next one has dealt with this one
             if self._failed_with is None:
-                self._acknowledge(last[4])
+                self._acknowledge(self._token)
             else:
                 self._settle()
-        try:
-            item, state, result, _, token = self._last = self._outcomes.popleft()
-        except IndexError:
-            return self._after_a_wait()
+        if not self._outcomes:
+            self._token = _NOBODYS
+            self._wait_for_some()
+        item, state, result, self.place, self._token = self._outcomes.popleft()
         if state != DONE:
             result = self._failure(item, result)
         elif self._keep is not None or type(result) not in ITSELF:
-            result = self._result(item, result, token)
+            result = self._result(item, result)
         return (item, result) if self._pairs else result
 
-    @property
-    def place(self) -> Place | None:
-        """Where the last result is in the journal, until the next one is asked for."""
-        return None if self._last is None else self._last[3]
-
-    def _after_a_wait(self) -> Any:
-        """Return the next result once it is there."""
-        self._last = None
+    def _wait_for_some(self) -> None:
+        """Wait for outcomes. Raises StopIteration at the end."""
         while not self._outcomes:
             if self._closed:
                 raise StopIteration
             self._fill()
-        return next(self)
 
     def _settle(self) -> None:
         """The failure that came last was dealt with."""
-        failure, last = self._failed_with, self._last
-        self._failed_with = self._last = None
-        if failure is not None and last is not None:
-            self._run.settle(last[4], reason_of(failure), failure.attempts)
+        failure, token = self._failed_with, self._token
+        self._failed_with, self._token = None, _NOBODYS
+        if failure is not None:
+            self._run.settle(token, reason_of(failure), failure.attempts)
 
     def refused(self) -> None:
         """The last result was not dealt with after all: a live source has its item back in the end."""
-        self._last = self._failed_with = None
+        self._token, self._failed_with = _NOBODYS, None
 
     def abandon(self) -> None:
         """Nothing more is wanted, and nobody waits for long: for who has killed the workers."""
         self._closed = True
         self._run.release(_PARTING)
 
-    def _result(self, item: Any, payload: Any, token: Any) -> Any:
+    def _result(self, item: Any, payload: Any) -> Any:
         try:
             result = unpack(payload, own=True)
         except Exception as error:  # noqa: BLE001  a class that cannot be imported here: this item's failure
@@ -184,7 +179,7 @@ class Results(Iterator[Any]):
             return self._spoiled(item, error)
         if self._keep is not None:
             try:
-                self._keep(token, result)
+                self._keep(self._token, result)
             except ResultError as error:
                 return self._spoiled(item, error)
         return result

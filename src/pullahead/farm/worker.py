@@ -60,10 +60,10 @@ class WorkerOptions:
 
 @final
 class Worker:
-    """The actor. Its shell, and in it the work, is built when it is told to run, not before.
+    """The actor. Its shell is built when it is told to run, and in it the work, if that is a class.
 
     Whoever has started a worker may have no more use for it by the time that its process is there, and ends
-    it. A work that is built is closed.
+    it: then nothing was built that would have to be closed.
 
     Args:
         shell: what runs here, and what follows its arguments.
@@ -195,7 +195,7 @@ class Shell:
         waiting, times, timed, now = taken.waiting, taken.times, self._note.times, self._now
         is_bare = self._work.load is None and self._work.store is None
         take_payload, keep, results = self._payloads.pop, self._keep, self._results
-        plain = ITSELF if is_bare and self._pack is ship_now else frozenset[type]()  # they need no packing
+        plain = ITSELF if is_bare and self._pack is ship_now else None  # they need no packing
         item, end = taken.items[0], now()
         taken.begin(thread_time())
         while True:
@@ -215,7 +215,7 @@ class Shell:
                 end, has_ended = now(), True
                 times.append((since, end))
                 kind = type(result)
-                if kind in plain and (kind is not int or is_word(result)):
+                if plain and kind in plain and (kind is not int or is_word(result)):
                     results[item] = result
                 else:
                     keep(item, result)
