@@ -1,6 +1,6 @@
 """A worker that commits a fault at an exact moment between two steps of its items.
 
-`Shell` is imported by name in its own process, so a test puts `SabotagedWorker` in its place. The plan is in
+`Shell` is imported by name in its own process, so a test puts `SabotagedShell` in its place. The plan is in
 the environment of the workers: a folder, a fault and a moment. A fault that was committed leaves a file
 there, so that the workers that follow know.
 """
@@ -60,7 +60,7 @@ class _Results(dict[int, Any]):
             self._at("processed")
 
 
-class SabotagedWorker(Shell):  # type: ignore[misc]  # final, and a test may
+class SabotagedShell(Shell):  # type: ignore[misc]  # final, and a test may
     """See the module."""
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from tests.faults.procs import actors_here, alive, until
-from tests.faults.sabotaged_worker import BAD, MOMENTS, SabotagedWorker, committed, environment
+from tests.faults.sabotaged_worker import BAD, MOMENTS, SabotagedShell, committed, environment
 
 import pullahead as pa
 from pullahead.errors import ActorDiedError
@@ -59,7 +59,7 @@ class Batches(Plain):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(crew, "Shell", SabotagedWorker)
+    monkeypatch.setattr(crew, "Shell", SabotagedShell)
     (tmp_path / "notes").mkdir()
     yield tmp_path
     assert until(lambda: not actors_here(), 5.0), "no worker outlives its run"

@@ -115,7 +115,9 @@ def _quick_run(names: Sequence[str], folder: Path, *options: str) -> _QuickRun:
         if (name := line.partition(": ")[0]) in names:
             shown[name] = []
         shown[next(reversed(shown))].append(line.rstrip())
-    return _QuickRun(json.loads(file.read_text()), shown)
+    record = json.loads(file.read_text())
+    assert [case["name"] for case in record["cases"]] == list(names)
+    return _QuickRun(record, shown)
 
 
 @pytest.fixture(scope="module")
@@ -142,18 +144,15 @@ def test_a_quick_run_beside_clusters(name: str, beside_clusters: _QuickRun) -> N
     _check_case(name, beside_clusters)
 
 
-def test_a_record_says_where_it_was_made_and_of_what(beside_pools: _QuickRun) -> None:
-    record = beside_pools.record
+def _check_case(name: str, run: _QuickRun) -> None:
+    record = run.record
     assert set(record) == {
         *("format", "when", "quick", "workers", "cores", "load", "versions", "platform", "cases"),
     }
     assert record["quick"] is True
     named = {"python", "pullahead", "joblib", "mpire", "distributed", "ray", "torch"}
     assert set(record["versions"]) >= named
-
-
-def _check_case(name: str, run: _QuickRun) -> None:
-    (case,) = (case for case in run.record["cases"] if case["name"] == name)
+    (case,) = (case for case in record["cases"] if case["name"] == name)
     first, *shown = run.shown[name]
     assert first.startswith(f"{name}: {case['title']}; ")
     if not case["contenders"]:  # torch, or NumPy, is not here
@@ -225,11 +224,13 @@ def test_wrong_usage_is_refused_before_anything_is_measured(arguments: list[str]
 def on_ray(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What a run on Ray has recorded, by the names of its cases."""
     file = tmp_path_factory.mktemp("on ray") / "bench.json"
-    cases = ("--case", "work-1ms-2", "--case", "payloads-10MB")
-    command = [*COMMAND[:1], *COMMAND[3:], "--engine", "ray", "--quick", *cases, "--json", str(file)]
+    chosen = ("--case", "work-1ms-2", "--case", "payloads-10MB")
+    command = [*COMMAND[:1], *COMMAND[3:], "--engine", "ray", "--quick", *chosen, "--json", str(file)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
     assert ended.returncode == 0, ended.stderr
-    return {case["name"]: case for case in json.loads(file.read_text())["cases"]}
+    recorded = json.loads(file.read_text())["cases"]
+    assert len(recorded) == 2
+    return {case["name"]: case for case in recorded}
 
 
 @pytest.mark.ray
