@@ -113,6 +113,17 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Its other lines, and what it said.
+
+    `communicate` would lose each line that a `readline` before it has read ahead.
+    """
+    assert process.stdout
+    rest = process.stdout.read()
+    _, said = process.communicate(timeout=50)
+    return rest, said
+
+
 @pytest.fixture
 def started() -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that are ended with the test, whatever happens in it."""
@@ -299,7 +310,7 @@ def test_an_interrupt_finishes_what_runs_and_says_what_is_left(
     assert process.stdout
     process.stdout.readline()
     process.send_signal(number)
-    out, said = process.communicate(timeout=50)
+    out, said = finish(process)
     assert process.returncode == 130
     done = 1 + out.count("\n")
     assert 1 <= done < 100
@@ -322,7 +333,7 @@ def test_a_sigterm_to_every_process_drains_as_well(
     process.stdout.readline()
     for pid in (*descendants(process.pid), process.pid):
         os.kill(pid, signal.SIGTERM)
-    out, said = process.communicate(timeout=50)
+    out, said = finish(process)
     assert process.returncode == 130
     done = 1 + out.count("\n")
     assert said.splitlines()[-1].startswith(f"pullahead run: interrupted: {done} done, 0 failed, ")
