@@ -23,7 +23,10 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import numpy as np
 import pytest
 import ray
+from ray._common.usage.usage_constants import CLUSTER_METADATA_KEY
 from ray._private.internal_api import memory_summary
+from ray._private.ray_constants import KV_NAMESPACE_CLUSTER
+from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled
 from ray.cluster_utils import Cluster
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from tests.nursery import workers_are_forked
@@ -32,6 +35,8 @@ import pullahead as pa
 from pullahead import actors
 from pullahead.core import scaling
 
+#: A program that joins the cluster whose address follows.
+JOIN = (sys.executable, "-m", "pullahead", "run", "math:sqrt", "4", "--engine", "ray", "--address")
 ONE_EACH = {"num_cpus": 1}
 
 
@@ -66,6 +71,25 @@ def placement() -> dict[str, Any]:
     """Workers that take a CPU each are on three nodes, and so are the items."""
     results = pa.map(node, range(150), workers=3, worker_options=ONE_EACH)
     return {"nodes": sorted(Counter(results).values()), "clocks": results.report.clocks}
+
+
+def spread() -> dict[str, Any]:
+    """Workers that would all find a place on one node are on three, because they are told to spread."""
+    options = {"num_cpus": 0.1, "scheduling_strategy": "SPREAD"}
+    with pa.Pool(node, workers=3, worker_options=options) as pool:
+        return {"nodes": sorted(Counter(pool.map(range(150))).values())}
+
+
+def devices() -> dict[str, Any]:
+    """Workers that take a GPU are where one is, and see that one, each its own."""
+    with pa.Pool(see_devices, workers=2, worker_options={"num_cpus": 0, "num_gpus": 1}) as pool:
+        seen = set(pool.map(range(60)))
+    return {"nodes": len({where for where, _ in seen} - {node()}), "devices": sorted(one for _, one in seen)}
+
+
+def see_devices(_: int) -> tuple[str, str]:
+    """Return where this is, and which GPUs it may use."""
+    return node(), os.environ["CUDA_VISIBLE_DEVICES"]
 
 
 def no_place() -> dict[str, Any]:
@@ -315,6 +339,22 @@ def node_death(cluster: Cluster, victim: Any, folder: Path) -> dict[str, Any]:
     }
 
 
+def incompatible(cluster: Cluster) -> dict[str, Any]:
+    """Join a cluster of which is written down that another Ray, and another Python, have started it."""
+    store = GcsClient(address=cluster.address)
+    key, namespace = CLUSTER_METADATA_KEY, KV_NAMESPACE_CLUSTER
+    known = json.loads(store.internal_kv_get(key, namespace))
+    seen = {}
+    for name, version in (("ray_version", "2.9.0"), ("python_version", "3.8.1")):
+        store.internal_kv_put(key, json.dumps(known | {name: version}).encode(), True, namespace)
+        began = time.monotonic()
+        done = subprocess.run(
+            [*JOIN, cluster.address], capture_output=True, text=True, timeout=100, check=False
+        )
+        seen[name] = (done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+    return seen
+
+
 def _noting(folder: str) -> Any:
     import functools
 
@@ -328,11 +368,11 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     head = {"include_dashboard": False, "ray_client_server_port": port}
     every: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 160 << 20}  # ten of the large items
     cluster = Cluster(initialize_head=True, head_node_args=every | head)
-    cluster.add_node(wait=False, **every, resources={"far": 10})
+    cluster.add_node(wait=False, **every, resources={"far": 10}, num_gpus=2)
     victim = cluster.add_node(wait=False, **every)
     cluster.wait_for_nodes()
     pa.init("ray", address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    for scene in (placement, no_place):
+    for scene in (spread, placement, devices, no_place):  # it takes a while to be known what is free again
         yield scene.__name__, scene()
     with ThreadPoolExecutor(1) as aside:  # beside those that want no CPU and no empty stores; one waits 10 s
         outside = aside.submit(client, port)
@@ -344,6 +384,7 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "comes_and_goes", comes_and_goes(cluster, every)
     yield "node_death", node_death(cluster, victim, folder / "notes")
     pa.shutdown()
+    yield "incompatible", incompatible(cluster)
     cluster.shutdown()  # type: ignore[no-untyped-call]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+#: Seconds after which who cannot join a cluster knows it.
+HALF_A_MINUTE = 30.0
 ENVIRON = {
     **os.environ,
     "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
@@ -61,6 +64,16 @@ def test_workers_spread_over_the_nodes(seen: dict[str, Any]) -> None:
     assert len(counts) == 3
     assert sum(counts) == 150
     assert seen["placement"]["clocks"] == 1, "they are all on this machine"
+
+
+def test_workers_spread_where_one_node_would_have_held_them(seen: dict[str, Any]) -> None:
+    counts = seen["spread"]["nodes"]
+    assert len(counts) == 3
+    assert sum(counts) == 150
+
+
+def test_workers_that_take_a_gpu_are_where_they_are_and_share_none(seen: dict[str, Any]) -> None:
+    assert seen["devices"] == {"nodes": 1, "devices": ["0", "1"]}
 
 
 def test_a_worker_that_finds_no_place_keeps_nobody_waiting(seen: dict[str, Any]) -> None:
@@ -140,6 +153,20 @@ def test_a_dead_node_costs_no_item(seen: dict[str, Any]) -> None:
     assert 0 <= death["ran_again"] <= 40, "what ran there, and what was finished there and had not been said"
 
 
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [("ray_version", "Ray: 2.9.0 Python: "), ("python_version", "Python: 3.8.1 ")],
+)
+def test_a_cluster_of_another_version_is_refused_in_one_line(
+    name: str, theirs: str, seen: dict[str, Any]
+) -> None:
+    code, out, said, seconds = seen["incompatible"][name]
+    assert (code, out, said.count("\n")) == (1, "", 1)
+    assert re.search(r"cannot join Ray at '[\d.:]+': Version mismatch: The cluster was started with: ", said)
+    assert theirs in said
+    assert seconds < HALF_A_MINUTE
+
+
 def join(address: str) -> tuple[str, int, float]:
     began = time.monotonic()
     done = subprocess.run(
@@ -167,4 +194,4 @@ def test_somebody_listens_and_says_nothing(silence: tuple[str, Future[tuple[str,
     said, code, seconds = joined.result()
     assert f"cannot join Ray at '{address}': " in said
     assert code == 1
-    assert seconds < 40
+    assert seconds < HALF_A_MINUTE

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import functools
 import itertools
+import logging
 import marshal
 import os
 import secrets
@@ -52,8 +53,8 @@ _MOST_CALLS: Final = 100_000
 _NOT_PARKED: Final = 8
 #: Seconds that the head of a cluster may take to take a connection.
 _CONNECT: Final = 5.0
-#: Seconds that joining it may take.
-_JOIN: Final = 25.0
+#: Seconds that joining it may take: with what the program needs before, and `_CONNECT`, half a minute.
+_JOIN: Final = 22.0
 
 
 #: The actors of others: their own handles have their methods.
@@ -479,6 +480,8 @@ def _join(address: str, options: dict[str, Any]) -> None:
         else:
             joined.set_result(None)
 
+    ray_says = logging.getLogger("ray._private.worker")
+    ray_says.addFilter(_is_not_of_a_thread)
     threading.Thread(target=join, name="pullahead-join-ray", daemon=True).start()
     try:
         joined.result(_JOIN)
@@ -487,6 +490,13 @@ def _join(address: str, options: dict[str, Any]) -> None:
         again = " If it is, start this program again." if address.startswith("ray://") else ""
         said = f"no answer of Ray's came within {_JOIN:g} s; is that its port?{again}"
         raise PullaheadError(f"cannot join Ray at {address!r}: {said}") from None
+    finally:
+        ray_says.removeFilter(_is_not_of_a_thread)
+
+
+def _is_not_of_a_thread(record: logging.LogRecord) -> bool:
+    """Ray warns that it cannot handle SIGTERM when a thread joins. It is ours to handle, or the user's."""
+    return "SIGTERM handler is not set" not in record.getMessage()
 
 
 def _check_reachable(address: str) -> None:

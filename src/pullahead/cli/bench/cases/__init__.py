@@ -59,6 +59,6 @@ def load(name: str, engine: str = "local") -> Case:
 
 
 def _on_ray() -> dict[str, Case]:
-    from pullahead.cli.bench.cases.on_ray import busy, payloads
+    from pullahead.cli.bench.cases.on_ray import busy, noop, payloads
 
-    return busy.CASES | payloads.CASES
+    return noop.CASES | busy.CASES | payloads.CASES

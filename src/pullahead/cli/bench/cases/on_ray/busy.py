@@ -8,24 +8,18 @@ computes from one that waits for a core; the share of their time on a CPU does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import Any, Final
 
 from pullahead.cli.bench import works
 from pullahead.cli.bench.case import Absent, Case, Contender, Stage, Target
-from pullahead.cli.bench.cases.on_ray import data
-from pullahead.cli.bench.peers import niceness, seed
-from pullahead.cli.bench.rate import Do, Rate
+from pullahead.cli.bench.cases.on_ray.everybody import OURS, contest
 
-OURS: Final = "pullahead.Pool.map"
 #: Milliseconds of an item, and what is asked of one worker that computes so long.
 LENGTHS: Final = {0.1: 0.88, 0.5: 0.97, 1.0: None, 5.0: 0.99}
 #: Seconds of a round, in a full run and in a quick one.
 _SECONDS: Final = (4.0, 0.2)
-#: CPUs that Ray believes in: the actors of everybody are there, and those of one at a time compute.
-CPUS: Final = 32
 _TITLES: Final = {
     "busy": "items that compute for {ms}",
     "sleep": "items that sleep for {ms}",
@@ -55,40 +49,7 @@ def _work_of(kind: str, seconds: float) -> Callable[[Any], Any]:
 
 def prepare(kind: str, length: float, workers: int, stage: Stage) -> list[Contender | Absent]:
     """Start everybody's actors on one Ray. `length`: of an item, in seconds."""
-    import pullahead
-
-    work = _work_of(kind, length)
-    timed = partial(works.clocked, work)
-    ray: Any = import_module("ray")  # half of it has no types
-    niceness.level()
-    pullahead.init("ray", num_cpus=CPUS, log_to_driver=False, logging_level="ERROR")
-    stage.stack.callback(pullahead.shutdown)
-    stock = ray.remote(num_cpus=0)(seed.Stock).remote()
-    actors = [ray.remote(num_cpus=0)(seed.Worker).remote(stock, timed) for _ in range(workers)]
-    pool = stage.stack.enter_context(pullahead.Pool(timed, workers=workers))
-    runs: dict[str, Do] = {
-        OURS: pool.map,
-        "seed, blocking": partial(_seeds, stock, actors, "blocking"),
-        "seed, overlapping": partial(_seeds, stock, actors, "overlapping"),
-        "seed, pullahead.overlap": partial(_seeds, stock, actors, "overlapped"),
-        "ray.util.ActorPool": partial(_actor_pool, actors),
-    }
-    seconds = _SECONDS[stage.quick]
-    found = [Contender(name, Rate(run, seconds=seconds, timed=workers)) for name, run in runs.items()]
-    return [*found, data.contender(work, workers, seconds)]
-
-
-def _seeds(stock: Any, actors: list[Any], way: str, items: Sequence[Any]) -> list[Any]:
-    ray: Any = import_module("ray")
-    ray.get(stock.fill.remote(list(items)))
-    done = ray.get([getattr(actor, way).remote() for actor in actors])
-    return [one for times in done for one in times]
-
-
-def _actor_pool(actors: list[Any], items: Sequence[Any]) -> Iterator[Any]:
-    pool: Any = import_module("ray.util").ActorPool(actors)
-    found: Iterator[Any] = pool.map_unordered(lambda actor, item: actor.process.remote(item), items)
-    return found
+    return contest(stage, _work_of(kind, length), workers, _SECONDS[stage.quick])
 
 
 def _case(kind: str, ms: float, workers: int) -> Case:

@@ -1,6 +1,6 @@
 """Ray Data beside the others: `map_batches` with actors.
 
-Its actors start with each run, and cannot be kept for the next one. So a run is timed from when all of them
+Its actors start with each run, and cannot be kept for the next one. So a rate is timed from when all of them
 have begun an item until the last result is here, and the items that began before do not count: whoever has
 warm actors is timed from the call on.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from time import perf_counter
 from typing import Any, Final, NamedTuple, final
@@ -24,6 +24,10 @@ _FIRST: Final = 200
 _ITEMS, _BLOCKS = 20, 200
 
 
+#: Options of Ray's, for what works on the rows.
+Options = Mapping[str, Any]
+
+
 class Row(NamedTuple):
     """One item: in which process it was computed, and when."""
 
@@ -33,13 +37,53 @@ class Row(NamedTuple):
 
 def contender(work: Callable[[Any], Any], workers: int, seconds: float) -> Contender | Absent:
     """Return it, with rounds of about so many seconds."""
+    return missing() or Contender(NAME, _Runs(work, workers, seconds))
+
+
+def missing() -> Absent | None:
+    """Say why it cannot take part; None: it can, and is quiet from now on."""
     try:
         data: Any = import_module("ray.data")
     except ImportError:
         return Absent(NAME, "not installed: pip install 'ray[data]'")
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     data.DataContext.get_current().enable_progress_bars = False
-    return Contender(NAME, _Runs(work, workers, seconds))
+    return None
+
+
+def times_far(
+    work: Callable[[Any], Any], make: Callable[[Any], Any], count: int, *, near: Options, far: Options
+) -> list[Times]:
+    """Make so many blocks of one large row each in one place, and work on them in another.
+
+    Args:
+        work: what to do with the number of a row.
+        make: from a number to the array that travels with it.
+        count: how many there are.
+        near: where Ray is to make them.
+        far: where it is to work on them, in one actor.
+    """
+    data: Any = import_module("ray.data")
+    made = data.range(count, override_num_blocks=count).map_batches(_Made(make), batch_size=1, **near)
+    worked = made.map_batches(
+        _Batches,
+        fn_constructor_args=(work,),
+        batch_size=1,
+        compute=data.ActorPoolStrategy(size=1),
+        **far,
+    )
+    return [row.times for row in _rows(worked)]
+
+
+@final
+class _Made:
+    """Rows as Ray Data wants them."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return batch | {"array": [self._make(number) for number in batch["id"]]}
 
 
 class _Batches:
@@ -75,14 +119,19 @@ class _Runs:
         results = data.range(count, override_num_blocks=blocks).map_batches(
             _Batches, fn_constructor_args=(self._work,), batch_size=1, compute=strategy
         )
-        rows = []
-        for batch in results.iter_batches(batch_size=None):
-            columns = zip(*(batch[name].tolist() for name in ("pid", *Times._fields)), strict=True)
-            rows += [Row(pid, Times(*times)) for pid, *times in columns]
+        rows = _rows(results)
         ended = perf_counter()
         if len(rows) != count:
             raise RuntimeError(f"expected {count} results, got {len(rows)}")
         return rows, ended
+
+
+def _rows(results: Any) -> list[Row]:
+    rows = []
+    for batch in results.iter_batches(batch_size=None):
+        columns = zip(*(batch[name].tolist() for name in ("pid", *Times._fields)), strict=True)
+        rows += [Row(pid, Times(*times)) for pid, *times in columns]
+    return rows
 
 
 def rate(rows: list[Row], ended: float) -> tuple[float, float]:

@@ -15,11 +15,14 @@ from typing import Any, Final
 
 from pullahead.cli.bench import works
 from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Stage, Target
+from pullahead.cli.bench.cases.on_ray import data
+from pullahead.cli.bench.cases.on_ray.everybody import ACTOR_POOL, OURS
 from pullahead.cli.bench.peers import niceness, seed
 
-OURS: Final = "pullahead.Pool.map"
 MB: Final = 1_000_000
-_FAR: Final = {"far": 0.01}
+#: Where the queue is, and where the actor that computes.
+_NEAR: Final = {"num_cpus": 0, "resources": {"near": 0.01}}
+_FAR: Final = {"num_cpus": 0, "resources": {"far": 0.01}}
 _STORE: Final = 1 << 30  # bytes
 _ITEMS: Final = (20, 4)
 
@@ -33,7 +36,7 @@ def prepare(size: int, seconds: float, stage: Stage) -> list[Contender | Absent]
     ray: Any = import_module("ray")  # half of it has no types
     niceness.level()
     node = {"num_cpus": 4, "object_store_memory": _STORE}
-    head = node | {"include_dashboard": False}
+    head = node | {"include_dashboard": False, "resources": {"near": 1}}
     cluster = import_module("ray.cluster_utils").Cluster(initialize_head=True, head_node_args=head)
     stage.stack.callback(cluster.shutdown)
     cluster.add_node(**node, resources={"far": 1})
@@ -41,21 +44,30 @@ def prepare(size: int, seconds: float, stage: Stage) -> list[Contender | Absent]
     stage.stack.callback(pullahead.shutdown)
     work = partial(works.times_of, partial(works.spin_for, seconds))
     count, item = _ITEMS[stage.quick], numpy.ones(size // 8)
-    far = {"num_cpus": 0, "resources": _FAR}
-    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
-        ray.get_runtime_context().get_node_id(), soft=False
-    )
-    stock = ray.remote(num_cpus=0, scheduling_strategy=here)(seed.Stock).remote()
-    actor = ray.remote(**far)(seed.Worker).remote(stock, work)
-    pool = stage.stack.enter_context(pullahead.Pool(work, workers=1, worker_options=far))
+    stock = ray.remote(**_NEAR)(seed.Stock).remote()
+    actor = ray.remote(**_FAR)(seed.Worker).remote(stock, work)
+    pool = stage.stack.enter_context(pullahead.Pool(work, workers=1, worker_options=_FAR))
     runs: dict[str, Callable[[], list[works.Times]]] = {
         OURS: lambda: list(pool.map(item for _ in range(count))),
         "seed, blocking": partial(_seeds, stock, actor, "blocking", count, item),
         "seed, overlapping": partial(_seeds, stock, actor, "overlapping", count, item),
         "seed, pullahead.overlap": partial(_seeds, stock, actor, "overlapped", count, item),
-        "ray.util.ActorPool": partial(_actor_pool, actor, count, item),
+        ACTOR_POOL: partial(_actor_pool, actor, count, item),
     }
-    return [Contender(name, partial(exposed, run, count)) for name, run in runs.items()]
+    absent = data.missing()
+    if absent is None:
+        runs[data.NAME] = partial(
+            data.times_far,
+            partial(works.spin_for, seconds),
+            partial(numpy.full, size // 8),
+            count,
+            near=_NEAR,
+            far=_FAR,
+        )
+    found: list[Contender | Absent] = [
+        Contender(name, partial(exposed, run, count)) for name, run in runs.items()
+    ]
+    return found if absent is None else [*found, absent]
 
 
 def exposed(run: Callable[[], list[works.Times]], count: int) -> Measured:
