@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from concurrent.futures import Future
 from threading import RLock, Thread
 from typing import Any
@@ -11,6 +13,7 @@ from tests.faults.procs import until
 
 from pullahead import actors
 from pullahead.errors import ActorDiedError
+from pullahead.farm import lanes as lanes_module
 from pullahead.farm.lanes import Lanes
 
 PATIENCE = 10.0
@@ -130,4 +133,26 @@ def test_who_dies_before_it_has_a_place_is_replaced(workers: list[_Worker]) -> N
     assert until(lambda: len(workers) == 2, PATIENCE)
     workers[1].place.set_result(None)
     assert (workers[0].runs, workers[1].runs) == (0, 1)
+    lanes.close()
+
+
+def test_that_no_worker_has_a_place_any_more_is_said(
+    workers: list[_Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node of the last one went, and nobody else has room for what should follow it."""
+    said: list[str] = []
+    monkeypatch.setattr(lanes_module, "_PLACE_PATIENCE", 0.05)
+    monkeypatch.setattr(warnings, "warn", lambda message, **_: said.append(message))
+    lanes, port = lanes_of(workers, 2)
+    workers[0].place.set_result(None)
+    workers[1].place.set_result(None)
+    workers[0].end.set_exception(ActorDiedError("Worker"))
+    assert until(lambda: len(workers) == 3, PATIENCE)
+    time.sleep(0.2)
+    assert said == []  # the other one is there
+    workers[1].end.set_exception(ActorDiedError("Worker"))
+    assert until(lambda: len(workers) == 4, PATIENCE)
+    assert until(lambda: bool(said), PATIENCE)
+    workers[3].place.set_result(None)
+    assert (said, port.told) == ([lanes_module._NO_PLACE], [("lost", 0), ("lost", 1)])
     lanes.close()

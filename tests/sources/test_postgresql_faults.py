@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.sources.meanwhile import Meanwhile, nap
 from tests.sources.postgresql import PostgresServer
 
 import pullahead as pa
@@ -26,25 +27,6 @@ WAIT = 30.0
 
 #: Each result is written once.
 ONCE = Counter(dict.fromkeys(range(300), 1))
-
-
-def nap(x: int) -> int:
-    time.sleep(0.005)
-    return x
-
-
-class Meanwhile:
-    """A sink that does something once it has seen some results."""
-
-    def __init__(self, after: int, what: Any) -> None:
-        self.seen: Counter[int] = Counter()
-        self._after = after
-        self._what = what
-
-    def __call__(self, result: int, item: int) -> None:
-        self.seen[item] += 1
-        if self.seen.total() == self._after:
-            self._what()
 
 
 def test_a_server_that_is_restarted_in_the_middle(own_postgres: PostgresServer) -> None:

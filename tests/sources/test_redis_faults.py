@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.sources.meanwhile import Meanwhile, nap
 from tests.sources.servers import RedisServer
 
 import pullahead as pa
@@ -27,27 +28,8 @@ from pullahead.sources.source import Source
 WAIT = 20.0
 
 
-def nap(x: int) -> int:
-    time.sleep(0.005)
-    return x
-
-
 def results_of(server: RedisServer, stream: str) -> Counter[int]:
     return Counter(int(fields["item"]) for _, fields in server.client.xrange(stream))
-
-
-class Meanwhile:
-    """A sink that does something to the server once it has seen some results."""
-
-    def __init__(self, after: int, what: Any) -> None:
-        self.seen: Counter[int] = Counter()
-        self._after = after
-        self._what = what
-
-    def __call__(self, result: int, item: int) -> None:
-        self.seen[item] += 1
-        if self.seen.total() == self._after:
-            self._what()
 
 
 def test_a_server_that_is_restarted_in_the_middle(own_server: RedisServer) -> None:

@@ -295,7 +295,7 @@ def test_shares_of_time_have_columns_where_somebody_looked(
 ) -> None:
     timed = [Measured(2.0, 0.5), Measured(2.0, 0.75, 0.9), Measured(4.0, 0.25, 0.8), Measured(3.0, 0.5, 0.7)]
     case = scripted({"ours": timed, "theirs": [1.0] * 4}, [])
-    monkeypatch.setattr(cases, "load", lambda name, engine: case)
+    monkeypatch.setattr(cases, "case_of", lambda name, engine: case)
     file = tmp_path / "bench.json"
     ended = CliRunner().invoke(bench, ["--case", "trace", "--json", str(file)])
     ours, theirs = json.loads(file.read_text())["cases"][0]["contenders"]
@@ -307,7 +307,7 @@ def test_shares_of_time_have_columns_where_somebody_looked(
     assert re.search(r"\n  ours +3\.00 +2\.00 – 4\.00 +80\.0% +50\.0% +\n", ended.output)
     assert re.search(r"\n  theirs +3\.00× +1\.00 +1\.00 – 1\.00 +\n", ended.output)
     unseen = scripted({"ours": [1.0] * 4}, [])
-    monkeypatch.setattr(cases, "load", lambda name, engine: unseen)
+    monkeypatch.setattr(cases, "case_of", lambda name, engine: unseen)
     assert "CPU" not in CliRunner().invoke(bench, ["--case", "trace"]).output.partition("scripted")[2]
 
 
@@ -331,7 +331,7 @@ def test_targets_are_judged(target: Target, figure: float, met: bool) -> None:
 def test_what_was_started_is_ended_when_a_contender_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
     case = scripted({"ours": [1.0, 1.0], "theirs": [1.0]}, log)  # theirs has nothing left for the round
-    monkeypatch.setattr(cases, "load", lambda name, engine: case)
+    monkeypatch.setattr(cases, "case_of", lambda name, engine: case)
     ended = CliRunner().invoke(bench, ["--quick", "--case", "trace"])
     assert ended.exit_code == 1
     assert ended.output.endswith(": IndexError: pop from empty list (while measuring theirs)\n")
@@ -340,7 +340,7 @@ def test_what_was_started_is_ended_when_a_contender_fails(monkeypatch: pytest.Mo
 
 def test_a_full_run_ends_with_the_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     case = scripted({"ours": [3.0] * 4, "theirs": [2.0] * 4}, [], targets=(Target("ratio", "theirs", 1.2),))
-    monkeypatch.setattr(cases, "load", lambda name, engine: case)
+    monkeypatch.setattr(cases, "case_of", lambda name, engine: case)
     ended = CliRunner().invoke(bench, ["--case", "trace"])
     assert ended.exit_code == 0
     assert re.search(r"scripted: time against theirs +≤ 1\.20× +1\.50× +missed", ended.output)
@@ -507,7 +507,7 @@ def test_a_case_where_nobody_can_take_part_says_why(monkeypatch: pytest.MonkeyPa
     case = Case(
         "unlucky", "a test", "s", False, (3, 1), lambda stage: [why], targets=(Target("median", "ours", 1.0),)
     )
-    monkeypatch.setattr(cases, "load", lambda name, engine: case)
+    monkeypatch.setattr(cases, "case_of", lambda name, engine: case)
     picture = tmp_path / "bench.svg"
     ended = CliRunner().invoke(bench, ["--case", "trace", "--picture", str(picture)])
     assert (ended.exit_code, ended.exception) == (0, None)
@@ -520,7 +520,7 @@ def test_a_case_where_nobody_can_take_part_says_why(monkeypatch: pytest.MonkeyPa
 
 def _record(monkeypatch: pytest.MonkeyPatch, file: Path, *some: Case) -> Any:
     found = {case.name: case for case in some}
-    monkeypatch.setattr(cases, "load", lambda name, engine: found[name])
+    monkeypatch.setattr(cases, "case_of", lambda name, engine: found[name])
     monkeypatch.setattr(cases, "names", lambda engine: list(found))
     ended = CliRunner().invoke(bench, ["--json", str(file)])
     assert ended.exit_code == 0, ended.output

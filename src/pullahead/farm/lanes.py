@@ -112,9 +112,7 @@ class Lanes:
         """Start the first workers. Raises what starting one raises."""
         for lane in range(self._first):
             self._fill(lane)
-        if not self._placed:
-            self._look_for_places = monotonic() + _PLACE_PATIENCE
-            self._ring()
+        self._ring()
 
     def lane(self, number: int) -> int:
         """Return the place of a worker."""
@@ -199,6 +197,7 @@ class Lanes:
     def _freed(self, number: int) -> None:
         """A worker that was drained is not there any more."""
         self.gone[number] = monotonic()
+        self._placed.discard(number)
         self._leaving.remove(number)
         self._unheard.discard(number)
         self._replacements.closed(self.lane(number))
@@ -257,6 +256,8 @@ class Lanes:
             handle = self._workers[number] = self._start(number)
             told = self._ends[number] = Future()
             place = actors.placed(handle)
+            if not self._placed and self._look_for_places is None:
+                self._look_for_places = monotonic() + _PLACE_PATIENCE
         place.add_done_callback(partial(self._has_place, number, told))
 
     def _has_place(self, number: int, told: Future[None], place: Future[None]) -> None:
@@ -294,6 +295,7 @@ class Lanes:
                 return
             handle = self._workers.pop(number)
             del self._ends[number]
+            self._placed.discard(number)
             items: tuple[int, ...] | None = ()
             loading: tuple[int, ...] = ()
             is_overdue = False

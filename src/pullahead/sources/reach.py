@@ -58,6 +58,9 @@ class Reach:
         self._outage.mended()
         return found
 
+    def close(self) -> None:
+        """Let go of what is open: of nothing, unless a client has something."""
+
     @contextmanager
     def now(self) -> Iterator[None]:
         """In here nobody waits for a server that is away.

@@ -259,7 +259,7 @@ class RayEngine:
                 text = f"{waiting} of {len(refs)} values did not arrive within {timeout} s"
                 raise GetTimeoutError(text) from None
             except Exception as error:  # noqa: BLE001  all that a method may raise, and what Ray does
-                values, failure = [], translated(error)
+                values, failure = [], translated(error, missing[0].ray_ref if len(missing) == 1 else None)
             if failure is not None:
                 raise failure
             for ref, value in zip(missing, values, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from ray import exceptions as theirs
 
@@ -27,6 +27,8 @@ dead: Final[set[str]] = set()
 
 _left: Final[dict[str, pages.Left]] = {}
 
+#: What Ray says of a process that it has ended, for want of memory say, without naming the actor.
+_GONE: Final = (theirs.OutOfMemoryError, theirs.NodeDiedError, theirs.WorkerCrashedError)
 #: Ray says in a text what it knows of a death.
 _FIELD: Final = re.compile(r"^\s*(class_name|name|pid): (.*)$", re.MULTILINE)
 _ADDRESS: Final = re.compile(r"^\s*ip: (\S+)$", re.MULTILINE)
@@ -36,12 +38,19 @@ _KILLED: Final = "killed by `ray.kill`"
 _COLOUR: Final = re.compile(r"\x1b\[\d*m")
 
 
-def translated(error: BaseException) -> BaseException:
-    """Return what a user of ours expects instead of an error of Ray's: what the method raised, or ours."""
+def translated(error: BaseException, ref: Any = None) -> BaseException:
+    """Return what a user of ours expects instead of an error of Ray's: what the method raised, or ours.
+
+    Args:
+        error: whatever was raised.
+        ref: Ray's, of the call that it is of, if that is known.
+    """
     if isinstance(error, theirs.RayTaskError):
         return _of_a_task(error)
     if isinstance(error, theirs.RayActorError):
         return _with_note(_death(_COLOUR.sub("", str(error))), error)
+    if isinstance(error, _GONE) and (actor := _actor_of(ref)):
+        return _noted(ActorDiedError("of Ray", detail=_first_line(error)), actor, None)
     if isinstance(error, theirs.GetTimeoutError):
         return GetTimeoutError(str(error))
     if isinstance(error, theirs.ObjectLostError):
@@ -49,6 +58,15 @@ def translated(error: BaseException) -> BaseException:
     if isinstance(error, theirs.RayError):
         return PullaheadError(f"Ray: {_COLOUR.sub('', str(error)).strip()}")
     return error
+
+
+def _actor_of(ref: Any) -> str | None:
+    """Return whose call a ref is of, in hexadecimal; None: nobody's, or it cannot be told."""
+    try:
+        actor = ref.task_id().actor_id()
+    except Exception:  # noqa: BLE001  a client's refs, say, know nothing of it
+        return None
+    return None if actor.is_nil() else str(actor.hex())
 
 
 def _of_a_task(error: theirs.RayTaskError) -> BaseException:
@@ -73,13 +91,19 @@ def _with_note(died: ActorDiedError, error: theirs.RayActorError) -> ActorDiedEr
     """Say with a death what the actor left, unless it was meant."""
     if error.actor_id is None:
         return died
-    actor = str(error.actor_id)
-    if actor not in dead and died.detail != _BY_KILL:
-        address = _ADDRESS.search(str(error))
+    address = _ADDRESS.search(str(error))
+    # Of one that has exited, Ray may not say where; nor does it of one that is only out of reach.
+    has_ended = address is not None or died.exitcode is not None
+    where = address[1] if address else None
+    return _noted(died, str(error.actor_id), where, has_ended=has_ended and died.detail != _BY_KILL)
+
+
+def _noted(
+    died: ActorDiedError, actor: str, address: str | None, *, has_ended: bool = True
+) -> ActorDiedError:
+    if actor not in dead and has_ended:
         with suppress(Exception):  # whatever keeps us from it: the death is the news
-            # Of one that has exited, Ray may not say where; nor does it of one that is only out of reach.
-            knows = address is not None or died.exitcode is not None
-            left = pages.taken(actor, address[1] if address else None) if knows else None
+            left = pages.taken(actor, address)
             if left is not None:
                 _left[actor] = left
     dead.add(actor)

@@ -64,7 +64,7 @@ class RayRef(ObjectRef):
             except RayTimeout:
                 raise GetTimeoutError(f"the value did not arrive within {timeout} s") from None
             except Exception as error:  # noqa: BLE001  all that a method may raise, and what Ray does
-                failure = translated(error)
+                failure = translated(error, self.ray_ref)
             raise failure  # out here, or it would show the error that it was made of
         return self._value
 
@@ -228,7 +228,7 @@ class _Arrival(Future[Any]):
             try:
                 self.set_result(ref.result() if done is None else ref.came(done.result()))
             except Exception as error:  # noqa: BLE001  whatever it is, it belongs to the waiter
-                self.set_exception(translated(error))
+                self.set_exception(translated(error, ref.ray_ref))
         self._run_early()
 
     def _run_early(self) -> None:

@@ -102,7 +102,7 @@ def bench(
     measured.
     """
     from pullahead.cli.bench import show
-    from pullahead.cli.bench.cases import load
+    from pullahead.cli.bench.cases import case_of
     from pullahead.cli.bench.cases import names as known
     from pullahead.cli.bench.machine import conditions
     from pullahead.cli.bench.measure import compete
@@ -123,7 +123,7 @@ def bench(
     outcomes = []
     with ExitStack() as stack:
         peers = Peers(stack, without)
-        for case in [load(name, engine) for name in chosen]:
+        for case in [case_of(name, engine) for name in chosen]:
             try:
                 with screen.watching(case) as watch:
                     outcome = compete(case, quick, watch, peers)

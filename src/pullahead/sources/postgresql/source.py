@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from threading import Lock
 from time import monotonic
 from typing import Any, Final, NamedTuple, final
 
-from pullahead.core.leases import LEAST, MOST
+from pullahead.core.leases import LEAST
 from pullahead.errors import SourceError
 from pullahead.sources.encode import decode_value, encode_value
 from pullahead.sources.hunger import hunger_in
@@ -17,7 +16,8 @@ from pullahead.sources.postgresql.address import read
 from pullahead.sources.postgresql.adopt import refuse_rows
 from pullahead.sources.postgresql.consumer import Consumer, Found, Heard
 from pullahead.sources.postgresql.server import Rejected, Server, known_parameters
-from pullahead.sources.source import Capabilities, Taken
+from pullahead.sources.remote import RemoteSource, refuse_after
+from pullahead.sources.source import Taken
 
 #: Seconds after which a queue is looked at although nothing was heard: a third of the shortest lease, so that
 #: what a dead one has taken since the last look is not late by much.
@@ -38,7 +38,7 @@ class Had(NamedTuple):
 
 
 @final
-class PostgresSource:
+class PostgresSource(RemoteSource[int, Had, Server]):
     """One that takes from a queue which it shares with others. It keeps results.
 
     Args:
@@ -53,22 +53,12 @@ class PostgresSource:
 
     def __init__(self, address: str) -> None:
         self._at = read(address, known_parameters())
-        self.name = self._at.shown
-        self.capabilities = Capabilities(
-            ordered=False, finite=self._at.drain, deadlines=True, delivery_count=True, delayed_retry=True
-        )
-        self._lease = LEAST
-        self._lock = Lock()  # of the notes, of what is out, and of its results
-        self._notes = Notes()
-        self._had: dict[int, Had] = {}
+        super().__init__(self._at.shown, self._at.drain, Server(self._at, listens=True))
         self._results: dict[int, str] = {}
-        self._is_dry = self._is_over = False
         self._look_at = 0.0  # when to look again although nothing was heard
         self._moment = _MOMENT  # it grows as long as somebody keeps what is there
-        self._others = False  # whether others have anything
         self.refused = 0  # results, by somebody's table; see `KeepsResults`
         self._wanted: dict[str, int] = {}  # hungry workers of others, as they said
-        self._server = Server(self._at, listens=True)
         self._consumer = Consumer(self._server, self._at)
         try:
             with self._server.now():
@@ -78,44 +68,6 @@ class PostgresSource:
         except BaseException:
             self._server.close()
             raise
-
-    def __repr__(self) -> str:
-        state = "closed" if self.closed else "open"
-        return f"<PostgresSource {self.name} {state}, {len(self._had)} held>"
-
-    @property
-    def closed(self) -> bool:
-        """Whether `take` has nothing more to give: what others have may still come here."""
-        return self._is_over or (self._at.drain and self._is_dry)
-
-    # What may wait for the server
-
-    def take(self, n: int, wait: float = 0.0) -> list[Taken]:
-        """Hand out up to n items: by priority, then what was given back or is late, then new ones."""
-        if self._is_over:
-            return []
-        return self._hand_out(self._server.reach(lambda: self._take(n, wait), wait) or [])
-
-    def extend(self, tokens: Iterable[int], seconds: float) -> None:
-        """These items are still being worked on."""
-        self._lease = min(seconds, MOST)
-        with self._lock:
-            self._notes.extended.update(dict.fromkeys(tokens))
-        self._server.insist(self._tell)  # or what is extended too late is lost
-
-    def close(self) -> None:
-        """Nothing more will be taken. Waits until the server has heard how everything ended."""
-        if self._is_over:
-            return
-        self._is_over = True
-        try:
-            self._server.insist(self._tell)
-        except SourceError as error:
-            if self._notes:
-                error.add_note(f"it was not told of {len(self._notes)} ends, so these items come again")
-            raise
-        finally:
-            self._server.close()
 
     def hungry(self, workers: int) -> None:
         """So many of our workers have nothing to compute: who has something hears it."""
@@ -212,10 +164,6 @@ class PostgresSource:
             self._moment = min(_MOST_MOMENT, 2 * self._moment) if is_now else _MOMENT
         return heard.found
 
-    def _tell(self) -> bool:
-        self._exchange()
-        return True
-
     def _exchange(self, most: int = 0) -> Heard:
         """Tell the server what it has not heard yet, and take up to so many items."""
         with self._lock:
@@ -251,13 +199,11 @@ class PostgresSource:
                     self._notes.buried[token] = _plain(f"result refused: {rejected.said}"), 1, True
 
     def _hand_out(self, found: list[Found]) -> list[Taken]:
-        """Make items of rows. Those that are none, or are delivered again and again, are dead."""
         taken = []
         with self._lock:
             for token, attempt, text in found:
                 try:
-                    if attempt > self._at.deliveries:
-                        raise SourceError(f"delivered {self._at.deliveries} times, and never ended")
+                    refuse_after(self._at.deliveries, attempt)
                     item = decode_value(text, "the column 'item'")
                 except SourceError as error:
                     self._notes.buried[token] = _plain(str(error)), 0, True

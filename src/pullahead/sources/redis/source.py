@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from threading import Lock
 from typing import Final, final
 
-from pullahead.core.leases import LEAST, MOST
 from pullahead.errors import SourceError
 from pullahead.sources.notes import Notes
 from pullahead.sources.redis.address import of_source
@@ -14,13 +12,14 @@ from pullahead.sources.redis.consumer import Consumer, Had, Heard
 from pullahead.sources.redis.entries import item_of, letter
 from pullahead.sources.redis.notices import Notices
 from pullahead.sources.redis.server import NoGroup, Server, known_options
-from pullahead.sources.source import Capabilities, Taken
+from pullahead.sources.remote import RemoteSource, refuse_after
+from pullahead.sources.source import Taken
 
 _TRIMMED: Final = "trimmed from the stream before it had ended"
 
 
 @final
-class RedisSource:
+class RedisSource(RemoteSource[str, Had, Server]):
     """One consumer of a group, which shares a stream with others.
 
     Args:
@@ -34,19 +33,9 @@ class RedisSource:
 
     def __init__(self, address: str) -> None:
         self._at = of_source(address, known_options())
-        self.name = self._at.shown
-        self.capabilities = Capabilities(
-            ordered=False, finite=self._at.drain, deadlines=True, delivery_count=True, delayed_retry=True
-        )
         self._dead = self._at.letters
-        self._lease = LEAST
-        self._lock = Lock()  # of the notes, and of what is out
-        self._notes = Notes()
-        self._had: dict[str, Had] = {}
+        super().__init__(self._at.shown, self._at.drain, Server(self._at, beside=self._dead))
         self._vanished: set[str] = set()  # out, and trimmed: the server has forgotten that they are ours
-        self._is_dry = self._is_over = False
-        self._others = False  # whether others have anything
-        self._server = Server(self._at, beside=self._dead)
         self._server.check_streams(self._at.stream, self._dead)
         self._consumer = Consumer(self._server, self._at, self._dead)
         try:
@@ -57,46 +46,6 @@ class RedisSource:
         except BaseException:
             self._server.close()
             raise
-
-    def __repr__(self) -> str:
-        state = "closed" if self.closed else "open"
-        return f"<RedisSource {self.name} {state}, {len(self._had)} held>"
-
-    @property
-    def closed(self) -> bool:
-        """Whether `take` has nothing more to give: what others have may still come here."""
-        return self._is_over or (self._at.drain and self._is_dry)
-
-    # What may wait for the server
-
-    def take(self, n: int, wait: float = 0.0) -> list[Taken]:
-        """Hand out up to n items: first what was given back, or is late, then new ones."""
-        if self._is_over:
-            return []
-        entries = self._server.reach(lambda: self._take(n, wait), wait)
-        return self._hand_out(entries or [])
-
-    def extend(self, tokens: Iterable[str], seconds: float) -> None:
-        """These items are still being worked on."""
-        self._lease = min(seconds, MOST)
-        with self._lock:
-            self._notes.extended.update(dict.fromkeys(tokens))
-        self._server.insist(self._tell)  # or what is extended too late is lost
-
-    def close(self) -> None:
-        """Nothing more will be taken. Waits until the server has heard how everything ended."""
-        if self._is_over:
-            return
-        self._is_over = True
-        try:
-            self._server.insist(self._leave)
-        except SourceError as error:
-            if self._notes:
-                error.add_note(f"it was not told of {len(self._notes)} ends, so these items come again")
-            raise
-        finally:
-            self._notices.close()
-            self._server.close()
 
     def hungry(self, workers: int) -> None:
         """So many of our workers have nothing to compute: who has something hears it."""
@@ -162,14 +111,14 @@ class RedisSource:
             self._notes.extended.update(dict.fromkeys(token for token, _ in found))
         return found
 
-    def _tell(self) -> bool:
-        self._exchange()
-        return True
-
     def _leave(self) -> bool:
         self._exchange()
         self._consumer.leave()
         return True
+
+    def _let_go(self) -> None:
+        self._notices.close()
+        super()._let_go()
 
     def _exchange(self, most: int = 0) -> Heard:
         """Tell the server what it has not heard yet, and take up to so many entries."""
@@ -219,14 +168,12 @@ class RedisSource:
                 self._bury(token, _TRIMMED, 0, [], is_there=False)
         self._server.was_away = False
 
-    def _hand_out(self, entries: list[tuple[str, Had]]) -> list[Taken]:
-        """Make items of entries. Those that are none, or are delivered again and again, are dead letters."""
+    def _hand_out(self, found: list[tuple[str, Had]]) -> list[Taken]:
         taken = []
         with self._lock:
-            for token, had in entries:
+            for token, had in found:
                 try:
-                    if had.attempt > self._at.deliveries:
-                        raise SourceError(f"delivered {self._at.deliveries} times, and never ended")
+                    refuse_after(self._at.deliveries, had.attempt)
                     item = item_of(had.fields, self._at.field)
                 except SourceError as error:
                     self._bury(token, str(error), had.attempt - 1, had.fields, is_there=True)

@@ -50,7 +50,7 @@ def names(engine: str) -> list[str]:
     return list(CASES if engine == "local" else _on_ray())
 
 
-def load(name: str, engine: str = "local") -> Case:
+def case_of(name: str, engine: str = "local") -> Case:
     """Return a case by its name."""
     if engine != "local":
         return _on_ray()[name]

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from pullahead.cli.bench import works
 from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Stage, Target
-from pullahead.cli.bench.cases.contest import BESIDE, EVERYBODY, LARGE, OURS, SMALL, contest
+from pullahead.cli.bench.cases.contest import EVERYBODY, LARGE, OURS, SMALL, contest, family
 from pullahead.cli.bench.peers import POOLS, joblib, mpire, standard
 from pullahead.cli.bench.peers.way import Settings
 from pullahead.cli.bench.rate import Rate
@@ -86,10 +86,4 @@ def _case(kind: Kind, suffix: str) -> Case:
     )
 
 
-CASES: Final = {
-    case.name: case
-    for case in (
-        *(_case(kind, "") for kind in KINDS),
-        *(_case(kind, BESIDE) for kind in KINDS if kind.beside),
-    )
-}
+CASES: Final = family(KINDS, _case)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from importlib.util import find_spec
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
-from pullahead.cli.bench.case import Absent, Contender, Measured, Stage
+from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Stage
 from pullahead.cli.bench.peers import CLUSTERS, POOLS, ours
 from pullahead.cli.bench.peers.way import Settings, Way, Work
 from pullahead.cli.bench.rate import Do
@@ -65,6 +65,29 @@ def others(
         elif way.settings in settings:
             found.append(Contender(way.name, measure(way), streams=way.streams))
     return found
+
+
+class Beside(Protocol):
+    """One of a family of cases; `beside`: whether it is measured beside clusters, too."""
+
+    @property
+    def beside(self) -> bool:
+        """See the class."""
+
+
+B = TypeVar("B", bound=Beside)
+
+
+def family(kinds: Iterable[B], case: Callable[[B, str], Case]) -> dict[str, Case]:
+    """Return the cases of a family by their names: with the pools, and beside clusters where that is wanted.
+
+    Args:
+        kinds: one for each.
+        case: makes a case of one, with this at the end of its name.
+    """
+    each = list(kinds)
+    cases = [case(kind, "") for kind in each] + [case(kind, BESIDE) for kind in each if kind.beside]
+    return {one.name: one for one in cases}
 
 
 def without_numpy() -> Absent | None:

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Stage, Target
-from pullahead.cli.bench.cases.contest import BESIDE, EVERYBODY, LARGE, contest, without_numpy
+from pullahead.cli.bench.cases.contest import EVERYBODY, LARGE, contest, family, without_numpy
 from pullahead.cli.bench.peers import POOLS, mpire, standard
 from pullahead.cli.bench.rate import Rate
 from pullahead.cli.bench.works import first, noop
@@ -108,10 +108,4 @@ def _case(size: Size, suffix: str) -> Case:
     )
 
 
-CASES: Final = {
-    case.name: case
-    for case in (
-        *(_case(size, "") for size in SIZES),
-        *(_case(size, BESIDE) for size in SIZES if size.beside),
-    )
-}
+CASES: Final = family(SIZES, _case)

@@ -1,0 +1,78 @@
+"""What Ray says when a process has ended that it does not name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pullahead.errors import ActorDiedError, PullaheadError
+
+pytestmark = pytest.mark.ray
+
+SAID = "1 worker(s) were killed due to the node running low on memory.\nConsider more memory."
+
+
+class _Id:
+    """Of an actor, or of none."""
+
+    def __init__(self, actor: str | None) -> None:
+        self._actor = actor
+
+    def is_nil(self) -> bool:
+        return self._actor is None
+
+    def hex(self) -> str:
+        return self._actor or "ff"
+
+
+class _Ref:
+    """Of a call on an actor, or of a task."""
+
+    def __init__(self, actor: str | None) -> None:
+        self._actor = actor
+
+    def task_id(self) -> _Ref:
+        return self
+
+    def actor_id(self) -> _Id:
+        return _Id(self._actor)
+
+
+@pytest.mark.parametrize("kind", ["OutOfMemoryError", "NodeDiedError"])
+def test_an_actor_that_was_killed_for_want_of_memory_has_died_and_left_its_note(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray import exceptions
+
+    from pullahead.actors.ray import failures, pages
+
+    asked: list[tuple[str, str | None]] = []
+
+    def taken(actor: str, address: str | None) -> pages.Left:
+        asked.append((actor, address))
+        return pages.Left((b"7", 7), None)
+
+    monkeypatch.setattr(pages, "taken", taken)
+    error = getattr(exceptions, kind)(SAID)
+    died = failures.translated(error, _Ref("ab12"))
+    assert isinstance(died, ActorDiedError)
+    assert died.detail == "1 worker(s) were killed due to the node running low on memory."
+    assert died.note == (b"7", 7)
+    again = failures.translated(error, _Ref("ab12"))
+    assert isinstance(again, ActorDiedError)
+    assert (again.note, asked) == (died.note, [("ab12", None)])
+    assert "ab12" in failures.dead
+    failures.dead.discard("ab12")
+
+
+@pytest.mark.parametrize("ref", [None, _Ref(None)])
+def test_a_task_that_was_is_no_actor(ref: Any) -> None:
+    from ray import exceptions
+
+    from pullahead.actors.ray.failures import translated
+
+    killed: Any = exceptions.OutOfMemoryError
+    found = translated(killed(SAID), ref)
+    assert type(found) is PullaheadError
+    assert str(found).startswith("Ray: 1 worker(s) were killed")
