@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
@@ -486,6 +487,37 @@ def test_a_result_that_its_column_refuses_is_the_failure_of_its_item_alone(postg
     reasons = [row[0] for row in postgres.rows(name, "reason")][2:]
     assert "unsupported Unicode escape sequence" in reasons[0]
     assert "violates check constraint" in reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("no", "said"),
+    [
+        ("CREATE INDEX ON {table} (words)", "index row requires"),
+        (
+            "CREATE OR REPLACE FUNCTION public.no_words() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "IF NEW.words LIKE 'xx%' THEN RAISE 'no words today' USING ERRCODE = 'MY001'; END IF; "
+            "RETURN NEW; END $$; "
+            "CREATE TRIGGER no BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION public.no_words()",
+            "no words today",
+        ),
+    ],
+)
+def test_so_is_one_that_an_index_or_a_trigger_of_their_own_refuses(
+    no: str, said: str, postgres: PostgresServer
+) -> None:
+    name, table = films(postgres)
+    postgres.execute(f"ALTER TABLE {table} ALTER words TYPE text")
+    postgres.execute(no.format(table=table))
+    with PostgresQueue(postgres.address(name)) as queue:
+        queue.adopt(table, item="path", result="words")
+    large = "xx" + "".join(random.Random(1).choices("0123456789abcdef", k=20_000))
+    report = pa.run(
+        lambda path: large if path == "a.mp4" else path, postgres.address(name, drain=1), workers=1
+    )
+    assert (report.done, report.failed, report.refused, report.left) == (1, 1, 1, 0)
+    assert sorted(postgres.rows(name, "state")) == [("dead",), ("done",)]
+    (reason,) = [row[0] for row in postgres.rows(name, "reason") if row[0]]
+    assert said in reason
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,74 @@ def test_a_stream_that_is_trimmed_under_a_run(own_server: RedisServer) -> None:
     assert [fields["pullahead-id"] for _, fields in own_server.client.xrange("jobs:dead")] == [ids[0]]
 
 
+def test_what_is_trimmed_and_given_back_at_the_end_is_added_again(own_server: RedisServer) -> None:
+    """Nobody says anything more to the source then."""
+    own_server.put("jobs", range(3))
+    source = RedisSource(own_server.address("jobs"))
+    taken = source.take(3)
+    own_server.client.xtrim("jobs", maxlen=0)
+    source.give_back([one.token for one in taken])
+    source.close()
+    assert sorted(fields["item"] for _, fields in own_server.client.xrange("jobs")) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("verb", ["extend", "give_back", "failed"])
+def test_what_is_trimmed_is_kept_although_an_answer_is_lost(own_server: RedisServer, verb: str) -> None:
+    """The server has forgotten whose it was, and the answer that said so did not come."""
+    own_server.put("jobs", range(2))
+    source = RedisSource(own_server.address("jobs", patience=30))
+    ask = source._server.ask
+    (first, second) = source.take(2)
+    own_server.client.xtrim("jobs", maxlen=0)
+
+    def lose_the_answer(commands: Any) -> Any:
+        ask(commands)
+        source._server.ask = ask  # type: ignore[method-assign]
+        raise Away("Connection reset by peer")
+
+    source._server.ask = lose_the_answer  # type: ignore[method-assign]
+    if verb == "extend":
+        source.extend([first.token, second.token], 10.0)
+        source.give_back([first.token])
+        source.failed(second.token, "no good")
+    elif verb == "give_back":
+        source.give_back([first.token, second.token])
+    else:
+        source.failed(first.token, "no good")
+        source.failed(second.token, "no good")
+    source.close()
+    found = [own_server.client.xlen(stream) for stream in ("jobs", "jobs:dead")]
+    assert found == {"extend": [1, 1], "give_back": [2, 0], "failed": [0, 2]}[verb]
+
+
+def test_an_idle_run_goes_on_when_its_group_is_destroyed(own_server: RedisServer) -> None:
+    """What is in the stream is new to the group that takes its place."""
+    own_server.put("jobs", range(2))
+    seen: list[int] = []
+
+    def note(result: int, item: int) -> None:
+        seen.append(item)
+        if len(seen) == 2:
+            threading.Timer(0.3, destroy).start()
+        elif len(seen) == 4:
+            pool.drain()
+
+    def destroy() -> None:
+        own_server.client.xgroup_destroy("jobs", "g")
+
+    with pa.Pool(nap, workers=1) as pool:
+        report = pool.run(own_server.address("jobs"), note)
+    assert (sorted(seen), report.done) == ([0, 0, 1, 1], 4)
+
+
+def test_a_short_limit_for_answers_is_no_outage_of_an_idle_queue(own_server: RedisServer) -> None:
+    with closing(RedisSource(own_server.address("jobs", socket_timeout=0.2, patience=1))) as source:
+        began = time.monotonic()
+        while time.monotonic() < began + 2.0:
+            assert source.take(1, 1.0) == []
+            assert not source._server.was_away
+
+
 def test_what_is_trimmed_while_its_consumer_is_dead_is_at_least_said(own_server: RedisServer) -> None:
     (token,) = own_server.put("jobs", [1])
     with closing(open_source(own_server.address("jobs"))) as dead:

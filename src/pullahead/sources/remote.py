@@ -86,8 +86,11 @@ class RemoteSource(ABC, Generic[Token, Had, ServerT]):
         return True
 
     def _leave(self) -> bool:
-        """Tell it for the last time."""
-        return self._tell()
+        """Tell it for the last time: until it has answered with nothing that has to be told again."""
+        self._exchange()
+        while self._notes:
+            self._exchange()
+        return True
 
     def _let_go(self) -> None:
         """Close what is open."""

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterable, Iterator, Sequence
 from secrets import token_hex
+from time import sleep
 from typing import Any, Final, NamedTuple, final
 
 from pullahead.core.leases import MOST
@@ -19,6 +20,8 @@ from pullahead.sources.redis.server import Command, Server, run
 IDLE: Final = int(MOST * 1000)
 #: In whose name an entry waits that was given back.
 NOBODY: Final = "pullahead-nobody"
+#: Seconds that Redis may take to notice that somebody has waited for long enough, and to say so.
+_LATE: Final = 0.25
 #: Entries of a consumer that are listed in one step.
 _PAGE: Final = 1000
 
@@ -120,9 +123,16 @@ class Consumer:
             yield ("XADD", stream, "*", *fields)
 
     def wait(self, most: int, seconds: float) -> list[tuple[str, Had]]:
-        """Wait for entries that nobody has had. Until they are extended, they have MOST seconds."""
+        """Wait for entries that nobody has had. Until they are extended, they have MOST seconds.
+
+        Raises:
+            NoGroup: there is no such group (any more).
+        """
         group = ("GROUP", self._at.group, self.name)
-        block = ("BLOCK", max(1, int(seconds * 1000)))
+        blocked = min(seconds, self._server.answer - _LATE)  # or the server would look as if it were away
+        if blocked <= 0.0:
+            sleep(seconds)
+        block = ("BLOCK", max(1, int(blocked * 1000))) if blocked > 0.0 else ()
         (found,) = self._server.ask(
             [("XREADGROUP", *group, "COUNT", most, *block, "STREAMS", self._at.stream, ">")]
         )
@@ -140,6 +150,12 @@ class Consumer:
             if len(page) < _PAGE:
                 return found
             start = f"({page[-1]}"
+
+    def lost(self, tokens: Sequence[str]) -> list[str]:
+        """List those of which the server knows nothing any more: nobody has them, nor has the stream."""
+        some = [tokens[first : first + _PAGE] for first in range(0, len(tokens), _PAGE)]
+        commands = [run("lost", [self._at.stream], self._at.group, *page) for page in some]
+        return [token for one in self._server.ask(commands) for token in _names(one)] if commands else []
 
     def leave(self) -> None:
         """Forget this consumer, if it has nothing any more."""

@@ -152,6 +152,15 @@ class Server(Reach):
                 raise self._sorted(answer) from answer
         return list(answers)
 
+    @property
+    def answer(self) -> float:
+        """Seconds that an answer may take, as the address says, or as we do."""
+        client = self._client
+        given = (
+            client.get_connection_kwargs() if self._is_cluster else client.connection_pool.connection_kwargs
+        )
+        return float(given.get("socket_timeout") or _ANSWER)
+
     def check_streams(self, *names: str) -> None:
         """See whether these are streams, or not there yet. Otherwise the connection is closed.
 

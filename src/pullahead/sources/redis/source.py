@@ -7,6 +7,7 @@ from typing import Final, final
 
 from pullahead.errors import SourceError
 from pullahead.sources.notes import Notes
+from pullahead.sources.reach import Away
 from pullahead.sources.redis.address import of_source
 from pullahead.sources.redis.consumer import Consumer, Had, Heard
 from pullahead.sources.redis.entries import item_of, letter
@@ -35,6 +36,7 @@ class RedisSource(RemoteSource[str, Had, Server]):
         self._at = of_source(address, known_options())
         self._dead = self._at.letters
         super().__init__(self._at.shown, self._at.drain, Server(self._at, beside=self._dead))
+        self._perhaps_buried: set[str] = set()  # the server was told, and its answer did not come
         self._vanished: set[str] = set()  # out, and trimmed: the server has forgotten that they are ours
         self._server.check_streams(self._at.stream, self._dead)
         self._consumer = Consumer(self._server, self._at, self._dead)
@@ -49,12 +51,12 @@ class RedisSource(RemoteSource[str, Had, Server]):
 
     def hungry(self, workers: int) -> None:
         """So many of our workers have nothing to compute: who has something hears it."""
-        if self._others:
+        if self._others and not self._server.was_away:
             self._notices.say(workers)
 
     def wanted(self) -> int:
         """How many workers of others have nothing to compute, since the last call."""
-        return self._notices.heard()
+        return 0 if self._server.was_away else self._notices.heard()
 
     # What never waits
 
@@ -106,13 +108,17 @@ class RedisSource(RemoteSource[str, Had, Server]):
             self._is_dry = not (heard.found or heard.others or self._notes.given_back or self._notes.added)
         if heard.found or wait <= 0.0 or self.closed:
             return heard.found
-        found = self._consumer.wait(n, wait)
+        try:
+            found = self._consumer.wait(n, wait)
+        except NoGroup:
+            self._mend_group()
+            return []
         with self._lock:
             self._notes.extended.update(dict.fromkeys(token for token, _ in found))
         return found
 
     def _leave(self) -> bool:
-        self._exchange()
+        super()._leave()
         self._consumer.leave()
         return True
 
@@ -124,18 +130,27 @@ class RedisSource(RemoteSource[str, Had, Server]):
         """Tell the server what it has not heard yet, and take up to so many entries."""
         try:
             return self._exchange_once(most)
-        except NoGroup:  # somebody deleted it, or the server lost its data: what is put from now on counts
-            if self._consumer.make_group():
-                with self._lock:
-                    self._vanish(list(self._had) + list(self._notes.buried) + list(self._notes.given_back))
+        except NoGroup:
+            self._mend_group()
             return self._exchange_once(most)
+
+    def _mend_group(self) -> None:
+        """Somebody deleted the group, or the server lost its data: to the next one the whole stream is new."""
+        if self._consumer.make_group():
+            with self._lock:
+                self._vanish(list(self._had) + list(self._notes.buried) + list(self._notes.given_back))
 
     def _exchange_once(self, most: int) -> Heard:
         if self._server.was_away:
-            self._give_back_unheard()
+            self._catch_up()
         with self._lock:
             notes = self._notes.copy()
-        heard = self._consumer.tell(notes, self._lease, most)
+        try:
+            heard = self._consumer.tell(notes, self._lease, most)
+        except Away:
+            self._perhaps_buried.update(notes.buried)
+            raise
+        self._perhaps_buried.clear()
         with self._lock:
             self._notes.subtract(notes)
             self._vanish(heard.vanished)
@@ -153,19 +168,23 @@ class RedisSource(RemoteSource[str, Had, Server]):
             elif token in self._notes.given_back:
                 self._notes.added.append((self._at.stream, self._notes.given_back.pop(token)[0]))
 
-    def _give_back_unheard(self) -> None:
-        """A connection was cut: what the server has given us, and we have not heard of, goes back.
+    def _catch_up(self) -> None:
+        """A connection was cut: answers were lost with it.
 
-        It is among what the server says is ours, and we do not know it.
+        What the server has given us, and we have not heard of, goes back: it is among what the server says is
+        ours, and we do not know it. What it has forgotten, because it was trimmed, is ours alone to know.
         """
         held = self._consumer.held()
         with self._lock:
             unknown = [token for token in held if token not in self._had and token not in self._notes]
+            had = {*self._had, *self._notes.given_back, *self._notes.buried}.difference(self._perhaps_buried)
         back = Notes(given_back={token: ([], 0.0) for token in unknown})
         unreturned = self._consumer.tell(back, self._lease).unreturned
+        lost = self._consumer.lost(sorted(had.difference(held, self._vanished)))
         with self._lock:
             for token in unreturned:
                 self._bury(token, _TRIMMED, 0, [], is_there=False)
+            self._vanish(lost)
         self._server.was_away = False
 
     def _hand_out(self, found: list[tuple[str, Had]]) -> list[Taken]:
