@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.faults.procs import until
 from tests.sources.postgresql import PostgresServer
 from tests.sources.servers import RedisServer
 from tests.sources.test_redis_faults import late
@@ -19,8 +20,11 @@ from pullahead.sources import open_source
 JOB = "def work(x):\n    if x == 'b':\n        raise ValueError('no b')\n    return {'is': x}\n"
 
 
+COMMAND = (sys.executable, "-m", "pullahead")
+
+
 def pullahead(*arguments: str, piped: str = "", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pullahead", *arguments]
+    command = [*COMMAND, *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=50, check=False, input=piped, cwd=cwd
     )
@@ -173,6 +177,35 @@ def test_a_result_that_the_queue_refuses_is_a_failure_of_the_run(
         "`pullahead queue failed` says why\n"
     )
     assert 'result refused: new row for relation "reels" violates' in said("queue", "failed", address)
+
+
+def test_a_result_that_json_cannot_hold_is_dead_in_the_queue(kind: Kind, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("def work(x):\n    return {x} if x == 'b' else x\n")
+    said("queue", "put", kind.address, "a", "b", "c")
+    ended = pullahead("run", "job.py:work", "--from", f"{kind.address}&drain=1", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("pullahead run: 1 of 3 items failed; the first: ")
+    (line,) = said("queue", "failed", kind.address).splitlines()
+    assert "expected result to be a value that JSON can hold, got set" in line
+
+
+def test_a_server_that_goes_away_in_the_middle_is_no_wrong_usage(
+    own_server: RedisServer, tmp_path: Path
+) -> None:
+    (tmp_path / "job.py").write_text("import time\ndef work(x):\n    time.sleep(0.02)\n    return x\n")
+    own_server.put("jobs", range(1000))
+    address = own_server.address("jobs", patience=0.5)
+    command = [*COMMAND, "run", "job.py:work", "--from", address, "--to", "out.jsonl", "--report"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        out = tmp_path / "out.jsonl"
+        assert until(lambda: out.exists() and out.read_text().count("\n") > 3, 30)
+        own_server.stop()
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    *report, last = told.splitlines()
+    assert any("items in " in line for line in report)
+    went = r"unix://.* went away and did not come back: .*; \d+ done, 0 failed before"
+    assert re.fullmatch(f"pullahead run: the run ended: {went}", last), last
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -324,6 +325,36 @@ def test_what_failed_is_tried_again_ever_later_and_then_dead(postgres: PostgresS
             assert (state, reason) == ("dead" if attempt == 3 else "waiting", "no")
             postgres.late(name)
         assert waits == [pytest.approx(100, abs=5), pytest.approx(200, abs=5), None]
+
+
+@pytest.mark.parametrize("on_error", ["collect", "raise"])
+def test_a_run_hears_of_what_failed_once_it_is_tried_no_more(
+    on_error: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Until then it is in the queue, where it waits for its time."""
+    name = postgres.new_queue()
+    postgres.put(name, range(3))
+
+    def work(x: int) -> int:
+        tries = tmp_path / str(x)
+        tries.write_text("x" + (tries.read_text() if tries.exists() else ""))
+        if x == 0 or (x == 1 and len(tries.read_text()) < 3):
+            raise ValueError(x)
+        return x
+
+    address = postgres.address(name, drain=1, retries=2, retry_delay=0.05)
+    if on_error == "raise":
+        with pytest.raises(ValueError, match="0"):
+            list(pa.map(work, address, workers=1, ordered=False))
+        assert len((tmp_path / "0").read_text()) == 3
+        return
+    seen: list[tuple[int, Any]] = []
+    report = pa.run(work, address, lambda result, item: seen.append((item, result)), workers=1)
+    assert (report.done, report.failed, report.left) == (2, 1, 0)
+    assert sorted((item, result) for item, result in seen if isinstance(result, int)) == [(1, 1), (2, 2)]
+    (failure,) = [result for _, result in seen if not isinstance(result, int)]
+    assert (failure.item, type(failure.error)) == (0, ValueError)
+    assert postgres.rows(name, "item, state, attempts") == [(0, "dead", 3), (1, "done", 3), (2, "done", 1)]
 
 
 # A queue from outside

@@ -13,7 +13,7 @@ from tests.sources.servers import RedisServer
 
 import pullahead as pa
 from pullahead.core.leases import LEAST, MOST
-from pullahead.errors import ResultError, SourceError
+from pullahead.errors import SourceError
 from pullahead.sources import as_source, open_sink, open_source
 from pullahead.sources.redis import RedisQueue
 
@@ -311,15 +311,24 @@ def test_a_sink_may_have_another_stream_for_failures_and_a_length(redis_server: 
     assert [one["item"] for one in letters(redis_server, f"{stream}:bad")] == ["1"]
 
 
-def test_a_result_that_json_cannot_hold_leaves_its_item_in_the_queue(redis_server: RedisServer) -> None:
+def test_a_result_that_json_cannot_hold_is_the_failure_of_its_item(redis_server: RedisServer) -> None:
     stream = redis_server.new_stream()
-    redis_server.put(stream, [1])
+    redis_server.put(stream, range(4))
     results = redis_server.address(f"{stream}:results", "")
-    with pytest.raises(ResultError, match="expected result to be a value that JSON can hold, got set"):
-        pa.run(lambda x: {x}, redis_server.address(stream), results, workers=1)
-    assert [count for _, _, count in redis_server.pending(stream)] == [
-        0
-    ]  # given back: it is as if never taken
+    report = pa.run(lambda x: {x} if x == 1 else x, redis_server.address(stream, drain=1), results, workers=1)
+    assert (report.done, report.failed, report.left) == (3, 1, 0)
+    assert redis_server.pending(stream) == []
+    (dead,) = letters(redis_server, f"{stream}:dead")
+    expected = "item 1: expected result to be a value that JSON can hold, got set"
+    assert (dead["item"], expected in dead["pullahead-reason"]) == ("1", True)
+    found = {one["item"]: one for one in letters(redis_server, f"{stream}:results")}
+    assert {item: one.get("result") for item, one in found.items()} == {
+        "0": "0",
+        "1": None,
+        "2": "2",
+        "3": "3",
+    }
+    assert expected in found["1"]["error"]
 
 
 def test_a_resumed_run_with_a_journal_may_write_into_a_stream(

@@ -36,6 +36,14 @@ WHO = "pullahead run"
 _FAILED_BEFORE = "they did in an earlier run, --retry-failed tries them again"
 
 
+class CannotGoOn(Exception):  # noqa: N818  it ends like that in the middle of a sentence
+    """A live queue is out of reach, or refuses us, in the middle of a run."""
+
+    def __init__(self, error: SourceError, report: Any) -> None:
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        super().__init__(f"{error}{notes}; {report.done} done, {report.failed} failed before")
+
+
 @final
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -67,7 +75,7 @@ class Job:
                 return INTERRUPTED
             except (Refused, SourceError) as error:
                 return self._end(USAGE, str(error), error)
-            except CannotWrite as error:
+            except (CannotGoOn, CannotWrite) as error:
                 return self._end(FAILED, f"the run ended: {error}", error)
             except SystemExit:  # of the module of the work
                 raise
@@ -97,7 +105,7 @@ class Job:
                 quiet(aside.fileno())  # closing must not try again
                 raise
         self._summarize(report)
-        done, failed = report.done - results.spoiled, report.failed + results.spoiled
+        done, failed = report.done, report.failed
         if interrupts.seen:
             again = "" if self.journal is None else "; run it again to go on"
             say(f"interrupted: {done} done, {failed} failed, {_left(report, items, place)}{again}", WHO)
@@ -137,7 +145,17 @@ class Job:
             raise Refused(str(error)) from error
         with pool:
             interrupts.drain = pool.drain
-            pool.run(items, results)
+            try:
+                pool.run(items, results)
+            except SourceError as error:
+                if not (isinstance(items, Source) and items.capabilities.deadlines):
+                    raise
+                went: SourceError | None = error
+            else:
+                went = None
+        if went is not None:
+            self._summarize(pool.report)
+            raise CannotGoOn(went, pool.report) from went
         return pool.report
 
     def _summarize(self, report: Any) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, final
 
 from pullahead.cli.ending import Refused, tell
-from pullahead.errors import ResultError
+from pullahead.errors import ResultError, SourceError
 from pullahead.sources import JsonlSink, RecordSink, is_failure, open_sink
 from pullahead.sources.jsonl_sink import Mode
 
@@ -92,9 +92,6 @@ def _same_file(to: str, other: str) -> bool:
 class Results:
     """The sink of the command line: writes lines, counts them, and remembers the first failure.
 
-    A result that JSON cannot hold is recorded as the failure of its item, so that one odd result does not
-    cost the others.
-
     Args:
         sink: writes the lines.
         tracebacks: print the traceback of each failure to standard error.
@@ -105,7 +102,6 @@ class Results:
         self.checkpoint = sink.checkpoint
         self._sink = sink
         self._tracebacks = tracebacks
-        self.spoiled = 0  # results that JSON cannot hold
         self.first_failure = ""
 
     def resume(self, size: int | None) -> bool:
@@ -124,16 +120,14 @@ class Results:
         except OSError as error:  # a full disk, say
             where = repr(self.name) if self.name else "to standard output"
             raise CannotWrite(f"cannot write {where}: {error.strerror or error}") from error
+        except SourceError as error:  # a server that has gone
+            raise CannotWrite(str(error)) from error
 
     def _write(self, result: Any, item: Any) -> None:
         if is_failure(result):
             self._fail(item, result.error, result.attempts, result.traceback)
             return
-        try:
-            self._sink(result, item)
-        except ResultError as error:
-            self.spoiled += 1
-            self._fail(item, error, 1, "")
+        self._sink(result, item)
 
     def _fail(self, item: Any, error: BaseException, attempts: int, traceback: str) -> None:
         self._sink.write_error(item, error, attempts)

@@ -14,7 +14,7 @@ from typing import Any, Final, final
 
 from pullahead.core.hunger import HEED, Hunger
 from pullahead.core.leases import Leases
-from pullahead.sources.source import KeepsResults, Neighbourly, Source, Taken
+from pullahead.sources.source import KeepsResults, Neighbourly, Source, Taken, TriesAgain
 
 #: Seconds that an end waits for others, so that they are told in one go. The caller's notices wait as long.
 _COMPANY: Final = 0.01
@@ -35,6 +35,7 @@ class Custody:
         #: Gives the source the result of an item that will be settled, if it keeps results.
         self.keep = source.keep_result if isinstance(source, KeepsResults) else None
         self._neighbour = source if isinstance(source, Neighbourly) else None
+        self._patient = source if isinstance(source, TriesAgain) else None
         self._hunger = Hunger(queues)
         self._lock = Lock()
         self._leases = Leases()
@@ -83,6 +84,10 @@ class Custody:
             self._leases.ended(token, monotonic())
             had_news, self._has_news = self._has_news, True
         return not had_news
+
+    def tries_again(self, token: Any, attempts: int) -> bool:
+        """Whether an item that has failed is tried once more, when it is settled."""
+        return self._patient is not None and self._patient.tries_again(token, attempts)
 
     def give_back(self, tokens: Iterable[Any]) -> None:
         """These were not started."""

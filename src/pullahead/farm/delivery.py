@@ -14,6 +14,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, final
 
+from pullahead.errors import ResultError
 from pullahead.farm.crew import Crew
 from pullahead.journal.identity import Place
 from pullahead.sources import Sink, resumable
@@ -58,9 +59,13 @@ class Delivery:
                 self._size = file.checkpoint
 
     def __call__(self, result: Any, item: Any, place: Place | None) -> None:
-        """Hand over one result. Raises what the sink raises."""
+        """Hand over one result. Raises what the sink raises; after a `ResultError` nothing was written."""
         self._begun += 1
-        self._write(result, item)
+        try:
+            self._write(result, item)
+        except ResultError:
+            self._ended += 1
+            raise
         if place is not None and self._name:
             self._places.append(place)
         self._ended += 1

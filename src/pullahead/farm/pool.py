@@ -14,8 +14,10 @@ from types import TracebackType
 from typing import Any, Self, final
 from weakref import ReferenceType, ref
 
+from pullahead.errors import ResultError
 from pullahead.farm.crew import Crew
 from pullahead.farm.delivery import Delivery
+from pullahead.farm.failure import Failure
 from pullahead.farm.interrupts import Interrupts, of_a_run
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
@@ -112,7 +114,8 @@ def run(work: Any, source: Any, sink: Any = None, **options: Any) -> Report:
         source: any iterable, a `pullahead.sources` source, or the address of a live queue, as for `map`. With
             a live queue the run goes on until it is interrupted, or, with `drain=1` in the address, until all
             that is in the queue has ended. An item is acknowledged once the sink has had its result.
-        sink: a function of (result, item), the address of a live queue, or None.
+        sink: a function of (result, item), the address of a live queue, or None. What it raises ends the run,
+            but for `ResultError`: then it cannot write that result, and the item has failed.
     """
     _check_run_options(options)
     with _opened(source) as opened:
@@ -342,11 +345,23 @@ def _opened(items: Any) -> Iterator[Source]:
 def _hand_over(results: Results, deliver: Delivery) -> None:
     for item, result in results:
         try:
-            deliver(result, item, results.place)
+            _deliver(results, deliver, result, item)
         except BaseException:
             results.refused()
             raise
     deliver.finish()
+
+
+def _deliver(results: Results, deliver: Delivery, result: Any, item: Any) -> None:
+    """Hand over one result; if the sink cannot write it, the failure of its item."""
+    try:
+        deliver(result, item, results.place)
+    except ResultError as error:
+        if isinstance(result, Failure):
+            raise
+        failure = results.spoil(item, error)
+        if failure is not None:
+            deliver(failure, item, results.place)
 
 
 def _with_report(interrupt: KeyboardInterrupt, results: Results) -> KeyboardInterrupt:

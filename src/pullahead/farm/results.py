@@ -34,6 +34,8 @@ _PROGRESS_EVERY: Final = 0.2
 _PARTING: Final = 2.0
 #: No token: sources choose theirs.
 _NOBODYS: Final = object()
+#: No result: the source has the item tried once more.
+_AGAIN: Final = object()
 
 
 class Ended(Protocol):
@@ -138,15 +140,17 @@ class Results(Iterator[Any]):
                 self._acknowledge(self._token)
             else:
                 self._settle()
-        if not self._outcomes:
-            self._token = _NOBODYS
-            self._wait_for_some()
-        item, state, result, self.place, self._token = self._outcomes.popleft()
-        if state != DONE:
-            result = self._failure(item, result)
-        elif self._keep is not None or type(result) not in ITSELF:
-            result = self._result(item, result)
-        return (item, result) if self._pairs else result
+        while True:
+            if not self._outcomes:
+                self._token = _NOBODYS
+                self._wait_for_some()
+            item, state, result, self.place, self._token = self._outcomes.popleft()
+            if state != DONE:
+                result = self._failure(item, result)
+            elif self._keep is not None or type(result) not in ITSELF:
+                result = self._result(item, result)
+            if result is not _AGAIN:
+                return (item, result) if self._pairs else result
 
     def _wait_for_some(self) -> None:
         """Wait for outcomes. Raises StopIteration at the end."""
@@ -165,6 +169,11 @@ class Results(Iterator[Any]):
     def refused(self) -> None:
         """The last result was not dealt with after all: a live source has its item back in the end."""
         self._token, self._failed_with = _NOBODYS, None
+
+    def spoil(self, item: Any, error: Exception) -> Failure | None:
+        """The sink cannot write the last result. Return the failure in its place; None: it is tried again."""
+        failure = self._spoiled(item, error)
+        return failure if isinstance(failure, Failure) else None
 
     def abandon(self) -> None:
         """Nothing more is wanted, and nobody waits for long: for who has killed the workers."""
@@ -255,7 +264,7 @@ class Results(Iterator[Any]):
             self._progress.update(self.report)
             self._progress.close()
 
-    def _failure(self, item: Any, payload: Any) -> Failure:
+    def _failure(self, item: Any, payload: Any) -> Any:
         history = tuple(self._attempt(one) for one in payload)
         return self._failed(Failure(item, history, sum(one.worker is not None for one in history)))
 
@@ -265,8 +274,12 @@ class Results(Iterator[Any]):
         text = cause.text if isinstance(cause, RemoteTraceback) else ""
         return Attempt(error, text, failed.worker, failed.began, failed.ended)
 
-    def _failed(self, failure: Failure) -> Failure:
-        """Return the failure as a value, or raise it and end the run."""
+    def _failed(self, failure: Failure) -> Any:
+        """Return the failure as a value, or raise it and end the run; `_AGAIN`: it is none yet."""
+        if self._run.tries_again(self._token, failure.attempts):
+            self._run.settle(self._token, reason_of(failure), failure.attempts)
+            self._token = _NOBODYS
+            return _AGAIN
         self._failed_with = failure
         if self._options.on_error == "collect":
             return failure

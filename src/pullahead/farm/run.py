@@ -159,6 +159,15 @@ class Run:
         if self._source.is_live and self._feeder is not current_thread():
             self._feeder.join(patience)
 
+    def tries_again(self, token: Any, attempts: int) -> bool:
+        """Whether the source of an item that has failed has it tried once more: as if it had not come."""
+        if not self._source.tries_again(token, attempts):
+            return False
+        with self._changed:
+            self.failed -= 1
+            self.read -= 1
+        return True
+
     def spoiled(self) -> None:
         """A result that was taken turned out to be of no use: its item has failed."""
         with self._changed:

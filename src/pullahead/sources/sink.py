@@ -2,7 +2,9 @@
 
 A sink is called `sink(result, item)` once for each item, on the thread that called `run`, one call at a
 time, and never again for the same item. When an item has failed, its `Failure` comes in place of a
-result. An exception raised by a sink ends the run. Whoever made a sink closes it.
+result. An exception raised by a sink ends the run, but for `ResultError`: that says that it cannot write
+this result, so the item has failed, and the sink is called once more, with its `Failure`. Whoever made a
+sink closes it.
 """
 
 from __future__ import annotations

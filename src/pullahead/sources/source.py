@@ -119,6 +119,17 @@ class KeepsResults(Protocol):
 
 
 @runtime_checkable
+class TriesAgain(Protocol):
+    """What a source may offer that has items tried again by itself after they have `failed`.
+
+    Nobody else is told then that they have.
+    """
+
+    def tries_again(self, token: Any, attempts: int) -> bool:
+        """Return whether the item comes once more if it has `failed` after so many attempts. Never waits."""
+
+
+@runtime_checkable
 class Neighbourly(Protocol):
     """What a live source may offer so that no run has more than it can start while another one has nothing.
 

@@ -36,13 +36,15 @@ _REFUSED_END: Final = ("does not exist", "is not permitted to log in")
 #: and somebody's lock.
 _AWAY: Final = ("08", "53", "57", "58", "40", "25006")
 _LOCKED: Final = "55P03"
-#: Classes after which the same statement with other values may do: data, constraints, what a row, an index or a
-#: type cannot hold, and what somebody's trigger says, in a class of its own making, too.
+#: Classes after which the same statement with other values may do: data, constraints, what a row, an index or
+#: a type cannot hold, and what somebody's trigger says, in a class of its own making, too.
 _REJECTED: Final = ("0A", "21", "22", "23", "38", "39", "42", "44", "54", "P0")
-#: The classes that are PostgreSQL's (appendix A of its manual).
+#: The classes that PostgreSQL has itself (appendix A of its manual).
 _THEIRS: Final = frozenset(
-    "00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 53 54 "
-    "55 57 58 F0 HV P0 XX".split()
+    """
+    00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 53
+    54 55 57 58 F0 HV P0 XX
+    """.split()  # noqa: SIM905  one of them a line would be a page
 )
 #: The schema or the table is not there.
 _NO_TABLE: Final = ("42P01", "3F000", "42703")

@@ -135,7 +135,7 @@ class RedisSource(RemoteSource[str, Had, Server]):
             return self._exchange_once(most)
 
     def _mend_group(self) -> None:
-        """Somebody deleted the group, or the server lost its data: to the next one the whole stream is new."""
+        """Somebody deleted the group, or the server lost its data: all of the stream is new to the next."""
         if self._consumer.make_group():
             with self._lock:
                 self._vanish(list(self._had) + list(self._notes.buried) + list(self._notes.given_back))
