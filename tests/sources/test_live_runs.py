@@ -270,6 +270,37 @@ def test_what_is_tried_later_by_the_work_stays_with_the_run() -> None:
     assert len(queue) == 0
 
 
+def test_what_is_tried_later_keeps_nobody_from_what_is_there() -> None:
+    """A window full of items that wait does not look like one that is full of work."""
+
+    def work(x: int) -> int:
+        if x < 20:
+            raise pa.RetryLater(60.0)
+        time.sleep(0.01)
+        return x
+
+    queue, seen = queue_of(*range(40)), []
+    done = threading.Event()
+
+    def sink(result: int, item: int) -> None:
+        seen.append(item)
+        if len(seen) == 20:
+            done.set()
+
+    with pa.Pool(work, workers=2) as pool:
+
+        def end() -> None:
+            done.wait(WAIT)
+            pool.drain()
+
+        helper = threading.Thread(target=end)
+        helper.start()
+        report = pool.run(queue.consumer(), sink)
+        helper.join()
+    assert sorted(seen) == list(range(20, 40))
+    assert (report.done, report.failed, len(queue)) == (20, 0, 20)
+
+
 class Timed:
     """A sink that remembers which items came, and when their work had begun."""
 
