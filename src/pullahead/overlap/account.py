@@ -9,8 +9,9 @@ from pullahead.core import trace
 from pullahead.core.ceiling import FREE_AHEAD, Ceiling
 from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
-from pullahead.core.prefetch import Request
+from pullahead.core.prefetch import Answer, Request
 from pullahead.overlap.statistics import Samples, Statistics
+from pullahead.overlap.weight import weight
 
 
 @final
@@ -31,7 +32,7 @@ class Account:
         self._meter = Meter(0, 0.0)  # replaced when the first `next()` begins
         self._begun = False
         self._fetches, self._computes = Samples(), Samples()
-        self._fresh: deque[tuple[int, float, float]] = deque()  # answered, not accounted for
+        self._fresh: deque[tuple[int, float, float, int]] = deque()  # answered, not accounted for; with bytes
         self._computing: tuple[int, float] | None = None  # the item that the caller has, and since when
         self._stalled = 0.0  # seconds since the last item
         self.items = self.failures = self.stalls = 0
@@ -81,12 +82,14 @@ class Account:
 
     def answered(self, request: Request, now: float) -> None:
         """A request was answered, on any thread."""
-        self._fresh.append((request.number, request.made, now))
+        size = weight(request.value) if request.answer is Answer.ITEM else 0
+        self._fresh.append((request.number, request.made, now, size))
 
     def settle(self, now: float) -> None:
         """The caller's own time up to now is accounted for: take in the answers, and let the depth follow."""
         while self._fresh and self._fresh[0][2] <= now:
-            number, start, end = self._fresh.popleft()
+            number, start, end, size = self._fresh.popleft()
+            self._policy.weighed(size)
             self._meter.communicated(start, end)
             self._fetches.add(end - start)
             self._recorder.add(trace.FETCH, start, end, number)

@@ -70,7 +70,8 @@ def overlap(
             None is an item, pass `sentinel=object()`. In an iterable, which ends by itself, None is an item.
             A StopIteration from `fetch` ends it as well.
         lookahead: how many items to hold or ask for beyond the current one: "auto" finds it from measured
-            times, at most 256; 1 is the plain pattern; 0 asks only when the item is wanted.
+            times, at most 256, and no more than 64 MiB of arrays, buffers or text, but one in any case; 1 is
+            the plain pattern; 0 asks only when the item is wanted.
         give_back: called with every item that was fetched and not yielded when the loop is left early. It
             may block or return a future. An item that arrives after that is given back on another thread.
             Errors in it go to `sys.unraisablehook`. Without it such items are lost, and a RuntimeWarning says

@@ -5,13 +5,15 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
+import pytest
 from tests.surface.overlap.desk import Clock, Desk, Tray, with_answers
 
 from pullahead.core import trace
 from pullahead.core.ceiling import FREE_AHEAD
-from pullahead.core.prefetch import Request
+from pullahead.core.prefetch import Answer, Request
 from pullahead.overlap import Statistics, Times, overlap
 from pullahead.overlap.account import Account
+from pullahead.overlap.weight import weight
 
 
 def test_statistics_and_spans_tell_where_the_time_went() -> None:
@@ -132,3 +134,48 @@ def test_auto_climbs_only_as_far_as_it_pays_and_says_so() -> None:
     assert any(reason.startswith("4: deeper as long as that pays (") for reason in reasons)
     assert "4: 8 did not shorten the stalls, so the source itself is slow" in reasons
     assert account.depth <= 2 * FREE_AHEAD
+
+
+class _Array:
+    """As large as it says."""
+
+    def __init__(self, nbytes: Any) -> None:
+        self.nbytes = nbytes
+
+
+@pytest.mark.parametrize(("size", "most"), [(16 << 20, 3), (100 << 20, 1), (0, 256)])
+def test_auto_holds_no_more_than_fits_into_64_mib(size: int, most: int) -> None:
+    account, now, deepest = Account(None, None), 0.0, 0
+    for number in range(2000):
+        account.resumed(now)
+        depth = account.depth
+        fetched = now + 1.0 / depth  # each deeper one pays
+        account.answered(Request(number, fetched - 1.0, Answer.ITEM, _Array(size)), fetched)
+        account.waited(now, fetched, tail=False)
+        now = fetched
+        account.settle(now)
+        deepest = max(deepest, account.depth)
+        account.handed_out(number, now)
+        now += 0.001
+    assert deepest == most
+    if most == 3:  # and the one that is computed
+        assert "all that 64 MiB hold" in account.reason
+
+
+@pytest.mark.parametrize(
+    ("item", "size"),
+    [
+        (b"12345", 5),
+        ("text", 4),
+        (_Array(7), 7),
+        (_Array(None), 0),
+        (memoryview(bytearray(9)), 9),
+        (("path", _Array(1000)), 1004),
+        ({"image": _Array(3000), "label": 7}, 3000),
+        ([b"12"] * 1000, 128),
+        (7, 0),
+        (None, 0),
+    ],
+)
+def test_what_an_item_weighs(item: Any, size: int) -> None:
+    assert weight(item) == size
