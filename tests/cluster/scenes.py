@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -211,6 +212,54 @@ def large_values() -> dict[str, Any]:
     return {"right": [int(one[-1]) for one in sums] == list(range(92)), "left": left_in_the_stores()}
 
 
+def payloads_travel_meanwhile() -> dict[str, Any]:
+    """Large items, results and what `overlap` fetches come while the item before is computed.
+
+    The smallest of the times between two items tells: whatever else the machine does makes some longer, and
+    nothing makes one shorter than the way of what is not sent before it is waited for.
+    """
+    far = {"num_cpus": 0, "resources": {"far": 1}}
+    item = np.zeros(4_000_000)  # 32 MB
+    rows = list(pa.map(begin_and_end, (item for _ in range(12)), workers=1, worker_options=far))
+    between = [after[0] - before[1] for before, after in itertools.pairwise(rows)]
+    makes = actors.remote(Makes).options(**far).remote()
+    pa.get(makes.array.remote())  # so that the next one is not the first
+    began = time.perf_counter()
+    pa.get(makes.array.remote())
+    way = time.perf_counter() - began
+    gaps, last = [], 0.0
+    for _ in itertools.islice(pa.overlap(makes.array.remote), 8):
+        gaps.append(time.perf_counter() - last)
+        time.sleep(0.3)
+        last = time.perf_counter()
+    ready, _ = pa.wait([makes.array.remote()], timeout=20)
+    began = time.perf_counter()
+    pa.get(ready[0])
+    brought = time.perf_counter() - began
+    pa.kill(makes)
+    return {
+        "map": min(between) < way / 3,
+        "overlap": min(gaps[2:]) < way / 3,
+        "wait": brought < way / 3,
+        "seconds": [way, min(between), min(gaps[2:]), brought],
+    }
+
+
+class Makes:
+    """An actor with a large result."""
+
+    def array(self) -> Any:
+        return np.zeros(4_000_000)
+
+
+def begin_and_end(array: Any) -> tuple[float, float]:
+    """Return when an item began, and when it ended."""
+    began = time.perf_counter()
+    time.sleep(0.3)
+    assert len(array) == 4_000_000
+    return began, time.perf_counter()
+
+
 def refs_of_ray() -> dict[str, Any]:
     """What a task of Ray's has made on one node is worked on on another."""
     make = ray.remote(num_cpus=0, resources={"far": 0.1})(np.full)
@@ -327,22 +376,47 @@ def until(condition: Any, seconds: float) -> bool:
     return bool(condition())
 
 
-def node_death(cluster: Cluster, victim: Any, folder: Path) -> dict[str, Any]:
-    """A node is killed: all items have one result, and what was only held there is charged nothing."""
+def node_death(cluster: Cluster, victim: Any, every: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A node is killed, and another one comes: its worker has a successor there, and nothing is lost.
+
+    What was held by the worker that died is charged nothing, and there are no retries; what ran is charged.
+    """
     folder.mkdir()
-    work = pa.Pool(_noting(str(folder)), workers=3, worker_options=ONE_EACH, on_error="collect", retries=1)
+    under_way, come = threading.Event(), threading.Event()
+    fed: list[int] = []
+    done: list[int] = []
+    failed: list[int] = []
+    seen: set[str] = set()  # nodes
+
+    def until_it_works(deadline: float) -> Iterator[int]:
+        while time.monotonic() < deadline and (len(fed) < 300 or not come.is_set() or new not in seen):
+            fed.append(len(fed))
+            yield fed[-1]
+
+    def take(results: Iterator[Any]) -> None:
+        for one in results:
+            item = one.item if isinstance(one, pa.Failure) else int(one[-1])
+            (failed if isinstance(one, pa.Failure) else done).append(item)
+            seen.update((folder / str(item)).read_text().split())
+            if len(done) == 60:
+                under_way.set()
+
+    work = pa.Pool(_noting(str(folder)), workers=3, worker_options=ONE_EACH, on_error="collect")
     with work as pool:
-        results = pool.map(range(300), ordered=False)
-        done = [next(results) for _ in range(60)]
-        removal = threading.Thread(target=lambda: cluster.remove_node(victim, allow_graceful=False))
-        removal.start()
-        done += list(results)
-        removal.join()
+        results = pool.map(until_it_works(time.monotonic() + 60), ordered=False)
+        taker = threading.Thread(target=take, args=[results])
+        taker.start()
+        under_way.wait(60)
+        cluster.remove_node(victim, allow_graceful=False)  # these two work on the main thread only
+        new = cluster.add_node(**every).node_id
+        come.set()
+        taker.join()
     runs = Counter({int(file.name): len(file.read_text().split()) for file in folder.iterdir()})
     return {
-        "exact": sorted(int(one[-1]) for one in done if isinstance(one, np.ndarray)) == list(range(300)),
-        "failures": sum(isinstance(one, pa.Failure) for one in done),
+        "exact": sorted(done + failed) == fed,
+        "failures": len(failed),
         "ran_again": sum(count - 1 for count in runs.values()),
+        "followed": new in seen,
     }
 
 
@@ -372,7 +446,9 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Play all, each on what the one before has left."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    head = {"include_dashboard": False, "ray_client_server_port": port}
+    # A dead node is known as one after 2.5 s, not after 15.
+    soon = {"health_check_period_ms": 500, "health_check_failure_threshold": 5}
+    head = {"include_dashboard": False, "ray_client_server_port": port, "_system_config": soon}
     every: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 160 << 20}  # ten of the large items
     cluster = Cluster(initialize_head=True, head_node_args=every | head)
     cluster.add_node(wait=False, **every, resources={"far": 10}, num_gpus=2)
@@ -392,10 +468,10 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for scene in (here, adopted, failed_argument, nowhere, timeout_elsewhere, exit_elsewhere):
             yield scene.__name__, scene()
         yield "client", outside.result()
-    for scene in (large_values, refs_of_ray):
+    for scene in (payloads_travel_meanwhile, large_values, refs_of_ray):
         yield scene.__name__, scene()
     yield "comes_and_goes", comes_and_goes(cluster, every)
-    yield "node_death", node_death(cluster, victim, folder / "notes")
+    yield "node_death", node_death(cluster, victim, every, folder / "notes")
     pa.shutdown()
     yield "incompatible", incompatible(cluster)
     cluster.shutdown()  # type: ignore[no-untyped-call]

@@ -116,6 +116,11 @@ def test_large_values_come_and_go_through_small_stores(seen: dict[str, Any]) -> 
     assert "Spilled" not in values["left"], "so much was never there at once"
 
 
+def test_large_values_come_while_the_one_before_is_computed(seen: dict[str, Any]) -> None:
+    scene = seen["payloads_travel_meanwhile"]
+    assert (scene["map"], scene["overlap"], scene["wait"]) == (True, True, True), scene["seconds"]
+
+
 def test_what_a_task_of_rays_has_made_is_worked_on_elsewhere(seen: dict[str, Any]) -> None:
     assert seen["refs_of_ray"] == {"right": True}
 
@@ -151,9 +156,12 @@ def test_workers_come_with_the_nodes_that_there_are_and_leave_them_free(seen: di
     }
 
 
-def test_a_dead_node_costs_no_item(seen: dict[str, Any]) -> None:
+def test_a_dead_node_costs_at_most_what_ran_there_and_its_worker_is_replaced_elsewhere(
+    seen: dict[str, Any],
+) -> None:
     death = seen["node_death"]
-    assert (death["exact"], death["failures"]) == (True, 0)
+    assert (death["exact"], death["followed"]) == (True, True)
+    assert death["failures"] <= 1, "there are no retries, and what was only held is charged nothing"
     assert 0 <= death["ran_again"] <= 40, "what ran there, and what was finished there and had not been said"
 
 

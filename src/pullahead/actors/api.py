@@ -108,9 +108,9 @@ class Engine(Protocol):
         """Wait for values."""
 
     def wait(
-        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
+        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None, *, bring: bool
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
-        """Wait until some refs are ready."""
+        """Wait until some refs are ready; and, if they are to be brought, here."""
 
     def adopted(self, value: Any) -> Any:
         """Return our ref or handle for one that is of the system below, and everything else as it is."""
@@ -307,6 +307,12 @@ def wait(
 ) -> tuple[list[ObjectRef], list[ObjectRef]]:
     """Wait until `num_returns` refs are ready, or until the time is over.
 
+    Args:
+        refs: whose values are waited for.
+        num_returns: how many of them.
+        timeout: seconds.
+        fetch_local: whether a value that is on another machine is brought here, and ready once it has come.
+
     Returns:
         (ready, others), both in the order given; at most `num_returns` are in `ready`.
 
@@ -314,7 +320,6 @@ def wait(
         TypeError: if `refs` is not a list of refs.
         ValueError: if a ref is there twice, or `num_returns` is not in 1..len(refs).
     """
-    del fetch_local  # there is one machine: what is ready is local
     if not isinstance(refs, list):
         raise TypeError(f"wait() needs a list of refs, got {type(refs).__name__}")
     theirs, refs = refs, _checked_refs(refs, "wait")
@@ -324,7 +329,7 @@ def wait(
         return [], []
     if not 1 <= num_returns <= len(refs):
         raise ValueError(f"num_returns must be from 1 to {len(refs)} (the number of refs), got {num_returns}")
-    found = refs[0].engine.wait(refs, num_returns, timeout)
+    found = refs[0].engine.wait(refs, num_returns, timeout, bring=fetch_local)
     if refs == theirs:
         return found
     given = dict(zip(refs, theirs, strict=True))  # whoever gave refs of the system below gets those back

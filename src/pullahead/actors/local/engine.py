@@ -144,7 +144,12 @@ class LocalEngine:
             raise GetTimeoutError(text) from None
 
     def wait(
-        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
+        self,
+        refs: Sequence[ObjectRef],
+        num_returns: int,
+        timeout: float | None,
+        *,
+        bring: bool = True,  # noqa: ARG002  there is one machine: what is ready is here
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         """Wait until some refs are ready."""
         local = [ref for ref in refs if isinstance(ref, LocalRef)]

@@ -255,7 +255,7 @@ class RayEngine:
                 values = ray.get([ref.ray_ref for ref in missing], timeout=timeout)
             except RayTimeout:
                 different = list(dict.fromkeys(refs))
-                waiting = len(self.wait(different, len(different), 0)[1])
+                waiting = len(self.wait(different, len(different), 0, bring=False)[1])
                 text = f"{waiting} of {len(refs)} values did not arrive within {timeout} s"
                 raise GetTimeoutError(text) from None
             except Exception as error:  # noqa: BLE001  all that a method may raise, and what Ray does
@@ -267,16 +267,16 @@ class RayEngine:
         return [ref.result() for ref in refs]
 
     def wait(
-        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None
+        self, refs: Sequence[ObjectRef], num_returns: int, timeout: float | None, *, bring: bool
     ) -> tuple[list[ObjectRef], list[ObjectRef]]:
-        """Wait until some refs are ready."""
+        """Wait until some refs are ready; and, if they are to be brought, here."""
         self._check_running()
         if timeout != 0:
             turns.check_may_block()
         by_theirs = {ref.ray_ref: ref for ref in refs if isinstance(ref, RayRef)}
-        found, _ = ray.wait(list(by_theirs), num_returns=len(by_theirs), timeout=0, fetch_local=False)
+        found, _ = ray.wait(list(by_theirs), num_returns=len(by_theirs), timeout=0, fetch_local=bring)
         if len(found) < num_returns and timeout != 0:
-            found, _ = ray.wait(list(by_theirs), num_returns=num_returns, timeout=timeout, fetch_local=False)
+            found, _ = ray.wait(list(by_theirs), num_returns=num_returns, timeout=timeout, fetch_local=bring)
         there = {by_theirs[one] for one in found}
         ready: list[ObjectRef] = []
         others: list[ObjectRef] = []
