@@ -14,14 +14,14 @@ from benchmarks.queues import cases, kills, work
 from benchmarks.queues.ideal import run_on_time
 from benchmarks.queues.programs import Program
 from benchmarks.queues.work import Log, Run
-from benchmarks.servers import redis_program
 from tests.faults.procs import alive, descendants, until
+from tests.sources.servers import redis_or_skip
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(redis_program() is None, reason="redis-server is not installed")
 def test_a_quick_run_of_ours_alone(tmp_path: Path) -> None:
+    redis_or_skip()
     path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     file = tmp_path / "found.json"
     command = [sys.executable, "-m", "benchmarks.queues", "--quick", "--ours", "--only", "short-redis"]
