@@ -9,9 +9,9 @@ Put your source on a bench, inherit, and let pytest find it::
                 server.put(items)
                 yield MyBench(server)
 
-All tests are for any source; what a source says in its `capabilities` that it cannot do is not asked of it. But
-all have items in the order in which they were put, unless some come again: that of a service without any order
-is not tested here.
+All tests are for any source; what a source says in its `capabilities` that it cannot do is not asked of it.
+But all want items in the order in which they were put, unless some come again: a service without any order is
+not what they are for.
 The last one lets Hypothesis (`pip install hypothesis`) invent sequences of operations, of one consumer or of
 two, and compares each answer with that of the model, `pullahead.core.broker`.
 """
