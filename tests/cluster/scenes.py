@@ -81,13 +81,6 @@ def spread() -> dict[str, Any]:
         return {"nodes": sorted(Counter(pool.map(range(150))).values())}
 
 
-def default_place() -> dict[str, Any]:
-    """Workers of which nothing is said hold a CPU each, so they are on all nodes, and the last one waits."""
-    with pa.Pool(node, workers=4) as pool:
-        found = Counter(pool.map(range(150)))
-        return {"nodes": len(found), "all held": until(lambda: free_cores() == 0.0, 10)}
-
-
 def devices() -> dict[str, Any]:
     """Workers that take a GPU are where one is, and see that one, each its own."""
     with pa.Pool(see_devices, workers=2, worker_options={"num_cpus": 0, "num_gpus": 1}) as pool:
@@ -305,11 +298,11 @@ def client(port: int) -> dict[str, Any]:
 
 
 def comes_and_goes(cluster: Cluster, every: dict[str, Any]) -> dict[str, Any]:
-    """Nodes that hold one worker each are filled, one that comes later as well, and all are free again.
+    """Nodes with a CPU, so with a worker each, are filled, one that comes later, too, and all are free again.
 
     That is what an autoscaler does: it brings a node because somebody waits for one.
     """
-    work = pa.Pool(node, workers=(1, 6), worker_options=ONE_EACH)
+    work = pa.Pool(node, workers=(1, 6))
     with pytest.MonkeyPatch.context() as patch, work as pool:
         patch.setattr(scaling, "PATIENCE", 1.0)  # these nodes are not paid for
         results = pool.map(range(1_000_000), ordered=False)
@@ -455,13 +448,7 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     victim = cluster.add_node(wait=False, **every)
     cluster.wait_for_nodes()
     pa.init("ray", address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
-    for scene in (
-        spread,
-        placement,
-        default_place,
-        devices,
-        no_place,
-    ):  # it takes a while to be known what is free again
+    for scene in (spread, placement, devices, no_place):  # what is free again is known a while later
         yield scene.__name__, scene()
     with ThreadPoolExecutor(1) as aside:  # beside those that want no CPU and no empty stores; one waits 10 s
         outside = aside.submit(client, port)

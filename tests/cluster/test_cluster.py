@@ -72,10 +72,6 @@ def test_workers_spread_where_one_node_would_have_held_them(seen: dict[str, Any]
     assert sum(counts) == 150
 
 
-def test_a_worker_holds_a_cpu(seen: dict[str, Any]) -> None:
-    assert seen["default_place"] == {"nodes": 3, "all held": True}
-
-
 def test_workers_that_take_a_gpu_are_where_they_are_and_share_none(seen: dict[str, Any]) -> None:
     assert seen["devices"] == {"nodes": 1, "devices": ["0", "1"]}
 

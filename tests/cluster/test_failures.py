@@ -13,30 +13,21 @@ pytestmark = pytest.mark.ray
 SAID = "1 worker(s) were killed due to the node running low on memory.\nConsider more memory."
 
 
-class _Id:
-    """Of an actor, or of none."""
-
-    def __init__(self, actor: str | None) -> None:
-        self._actor = actor
-
-    def is_nil(self) -> bool:
-        return self._actor is None
-
-    def hex(self) -> str:
-        return self._actor or "ff"
-
-
 class _Ref:
-    """Of a call on an actor, or of a task."""
+    """Of a call on an actor, or of a task, whose id has the bytes of none where an actor's are."""
 
-    def __init__(self, actor: str | None) -> None:
-        self._actor = actor
+    def __init__(self, actor: bytes) -> None:
+        self._id = b"\x11" * 8 + actor + b"\x01\0\0\0"
 
-    def task_id(self) -> _Ref:
-        return self
+    def task_id(self) -> Any:
+        import ray
 
-    def actor_id(self) -> _Id:
-        return _Id(self._actor)
+        task_id: Any = ray.TaskID
+        return task_id(self._id)
+
+
+OF_AN_ACTOR = _Ref(b"\xab" * 12)
+ACTOR = "ab" * 12 + "01000000"
 
 
 @pytest.mark.parametrize("kind", ["OutOfMemoryError", "NodeDiedError"])
@@ -55,18 +46,19 @@ def test_an_actor_that_was_killed_for_want_of_memory_has_died_and_left_its_note(
 
     monkeypatch.setattr(pages, "taken", taken)
     error = getattr(exceptions, kind)(SAID)
-    died = failures.translated(error, _Ref("ab12"))
+    died = failures.translated(error, OF_AN_ACTOR)
     assert isinstance(died, ActorDiedError)
     assert died.detail == "1 worker(s) were killed due to the node running low on memory."
     assert died.note == (b"7", 7)
-    again = failures.translated(error, _Ref("ab12"))
+    again = failures.translated(error, OF_AN_ACTOR)
     assert isinstance(again, ActorDiedError)
-    assert (again.note, asked) == (died.note, [("ab12", None)])
-    assert "ab12" in failures.dead
-    failures.dead.discard("ab12")
+    assert (again.note, asked) == (died.note, [(ACTOR, None)])
+    assert ACTOR in failures.dead
+    failures.dead.discard(ACTOR)
+    failures._left.pop(ACTOR)
 
 
-@pytest.mark.parametrize("ref", [None, _Ref(None)])
+@pytest.mark.parametrize("ref", [None, _Ref(b"\xff" * 12)])
 def test_a_task_that_was_is_no_actor(ref: Any) -> None:
     from ray import exceptions
 

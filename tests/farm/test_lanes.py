@@ -141,14 +141,14 @@ def test_that_no_worker_has_a_place_any_more_is_said(
 ) -> None:
     """The node of the last one went, and nobody else has room for what should follow it."""
     said: list[str] = []
-    monkeypatch.setattr(lanes_module, "_PLACE_PATIENCE", 0.05)
+    monkeypatch.setattr(lanes_module, "_PLACE_PATIENCE", 1.0)
     monkeypatch.setattr(warnings, "warn", lambda message, **_: said.append(message))
     lanes, port = lanes_of(workers, 2)
     workers[0].place.set_result(None)
     workers[1].place.set_result(None)
     workers[0].end.set_exception(ActorDiedError("Worker"))
     assert until(lambda: len(workers) == 3, PATIENCE)
-    time.sleep(0.2)
+    time.sleep(1.2)
     assert said == []  # the other one is there
     workers[1].end.set_exception(ActorDiedError("Worker"))
     assert until(lambda: len(workers) == 4, PATIENCE)

@@ -17,7 +17,7 @@ from tests.sources.postgresql import PostgresServer
 import pullahead as pa
 from pullahead.errors import ResultError, SourceError
 from pullahead.sources import as_source, open_sink, open_source
-from pullahead.sources.postgresql import PostgresQueue
+from pullahead.sources.postgresql import PostgresQueue, PostgresSource
 
 pytest.importorskip("psycopg")
 
@@ -325,6 +325,26 @@ def test_what_failed_is_tried_again_ever_later_and_then_dead(postgres: PostgresS
             assert (state, reason) == ("dead" if attempt == 3 else "waiting", "no")
             postgres.late(name)
         assert waits == [pytest.approx(100, abs=5), pytest.approx(200, abs=5), None]
+
+
+def test_what_is_tried_again_is_waited_for_although_it_failed_during_a_look(postgres: PostgresServer) -> None:
+    name = postgres.new_queue()
+    postgres.put(name, [1])
+    source = PostgresSource(postgres.address(name, drain=1, retries=1, retry_delay=0))
+    (one,) = source.take(1)
+    tell = source._consumer.tell
+
+    def fail_meanwhile(*arguments: Any, **options: Any) -> Any:
+        heard = tell(*arguments, **options)
+        source._consumer.tell = tell  # type: ignore[method-assign]
+        source.failed(one.token, "no", 1)
+        return heard
+
+    source._consumer.tell = fail_meanwhile  # type: ignore[method-assign]
+    with closing(source):
+        assert source.take(1) == []
+        assert not source.closed
+        assert [again.attempt for again in source.take(1, 5.0)] == [2]
 
 
 @pytest.mark.parametrize("on_error", ["collect", "raise"])

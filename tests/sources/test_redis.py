@@ -331,6 +331,18 @@ def test_a_result_that_json_cannot_hold_is_the_failure_of_its_item(redis_server:
     assert expected in found["1"]["error"]
 
 
+def test_an_item_that_no_sink_can_write_is_dead_and_ends_nothing(redis_server: RedisServer) -> None:
+    stream = redis_server.new_stream()
+    redis_server.client.xadd(stream, {"raw": b"\xff"})
+    redis_server.put(stream, [1])
+    results = redis_server.address(f"{stream}:results", "")
+    report = pa.run(lambda x: x, redis_server.address(stream, drain=1), results, workers=1)
+    assert (report.done, report.failed, report.left) == (1, 1, 0)
+    assert redis_server.pending(stream) == []
+    assert redis_server.client.xlen(f"{stream}:dead") == 1
+    assert [one["result"] for one in letters(redis_server, f"{stream}:results")] == ["1"]
+
+
 def test_a_resumed_run_with_a_journal_may_write_into_a_stream(
     redis_server: RedisServer, tmp_path: Any
 ) -> None:

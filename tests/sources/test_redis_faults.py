@@ -281,11 +281,32 @@ def test_an_idle_run_goes_on_when_its_group_is_destroyed(own_server: RedisServer
 
 
 def test_a_short_limit_for_answers_is_no_outage_of_an_idle_queue(own_server: RedisServer) -> None:
-    with closing(RedisSource(own_server.address("jobs", socket_timeout=0.2, patience=1))) as source:
-        began = time.monotonic()
-        while time.monotonic() < began + 2.0:
-            assert source.take(1, 1.0) == []
-            assert not source._server.was_away
+    with closing(RedisSource(own_server.address("jobs", socket_timeout=2, patience=1))) as source:
+        assert source.take(1, 3.0) == []
+        assert not source._server.was_away
+    with closing(RedisSource(own_server.address("jobs", socket_timeout=0.4, patience=30))) as source:
+        assert source.take(1, 0.1) == []  # it asks, and does not wait at the server
+        own_server.put("jobs", [1])
+        assert [one.item for one in source.take(1, WAIT)] == [1]
+
+
+def test_a_group_that_is_destroyed_before_the_end_ends_nothing(own_server: RedisServer) -> None:
+    source = RedisSource(own_server.address("jobs"))
+    own_server.client.xgroup_destroy("jobs", "g")
+    source.close()
+    assert source.closed
+
+
+def test_an_entry_that_comes_anew_is_not_one_that_has_vanished(own_server: RedisServer) -> None:
+    """Its group was destroyed, and the next one has all of the stream again."""
+    own_server.put("jobs", [1])
+    with closing(RedisSource(own_server.address("jobs"))) as source:
+        source.take(1)
+        own_server.client.xgroup_destroy("jobs", "g")
+        (again,) = source.take(1)
+        source.give_back([again.token])
+    assert own_server.client.xlen("jobs") == 1
+    assert [count for _, _, count in own_server.pending("jobs")] == [0]
 
 
 def test_what_is_trimmed_while_its_consumer_is_dead_is_at_least_said(own_server: RedisServer) -> None:

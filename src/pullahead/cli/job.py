@@ -154,7 +154,8 @@ class Job:
             else:
                 went = None
         if went is not None:
-            self._summarize(pool.report)
+            with suppress(Exception):  # why the run ended matters more than a picture that cannot be drawn
+                self._summarize(pool.report)
             raise CannotGoOn(went, pool.report) from went
         return pool.report
 

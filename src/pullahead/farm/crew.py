@@ -114,9 +114,11 @@ class Crew:
         self._retry, self._spec, self._options = retry, spec, options
         environment = thread_share(workers) | actor_options.get("runtime_env", {}).get("env_vars", {})
         runtime_env = actor_options.get("runtime_env", {}) | {"env_vars": environment}
-        # Ray's actors hold no CPU unless they say so: then any number of workers would find a place on one
-        # machine, beside what others have there, and no autoscaler would bring another one.
-        cores = {} if actor_options.get("num_gpus") else {"num_cpus": 1}
+        # Ray's actors hold no CPU unless they say so: as many as there may be would find a place on one node,
+        # and no autoscaler would bring another one. Workers that stay do not wait for one: of two pools of
+        # which one feeds the other, the first could have all CPUs.
+        holds_core = least is not None and not actor_options.get("num_gpus")
+        cores = {"num_cpus": 1} if holds_core else {}
         self._actor_options = cores | actor_options | {"runtime_env": runtime_env}
         if options.item_timeout is not None:
             self._actor_options["time_limit"] = options.item_timeout

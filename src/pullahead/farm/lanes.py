@@ -267,6 +267,7 @@ class Lanes:
             if place.exception() is None and number in self._workers:
                 end = _begun(self._workers[number])
                 self._placed.add(number)
+                self._look_for_places = None
                 if self.watch is not None:
                     self._replacements.opened(self.lane(number))
                     self.watch.placed(self.lane(number))

@@ -79,8 +79,8 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             lined up; how well is the report's `clock_uncertainty`.
         progress: True shows a line on standard error if that is a terminal; a function is called with a
             `Report` now and then.
-        worker_options: options of the worker actors, for example `{"num_gpus": 1}`. On a cluster a worker
-            that asks for no GPU holds one CPU, unless this says otherwise.
+        worker_options: options of the worker actors, for example `{"num_gpus": 1}`. On a cluster, workers
+            that come and go hold one CPU each, unless this says otherwise or asks for GPUs.
         queues: queue actors that share the workers, and help each other out. On Ray, one is enough for about
             300 workers whose items take a second each, or 3,000 whose items take ten (see docs/design.md).
             Not with a journal, which has one writer, nor where workers come and go. If one of several dies,
@@ -358,11 +358,13 @@ def _deliver(results: Results, deliver: Delivery, result: Any, item: Any) -> Non
     try:
         deliver(result, item, results.place)
     except ResultError as error:
-        if isinstance(result, Failure):
+        if isinstance(result, Failure):  # it cannot even write the item
+            if results.is_live:
+                return  # which is in the queue, with the reason
             raise
         failure = results.spoil(item, error)
         if failure is not None:
-            deliver(failure, item, results.place)
+            _deliver(results, deliver, failure, item)
 
 
 def _with_report(interrupt: KeyboardInterrupt, results: Results) -> KeyboardInterrupt:

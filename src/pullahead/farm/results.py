@@ -166,6 +166,11 @@ class Results(Iterator[Any]):
         if failure is not None:
             self._run.settle(token, reason_of(failure), failure.attempts)
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the source is a live queue, which keeps what has failed."""
+        return self._run.is_live
+
     def refused(self) -> None:
         """The last result was not dealt with after all: a live source has its item back in the end."""
         self._token, self._failed_with = _NOBODYS, None

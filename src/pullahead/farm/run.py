@@ -200,6 +200,11 @@ class Run:
     # The crew's side
 
     @property
+    def is_live(self) -> bool:
+        """Whether its source is a live queue."""
+        return self._source.is_live
+
+    @property
     def refused(self) -> int:
         """How many of those that are done have failed after all, because their source refused the result."""
         return self._source.refused

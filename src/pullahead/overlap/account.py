@@ -9,9 +9,8 @@ from pullahead.core import trace
 from pullahead.core.ceiling import FREE_AHEAD, Ceiling
 from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
-from pullahead.core.prefetch import Answer, Request
+from pullahead.core.prefetch import Request
 from pullahead.overlap.statistics import Samples, Statistics
-from pullahead.overlap.weight import weight
 
 
 @final
@@ -80,16 +79,16 @@ class Account:
         if self.items:  # nothing could have been asked for ahead of the first item
             self._policy.stalled()
 
-    def answered(self, request: Request, now: float) -> None:
-        """A request was answered, on any thread."""
-        size = weight(request.value) if request.answer is Answer.ITEM else 0
+    def answered(self, request: Request, now: float, size: int = 0) -> None:
+        """A request was answered, by an item of so many bytes, on any thread."""
         self._fresh.append((request.number, request.made, now, size))
 
     def settle(self, now: float) -> None:
         """The caller's own time up to now is accounted for: take in the answers, and let the depth follow."""
         while self._fresh and self._fresh[0][2] <= now:
             number, start, end, size = self._fresh.popleft()
-            self._policy.weighed(size)
+            if size:
+                self._policy.weighed(size)
             self._meter.communicated(start, end)
             self._fetches.add(end - start)
             self._recorder.add(trace.FETCH, start, end, number)

@@ -29,6 +29,7 @@ from pullahead.core.prefetch import Answer, Prefetch, Request, is_sentinel
 from pullahead.overlap.account import Account
 from pullahead.overlap.futures import as_future, async_refused, outcome
 from pullahead.overlap.leftovers import Leftovers
+from pullahead.overlap.weight import weight
 
 
 @final
@@ -179,13 +180,13 @@ class Flow:
             answer = Answer.END
         else:
             answer, value = Answer.ERROR, error
-        now = self._clock()
+        now, size = self._clock(), weight(value) if answer is Answer.ITEM else 0
         with self._lock:
             self._decide(
                 by_caller
             )  # in one step: whoever takes the answer knows whether to make the next request
             items = self.prefetch.answered(request, answer, value)
-            self.account.answered(request, now)
+            self.account.answered(request, now, size)
             if self.prefetch.ready:
                 self._answered.notify()
             closed, under_way = self.prefetch.closed, len(self.prefetch)

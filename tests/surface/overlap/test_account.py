@@ -10,7 +10,7 @@ from tests.surface.overlap.desk import Clock, Desk, Tray, with_answers
 
 from pullahead.core import trace
 from pullahead.core.ceiling import FREE_AHEAD
-from pullahead.core.prefetch import Answer, Request
+from pullahead.core.prefetch import Request
 from pullahead.overlap import Statistics, Times, overlap
 from pullahead.overlap.account import Account
 from pullahead.overlap.weight import weight
@@ -143,6 +143,17 @@ class _Array:
         self.nbytes = nbytes
 
 
+class _Raises:
+    @property
+    def nbytes(self) -> int:
+        raise OSError("the server of this array has gone")
+
+
+class _RaisesAsDict(dict[str, int]):
+    def values(self) -> Any:
+        raise OSError("the server of these values has gone")
+
+
 @pytest.mark.parametrize(("size", "most"), [(16 << 20, 3), (100 << 20, 1), (0, 256)])
 def test_auto_holds_no_more_than_fits_into_64_mib(size: int, most: int) -> None:
     account, now, deepest = Account(None, None), 0.0, 0
@@ -150,7 +161,7 @@ def test_auto_holds_no_more_than_fits_into_64_mib(size: int, most: int) -> None:
         account.resumed(now)
         depth = account.depth
         fetched = now + 1.0 / depth  # each deeper one pays
-        account.answered(Request(number, fetched - 1.0, Answer.ITEM, _Array(size)), fetched)
+        account.answered(Request(number, fetched - 1.0), fetched, size)
         account.waited(now, fetched, tail=False)
         now = fetched
         account.settle(now)
@@ -158,7 +169,7 @@ def test_auto_holds_no_more_than_fits_into_64_mib(size: int, most: int) -> None:
         account.handed_out(number, now)
         now += 0.001
     assert deepest == most
-    if most == 3:  # and the one that is computed
+    if most == 3:  # beside a bundle of two
         assert "all that 64 MiB hold" in account.reason
 
 
@@ -173,6 +184,9 @@ def test_auto_holds_no_more_than_fits_into_64_mib(size: int, most: int) -> None:
         (("path", _Array(1000)), 1004),
         ({"image": _Array(3000), "label": 7}, 3000),
         ([b"12"] * 1000, 128),
+        (_Array(-1), 0),
+        (_Raises(), 0),
+        (_RaisesAsDict(), 0),
         (7, 0),
         (None, 0),
     ],

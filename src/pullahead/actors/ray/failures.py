@@ -29,6 +29,8 @@ _left: Final[dict[str, pages.Left]] = {}
 
 #: What Ray says of a process that it has ended, for want of memory say, without naming the actor.
 _GONE: Final = (theirs.OutOfMemoryError, theirs.NodeDiedError, theirs.WorkerCrashedError)
+#: How the id of an actor begins in that of a task which is of none; what follows is the job's.
+_NOBODYS: Final = b"\xff" * 12
 #: Ray says in a text what it knows of a death.
 _FIELD: Final = re.compile(r"^\s*(class_name|name|pid): (.*)$", re.MULTILINE)
 _ADDRESS: Final = re.compile(r"^\s*ip: (\S+)$", re.MULTILINE)
@@ -66,7 +68,7 @@ def _actor_of(ref: Any) -> str | None:
         actor = ref.task_id().actor_id()
     except Exception:  # noqa: BLE001  a client's refs, say, know nothing of it
         return None
-    return None if actor.is_nil() else str(actor.hex())
+    return None if actor.binary().startswith(_NOBODYS) else str(actor.hex())
 
 
 def _of_a_task(error: theirs.RayTaskError) -> BaseException:

@@ -43,7 +43,7 @@ _REJECTED: Final = ("0A", "21", "22", "23", "38", "39", "42", "44", "54", "P0")
 _THEIRS: Final = frozenset(
     """
     00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 42 44 53
-    54 55 57 58 F0 HV P0 XX
+    54 55 57 58 72 F0 HV P0 XX
     """.split()  # noqa: SIM905  one of them a line would be a page
 )
 #: The schema or the table is not there.

@@ -161,7 +161,8 @@ class PostgresSource(RemoteSource[int, Had, Server]):
         self._others = heard.others
         is_there = bool(heard.found or heard.is_more)
         with self._lock:
-            self._is_dry = not (is_there or heard.due is not None or self._notes.given_back)
+            again = self._notes.given_back or not all(final for *_, final in self._notes.buried.values())
+            self._is_dry = not (is_there or heard.due is not None or again)
         if heard.found:
             self._look_at, self._moment = 0.0, _MOMENT
         else:

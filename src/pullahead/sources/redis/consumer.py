@@ -21,7 +21,7 @@ IDLE: Final = int(MOST * 1000)
 #: In whose name an entry waits that was given back.
 NOBODY: Final = "pullahead-nobody"
 #: Seconds that Redis may take to notice that somebody has waited for long enough, and to say so.
-_LATE: Final = 0.25
+_LATE: Final = 0.5
 #: Entries of a consumer that are listed in one step.
 _PAGE: Final = 1000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, final
 
 from pullahead.errors import SourceError
@@ -119,7 +120,8 @@ class RedisSource(RemoteSource[str, Had, Server]):
 
     def _leave(self) -> bool:
         super()._leave()
-        self._consumer.leave()
+        with suppress(NoGroup):  # then nobody is in it
+            self._consumer.leave()
         return True
 
     def _let_go(self) -> None:
@@ -198,5 +200,6 @@ class RedisSource(RemoteSource[str, Had, Server]):
                     self._bury(token, str(error), had.attempt - 1, had.fields, is_there=True)
                 else:
                     self._had[token] = had
+                    self._vanished.discard(token)  # it is another group's, which has it anew
                     taken.append(Taken(token, item, had.attempt))
         return taken
