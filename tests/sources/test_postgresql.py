@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from tests.sources.postgresql import PostgresServer
 
 import pullahead as pa
+from pullahead.cli.queue import queue as commands
 from pullahead.errors import ResultError, SourceError
 from pullahead.sources import as_source, open_sink, open_source
-from pullahead.sources.postgresql import PostgresQueue, PostgresSource
+from pullahead.sources.postgresql import PostgresQueue, PostgresSource, schema
 
 pytest.importorskip("psycopg")
 
@@ -144,6 +146,41 @@ def test_tables_of_another_version_are_refused(postgres: PostgresServer) -> None
             open_source(address)
 
 
+def test_tables_with_items_are_brought_to_the_next_version_as_a_whole_or_not_at_all(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.execute("CREATE DATABASE growing")
+    address = postgres.address("jobs", dbname="growing")
+    with PostgresQueue(address) as queue:
+        queue.init()
+        queue.put([1, 2])
+    steps = schema._migrations()
+
+    def add(name: str, text: str) -> None:
+        steps.append(schema.Migration(len(steps) + 1, name, text))
+        monkeypatch.setattr(schema, "VERSION", len(steps))
+
+    monkeypatch.setattr(schema, "_migrations", lambda: steps)
+    add("colour", "ALTER TABLE pullahead.items ADD COLUMN colour text NOT NULL DEFAULT 'red'")
+    with pytest.raises(SourceError, match="expected tables of version 2, got 1; bring them up to date"):
+        open_source(address)
+    said = CliRunner().invoke(commands, ["init", address])
+    assert (said.exit_code, said.output) == (0, "brought the tables from version 1 to version 2\n")
+    add("broken", "ALTER TABLE pullahead.items DROP COLUMN colour; SELECT 1 / 0")
+    with PostgresQueue(address) as queue, pytest.raises(SourceError, match="division by zero"):
+        queue.init()
+    with closing(PostgresServerClient(postgres, "growing")) as client:
+        assert client.rows("SELECT version, name FROM pullahead.migrations ORDER BY version") == [
+            (1, "items"),
+            (2, "colour"),
+        ]
+        assert client.rows("SELECT item, colour FROM pullahead.items ORDER BY id") == [(1, "red"), (2, "red")]
+    steps.pop()
+    monkeypatch.setattr(schema, "VERSION", 2)
+    with closing(open_source(f"{address}&drain=1")) as source:
+        assert [one.item for one in source.take(2, 5.0)] == [1, 2]
+
+
 class PostgresServerClient:
     """Somebody else in another database of the server."""
 
@@ -161,6 +198,9 @@ class PostgresServerClient:
 
     def execute(self, text: str) -> None:
         self._client.execute(text)
+
+    def rows(self, text: str) -> list[Any]:
+        return self._client.execute(text).fetchall()
 
     def close(self) -> None:
         self._client.close()
