@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -12,7 +14,10 @@ from tests.sources.queues import pass_time_in
 from tests.sources.servers import RedisServer
 
 from pullahead.core.broker import Broker, Granted
+from pullahead.core.ledger import Ended, Grant, Ledger, State
+from pullahead.core.retry import Bury
 from pullahead.sources import IterableSource, MemoryQueue, Source, open_source
+from pullahead.sources.source import Capabilities, Taken
 from pullahead.testing.sources import Bench, SourceSuite, agrees_with_the_model
 
 
@@ -102,6 +107,75 @@ class TestGenerator(SourceSuite):
     @contextmanager
     def bench(self, items: list[int]) -> Iterator[Bench]:
         yield IterableBench(one for one in items)
+
+
+class LedgerSource:
+    """The ledger of a run, as if whoever takes were one of its workers: each time another one."""
+
+    capabilities = Capabilities()
+
+    def __init__(self, items: Sequence[int]) -> None:
+        self._ledger = Ledger(recall=False)
+        self._workers = itertools.count()
+        self._items = items
+        self._lock = Lock()
+        self._is_over = False
+        self._ledger.opened(1)
+        self._ledger.submitted(1, 0, len(items), "", 0.0, 1)
+        self._ledger.closed(1, 0.0)
+
+    @property
+    def closed(self) -> bool:
+        return self._is_over or not self._ledger.ready
+
+    def take(self, n: int, wait: float = 0.0) -> list[Taken]:
+        if self._is_over:
+            return []
+        worker = next(self._workers)
+        effects = [*self._ledger.joined(worker), *self._ledger.asked(worker, n, 0.0)]
+        self._ledger.stopping(worker)
+        self._ledger.validate()
+        granted = [one for one in effects if isinstance(one, Grant)]
+        assert {one.worker for one in granted} <= {worker}
+        return [
+            Taken((worker, one.lease, item), self._items[item], 1) for one in granted for item in one.items
+        ]
+
+    def done(self, token: tuple[int, int, int]) -> None:
+        worker, lease, item = token
+        with self._lock:
+            accepted, _ = self._ledger.finished(worker, lease, (item,), 0.0)
+        assert accepted == (item,)
+
+    def failed(self, token: tuple[int, int, int], reason: str, attempts: int = 1) -> None:
+        worker, lease, item = token
+        with self._lock:
+            accepted, effects = self._ledger.failed(worker, lease, item, Bury(), 0.0)
+        assert accepted
+        assert Ended(1, (item,), State.DEAD) in effects
+
+    def give_back(self, tokens: Iterable[tuple[int, int, int]], delay: float = 0.0) -> None:
+        for worker, lease, item in tokens:
+            with self._lock:
+                self._ledger.gave_back(worker, lease, (item,), 0.0)
+
+    def extend(self, tokens: Iterable[Any], seconds: float) -> None:
+        pass
+
+    def close(self) -> None:
+        self._is_over = True
+
+
+class TestLedger(SourceSuite):
+    """It agrees with the model of all that sources do, as far as both do the same."""
+
+    @contextmanager
+    def bench(self, items: list[int]) -> Iterator[Bench]:
+        class LedgerBench(IterableBench):
+            def consumer(self) -> Source:
+                return LedgerSource(items)
+
+        yield LedgerBench(items)
 
 
 class TestMemoryQueue(SourceSuite):
