@@ -59,6 +59,7 @@ def plan(
     fault: str = "kill",
     *,
     nth: int = 1,
+    since: str = "",
     then: str = "",
     times: int = 1,
     after: float = 0.0,
@@ -72,6 +73,7 @@ def plan(
         moment: see `MOMENTS`.
         fault: "kill" or "exit": the queue; "driver": kill the one who wants the results.
         nth: when the moment comes in a queue for the so manieth time.
+        since: those before that moment do not count.
         then: the moment for the queues after the first one, if it is another one.
         times: in so many queues, one after the other.
         after: so many seconds after the moment.
@@ -79,7 +81,8 @@ def plan(
         limit: bytes that a file may have.
     """
     assert not moment or moment in MOMENTS, moment
-    told = {"moment": moment, "fault": fault, "nth": nth, "then": then, "times": times, "after": after}
+    told = {"moment": moment, "fault": fault, "nth": nth, "since": since}
+    told |= {"then": then, "times": times, "after": after}
     Path(journal).with_name("plan").write_text(json.dumps(told | {"slow": slow, "limit": limit}))
 
 
@@ -168,8 +171,9 @@ class Saboteur:
         told = json.loads(path.read_text()) if folder is not None and path.exists() else {}
         self._moment, self._fault = told.get("moment", ""), told.get("fault", "")
         self._nth, self._times, self._after = told.get("nth", 1), told.get("times", 0), told.get("after", 0.0)
+        self._since = told.get("since", "")
         if told.get("then") and self._committed:
-            self._moment, self._nth = told["then"], 1
+            self._moment, self._nth, self._since = told["then"], 1, ""
         self.slow = told.get("slow", 0.0)
         self._seen: Counter[str] = Counter()
         self._is_due = False
@@ -196,6 +200,10 @@ class Saboteur:
         return len(list(self._folder.glob("fault *")))
 
     def _is_it(self, moment: str) -> bool:
+        if self._since and moment != self._since:
+            return False
+        if moment == self._since:
+            self._since = ""
         self._seen[moment] += 1
         return bool(moment == self._moment and self._seen[moment] == self._nth)
 

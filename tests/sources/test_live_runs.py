@@ -6,10 +6,12 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.procs import until
 
 import pullahead as pa
 from pullahead.core.leases import LEAST
@@ -270,37 +272,6 @@ def test_what_is_tried_later_by_the_work_stays_with_the_run() -> None:
     assert len(queue) == 0
 
 
-def test_what_is_tried_later_keeps_nobody_from_what_is_there() -> None:
-    """A window full of items that wait does not look like one that is full of work."""
-
-    def work(x: int) -> int:
-        if x < 20:
-            raise pa.RetryLater(60.0)
-        time.sleep(0.01)
-        return x
-
-    queue, seen = queue_of(*range(40)), []
-    done = threading.Event()
-
-    def sink(result: int, item: int) -> None:
-        seen.append(item)
-        if len(seen) == 20:
-            done.set()
-
-    with pa.Pool(work, workers=2) as pool:
-
-        def end() -> None:
-            done.wait(WAIT)
-            pool.drain()
-
-        helper = threading.Thread(target=end)
-        helper.start()
-        report = pool.run(queue.consumer(), sink)
-        helper.join()
-    assert sorted(seen) == list(range(20, 40))
-    assert (report.done, report.failed, len(queue)) == (20, 0, 20)
-
-
 class Timed:
     """A sink that remembers which items came, and when their work had begun."""
 
@@ -317,7 +288,12 @@ def long_work(x: int) -> float:
     return began
 
 
-def test_what_one_run_holds_and_has_not_begun_goes_to_another_that_has_nothing() -> None:
+def long_work_that_says_so(folder: Path, x: int) -> float:
+    (folder / str(x)).touch()
+    return long_work(x)
+
+
+def test_what_one_run_holds_and_has_not_begun_goes_to_another_that_has_nothing(tmp_path: Path) -> None:
     queue, mine, others = queue_of(*range(3)), Timed(), Timed()
     holds_all = threading.Event()
     consumer = queue.consumer(drain=True)
@@ -330,11 +306,13 @@ def test_what_one_run_holds_and_has_not_begun_goes_to_another_that_has_nothing()
         return found
 
     consumer.take = taken  # type: ignore[method-assign]
-    with pa.Pool(long_work, workers=1) as first, pa.Pool(long_work, workers=1) as second:
+    work = partial(long_work_that_says_so, tmp_path)
+    with pa.Pool(work, workers=1) as first, pa.Pool(work, workers=1) as second:
         reports: list[pa.Report] = []
         holder = threading.Thread(target=lambda: reports.append(first.run(consumer, mine)))
         holder.start()
         assert holds_all.wait(WAIT)
+        assert until(lambda: any(tmp_path.iterdir()), WAIT)  # its worker has begun the first one
         was_hungry = time.monotonic()
         reports.append(second.run(queue.consumer(drain=True), others))
         holder.join()
