@@ -78,9 +78,13 @@ def tell(error: BaseException) -> str:
     """An error as one line: its type, its message, its notes, and where in the user's code it came from."""
     from pullahead.sources.encode import type_name
 
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    message = str(error)
-    return f"{type_name(error)}{': ' if message else ''}{message}{notes}{_remote_place(error)}"
+    message = with_notes(error)
+    return f"{type_name(error)}{': ' if str(error) else ''}{message}{_remote_place(error)}"
+
+
+def with_notes(error: BaseException) -> str:
+    """The message of an error, and its notes."""
+    return str(error) + "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
 
 
 def _remote_place(error: BaseException) -> str:

@@ -15,7 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, final
 
-from pullahead.cli.ending import FAILED, INTERRUPTED, OK, USAGE, Refused, no_reader, quiet, say, tell
+from pullahead.cli.ending import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    USAGE,
+    Refused,
+    no_reader,
+    quiet,
+    say,
+    tell,
+    with_notes,
+)
 from pullahead.cli.inputs import choose_items
 from pullahead.cli.interrupts import of_a_command
 from pullahead.cli.outputs import (
@@ -40,8 +51,7 @@ class CannotGoOn(Exception):  # noqa: N818  it ends like that in the middle of a
     """A live queue is out of reach, or refuses us, in the middle of a run."""
 
     def __init__(self, error: SourceError, report: Any) -> None:
-        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-        super().__init__(f"{error}{notes}; {report.done} done, {report.failed} failed before")
+        super().__init__(f"{with_notes(error)}; {report.done} done, {report.failed} failed before")
 
 
 @final
@@ -143,20 +153,16 @@ class Job:
             pool = pullahead.Pool(work, progress=True, trace=self.timeline is not None, **self.options)
         except (TypeError, ValueError, JournalError) as error:  # an option, or the work's shape
             raise Refused(str(error)) from error
-        with pool:
-            interrupts.drain = pool.drain
-            try:
+        try:
+            with pool:
+                interrupts.drain = pool.drain
                 pool.run(items, results)
-            except SourceError as error:
-                if not (isinstance(items, Source) and items.capabilities.deadlines):
-                    raise
-                went: SourceError | None = error
-            else:
-                went = None
-        if went is not None:
+        except SourceError as error:
+            if not (isinstance(items, Source) and items.capabilities.deadlines):
+                raise
             with suppress(Exception):  # why the run ended matters more than a picture that cannot be drawn
                 self._summarize(pool.report)
-            raise CannotGoOn(went, pool.report) from went
+            raise CannotGoOn(error, pool.report) from error
         return pool.report
 
     def _summarize(self, report: Any) -> None:

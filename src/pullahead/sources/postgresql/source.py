@@ -101,15 +101,16 @@ class PostgresSource(RemoteSource[int, Had, Server]):
     def tries_again(self, token: int, attempts: int) -> bool:
         """Whether the address has an item tried again later, after so many attempts. See `TriesAgain`."""
         with self._lock:
-            had = self._had.get(token)
+            return self._comes_again(self._had.get(token), attempts)
+
+    def _comes_again(self, had: Had | None, attempts: int) -> bool:
         return had is not None and had.attempt - 1 + attempts <= self._at.retries  # as in `failed.sql`
 
     def failed(self, token: int, reason: str, attempts: int = 1) -> None:
         """The item has failed for good: it is dead, unless the address says that it is tried again later."""
-        again = self.tries_again(token, attempts)
         with self._lock:
-            self._is_dry = self._is_dry and not again
             had, _ = self._forget(token)
+            self._is_dry = self._is_dry and not self._comes_again(had, attempts)
             if had is not None:
                 self._notes.buried[token] = _plain(reason), attempts, False
 

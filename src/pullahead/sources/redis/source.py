@@ -140,7 +140,7 @@ class RedisSource(RemoteSource[str, Had, Server]):
         """Somebody deleted the group, or the server lost its data: all of the stream is new to the next."""
         if self._consumer.make_group():
             with self._lock:
-                self._vanish(list(self._had) + list(self._notes.buried) + list(self._notes.given_back))
+                self._vanish(self._still_to_end())
 
     def _exchange_once(self, most: int) -> Heard:
         if self._server.was_away:
@@ -170,6 +170,10 @@ class RedisSource(RemoteSource[str, Had, Server]):
             elif token in self._notes.given_back:
                 self._notes.added.append((self._at.stream, self._notes.given_back.pop(token)[0]))
 
+    def _still_to_end(self) -> list[str]:
+        """What is out, and what has failed or goes back and is not told yet; with the lock held."""
+        return [*self._had, *self._notes.buried, *self._notes.given_back]
+
     def _catch_up(self) -> None:
         """A connection was cut: answers were lost with it.
 
@@ -179,7 +183,7 @@ class RedisSource(RemoteSource[str, Had, Server]):
         held = self._consumer.held()
         with self._lock:
             unknown = [token for token in held if token not in self._had and token not in self._notes]
-            had = {*self._had, *self._notes.given_back, *self._notes.buried}.difference(self._perhaps_buried)
+            had = set(self._still_to_end()).difference(self._perhaps_buried)
         back = Notes(given_back={token: ([], 0.0) for token in unknown})
         unreturned = self._consumer.tell(back, self._lease).unreturned
         lost = self._consumer.lost(sorted(had.difference(held, self._vanished)))

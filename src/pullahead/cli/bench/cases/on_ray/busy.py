@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pullahead.cli.bench import works
 from pullahead.cli.bench.case import Absent, Case, Contender, Stage, Target
-from pullahead.cli.bench.cases.on_ray.everybody import OURS, contest
+from pullahead.cli.bench.cases.on_ray.everybody import OURS, RAY_DATA, contest
 
 #: Milliseconds of an item, and what is asked of one worker that computes so long.
 LENGTHS: Final = {0.1: 0.88, 0.5: 0.97, 1.0: None, 5.0: 0.99}
@@ -35,8 +35,7 @@ _NOTES: Final = {
 }
 _EVERYWHERE: Final = (
     "Utilization: of the workers' time, what is within items; on a CPU: of that, the computing thread. "
-    "Actors are as nice as this process. Ray Data, whose actors start with each run, is timed from when each "
-    "of them has begun an item"
+    f"Actors are as nice as this process. {RAY_DATA}"
 )
 
 

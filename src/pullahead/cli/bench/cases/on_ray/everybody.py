@@ -15,6 +15,10 @@ from pullahead.cli.bench.rate import Do, Rate
 
 OURS: Final = "pullahead.Pool.map"
 ACTOR_POOL: Final = "ray.util.ActorPool"
+#: What a reader must know of who cannot be kept warm.
+RAY_DATA: Final = (
+    "Ray Data, whose actors start with each run, is timed from when each of them has begun an item"
+)
 #: CPUs that Ray believes in: the actors of everybody are there, and those of one at a time compute.
 CPUS: Final = 32
 
@@ -43,24 +47,26 @@ def contest(
     pool = stage.stack.enter_context(pullahead.Pool(one, workers=workers))
     runs: dict[str, Do] = {
         OURS: pool.map,
-        "seed, blocking": partial(_seeds, stock, actors, "blocking"),
-        "seed, overlapping": partial(_seeds, stock, actors, "overlapping"),
-        "seed, pullahead.overlap": partial(_seeds, stock, actors, "overlapped"),
-        ACTOR_POOL: partial(_actor_pool, actors),
+        "seed, blocking": partial(seeds, stock, actors, "blocking"),
+        "seed, overlapping": partial(seeds, stock, actors, "overlapping"),
+        "seed, pullahead.overlap": partial(seeds, stock, actors, "overlapped"),
+        ACTOR_POOL: partial(actor_pool, actors),
     }
     rate = partial(Rate, seconds=seconds, timed=workers if timed else 0)
     found = [Contender(name, rate(run)) for name, run in runs.items()]
     return [*found, data.contender(work, workers, seconds)]
 
 
-def _seeds(stock: Any, actors: list[Any], way: str, items: Sequence[Any]) -> list[Any]:
+def seeds(stock: Any, actors: list[Any], way: str, items: Sequence[Any]) -> list[Any]:
+    """Let the seed's workers do it, in one of their ways."""
     ray: Any = import_module("ray")
     ray.get(stock.fill.remote(list(items)))
     done = ray.get([getattr(actor, way).remote() for actor in actors])
     return [one for times in done for one in times]
 
 
-def _actor_pool(actors: list[Any], items: Sequence[Any]) -> Iterator[Any]:
+def actor_pool(actors: list[Any], items: Sequence[Any]) -> Iterator[Any]:
+    """Let Ray's pool of actors do it."""
     pool: Any = import_module("ray.util").ActorPool(actors)
     found: Iterator[Any] = pool.map_unordered(lambda actor, item: actor.process.remote(item), items)
     return found

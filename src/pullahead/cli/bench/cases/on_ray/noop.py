@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pullahead.cli.bench.case import WORKERS, Absent, Case, Contender, Stage, Target
-from pullahead.cli.bench.cases.on_ray.everybody import OURS, contest
+from pullahead.cli.bench.cases.on_ray.everybody import OURS, RAY_DATA, contest
 from pullahead.cli.bench.works import noop
 
 #: Seconds of a round, in a full run and in a quick one.
@@ -25,9 +25,6 @@ _CASE: Final = Case(
     rounds=(3, 1),
     prepare=prepare,
     targets=(Target("median", OURS, 20_000.0, at_least=True),),
-    notes=(
-        "All items of Pullahead's pool go through one queue actor. Ray Data, whose actors start with each "
-        "run, is timed from when each of them has begun an item"
-    ),
+    notes=f"All items of Pullahead's pool go through one queue actor. {RAY_DATA}",
 )
 CASES: Final = {_CASE.name: _CASE}

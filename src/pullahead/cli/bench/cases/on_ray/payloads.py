@@ -6,7 +6,7 @@ time between the end of one item and the begin of the next, in the actor that co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
 from itertools import pairwise
@@ -16,7 +16,7 @@ from typing import Any, Final
 from pullahead.cli.bench import works
 from pullahead.cli.bench.case import Absent, Case, Contender, Measured, Stage, Target
 from pullahead.cli.bench.cases.on_ray import data
-from pullahead.cli.bench.cases.on_ray.everybody import ACTOR_POOL, OURS
+from pullahead.cli.bench.cases.on_ray.everybody import ACTOR_POOL, OURS, actor_pool, seeds
 from pullahead.cli.bench.peers import niceness, seed
 
 MB: Final = 1_000_000
@@ -43,16 +43,17 @@ def prepare(size: int, seconds: float, stage: Stage) -> list[Contender | Absent]
     pullahead.init("ray", address=cluster.address, log_to_driver=False, logging_level="ERROR")
     stage.stack.callback(pullahead.shutdown)
     work = partial(works.times_of, partial(works.spin_for, seconds))
-    count, item = _ITEMS[stage.quick], numpy.ones(size // 8)
+    count = _ITEMS[stage.quick]
+    items = [numpy.ones(size // 8)] * count
     stock = ray.remote(**_NEAR)(seed.Stock).remote()
     actor = ray.remote(**_FAR)(seed.Worker).remote(stock, work)
     pool = stage.stack.enter_context(pullahead.Pool(work, workers=1, worker_options=_FAR))
-    runs: dict[str, Callable[[], list[works.Times]]] = {
-        OURS: lambda: list(pool.map(item for _ in range(count))),
-        "seed, blocking": partial(_seeds, stock, actor, "blocking", count, item),
-        "seed, overlapping": partial(_seeds, stock, actor, "overlapping", count, item),
-        "seed, pullahead.overlap": partial(_seeds, stock, actor, "overlapped", count, item),
-        ACTOR_POOL: partial(_actor_pool, actor, count, item),
+    runs: dict[str, Callable[[], Iterable[works.Times]]] = {
+        OURS: partial(pool.map, items),
+        "seed, blocking": partial(seeds, stock, [actor], "blocking", items),
+        "seed, overlapping": partial(seeds, stock, [actor], "overlapping", items),
+        "seed, pullahead.overlap": partial(seeds, stock, [actor], "overlapped", items),
+        ACTOR_POOL: partial(actor_pool, [actor], items),
     }
     absent = data.missing()
     if absent is None:
@@ -70,25 +71,13 @@ def prepare(size: int, seconds: float, stage: Stage) -> list[Contender | Absent]
     return found if absent is None else [*found, absent]
 
 
-def exposed(run: Callable[[], list[works.Times]], count: int) -> Measured:
+def exposed(run: Callable[[], Iterable[works.Times]], count: int) -> Measured:
     """Return the mean time between two items, in milliseconds."""
     times = sorted(run())
     if len(times) != count:
         raise RuntimeError(f"expected {count} results, got {len(times)}")
     between = 1000 * fmean(after.began - before.ended for before, after in pairwise(times))
     return Measured(between, works.share_on_cpu(times))
-
-
-def _seeds(stock: Any, actor: Any, way: str, count: int, item: Any) -> list[works.Times]:
-    ray: Any = import_module("ray")
-    ray.get(stock.fill.remote([item] * count))
-    done: list[works.Times] = ray.get(getattr(actor, way).remote())
-    return done
-
-
-def _actor_pool(actor: Any, count: int, item: Any) -> list[works.Times]:
-    pool: Any = import_module("ray.util").ActorPool([actor])
-    return list(pool.map(lambda actor, one: actor.process.remote(one), (item for _ in range(count))))
 
 
 def _case(size: int, ms: float, limit: float | None) -> Case:
