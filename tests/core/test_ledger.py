@@ -26,7 +26,8 @@ from pullahead.core.ledger import (
     message_of,
 )
 from pullahead.core.lookahead import MAX_BYTES
-from pullahead.core.retry import Again, Bury
+from pullahead.core.retry import LONG, Again, Bury
+from pullahead.core.runs import Runs
 from pullahead.core.service import Pace
 from pullahead.errors import ProtocolError
 
@@ -66,7 +67,7 @@ def grant(
 def an_item_that_is(state: State) -> Ledger:
     """A ledger whose item 5 is in this state, under lease 1 of worker 0 if it is under any."""
     ledger = Ledger()
-    ledger.opened(1)
+    ledger.opened(1, delays=True)
     ledger.joined(0)
     ledger.submitted(1, 5, 1, SOURCE, 0.0)
     if state is State.READY:
@@ -89,12 +90,14 @@ REACHED = {
     (State.HELD, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,), 0.0),
     (State.HELD, Event.RETURNED): lambda ledger: ledger.gave_back(0, 1, (5,), 0.0),
     (State.HELD, Event.RETRIED): lambda ledger: ledger.failed(0, 1, 5, Again(1.0, charged=True), 0.0),
+    (State.HELD, Event.PUT_OFF): lambda ledger: ledger.failed(0, 1, 5, Again(LONG, charged=False), 0.0),
     (State.HELD, Event.BURIED): lambda ledger: ledger.failed(0, 1, 5, Bury(), 0.0),
     (State.HELD, Event.KEPT): lambda ledger: ledger.unstored(0, 1, 5, Again(1.0, charged=True), 0.0),
     (State.RUNNING, Event.KEPT): lambda ledger: ledger.unstored(0, 1, 5, Again(1.0, charged=True), 0.0),
     (State.RUNNING, Event.FINISHED): lambda ledger: ledger.finished(0, 1, (5,), 0.0),
     (State.RUNNING, Event.SPARED): lambda ledger: ledger.lost(0, {}, 0.0),
     (State.RUNNING, Event.RETRIED): lambda ledger: ledger.lost(0, {5: Again(1.0, charged=True)}, 0.0),
+    (State.RUNNING, Event.PUT_OFF): lambda ledger: ledger.failed(0, 1, 5, Again(LONG, charged=False), 0.0),
     (State.RUNNING, Event.BURIED): lambda ledger: ledger.lost(0, {5: Bury()}, 0.0),
     (State.DELAYED, Event.FELL_DUE): lambda ledger: ledger.tick(1.0),
     (State.DELAYED, Event.CANCELLED): lambda ledger: ledger.cancelled(1, 0.0),
@@ -327,6 +330,71 @@ def test_a_retry_comes_back_when_it_is_due_at_its_old_place(ledger: Ledger) -> N
     assert ledger.tick(3.5) == []
     assert ledger.deadline is None
     assert ledger.asked(1, 1, 4.0) == [grant(1, 2, 0, 1, backlog=1)]
+
+
+def test_what_is_put_off_for_long_waits_where_it_came_from() -> None:
+    ledger = Ledger()
+    ledger.opened(1, delays=True)
+    ledger.joined(0)
+    ledger.submitted(1, 0, 2, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    ledger.started(0, 1, (0,))
+    put_off = Ended(1, (0,), State.LEFT, 60.0)
+    assert ledger.failed(0, 1, 0, Again(60.0, charged=False), 0.0) == (True, [put_off])
+    assert ledger.deadline is None
+    assert ledger.closed(1, 0.0) == []
+    last = Ended(1, (1,), State.LEFT, LONG)
+    assert ledger.failed(0, 1, 1, Again(LONG, charged=False), 0.0) == (True, [last, RunEnded(1)])
+    assert ledger.statistics().left == 2
+
+
+@pytest.mark.parametrize(
+    ("delays", "decision"),
+    [
+        (False, Again(60.0, charged=False)),
+        (True, Again(60.0, charged=True)),  # its attempts are known here alone
+        (True, Again(LONG / 2, charged=False)),
+    ],
+)
+def test_otherwise_it_waits_here(delays: bool, decision: Again) -> None:
+    ledger = Ledger()
+    ledger.opened(1, delays=delays)
+    ledger.joined(0)
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    assert ledger.failed(0, 1, 0, decision, 0.0) == (True, [])
+    assert ledger.deadline == decision.delay
+
+
+def test_what_was_charged_before_waits_here() -> None:
+    ledger = Ledger()
+    ledger.opened(1, delays=True)
+    ledger.joined(0)
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 2, 0.0)
+    ledger.failed(0, 1, 0, Again(0.0, charged=True), 0.0)
+    ledger.tick(0.0)
+    assert ledger.failed(0, 2, 0, Again(60.0, charged=False), 0.0) == (True, [])
+    assert (ledger.deadline, ledger.attempts(0)) == (60.0, 1)
+
+
+def test_what_is_put_off_in_a_run_that_was_cancelled_is_left_at_once() -> None:
+    ledger = Ledger()
+    ledger.opened(1, delays=True)
+    ledger.joined(0)
+    ledger.submitted(1, 0, 1, SOURCE, 0.0)
+    ledger.asked(0, 1, 0.0)
+    ledger.started(0, 1, (0,))
+    ledger.cancelled(1, 0.0)
+    assert ledger.failed(0, 1, 0, Again(60.0, charged=False), 0.0) == (True, [Ended(1, (0,), State.LEFT)])
+
+
+def test_a_run_that_items_came_for_before_it_was_opened_has_its_delays() -> None:
+    runs = Runs(shared=True)
+    runs.came(7, 1)
+    assert not runs.delays(7)
+    runs.opened(7, delays=True)
+    assert runs.delays(7)
 
 
 def test_the_deadline_is_the_earliest_retry(ledger: Ledger) -> None:

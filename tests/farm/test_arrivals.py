@@ -35,7 +35,7 @@ class Scene:
     def __init__(self) -> None:
         self.queue = Queue(RetryPolicy())
         self.heard: dict[int, list[m.Message]] = {m.CALLER: [], WORKER: [], OTHER: []}
-        for message in (m.OPEN, RUN), (m.SUBMIT, RUN, 0, [b"item"], ""), (m.CLOSE, RUN):
+        for message in (m.OPEN, RUN, False), (m.SUBMIT, RUN, 0, [b"item"], ""), (m.CLOSE, RUN):
             self.say(m.CALLER, message)
         self.lease = self.grant(WORKER)
         self.ref = self.report(WORKER, self.lease)
@@ -121,7 +121,7 @@ def test_a_death_of_which_nothing_is_known_does_not_charge_what_was_finished(sce
 
 
 def test_small_results_beside_it_do_not_wait(scene: Scene) -> None:
-    scene.say(m.CALLER, (m.OPEN, RUN + 1), (m.SUBMIT, RUN + 1, 1, [b"item"], ""))
+    scene.say(m.CALLER, (m.OPEN, RUN + 1, False), (m.SUBMIT, RUN + 1, 1, [b"item"], ""))
     lease = scene.grant(WORKER, item=1)
     scene.say(WORKER, (m.DONE, lease, (1,), [b"small"]))
     assert scene.told() == [(m.OUTCOMES, RUN + 1, "done", (1,), [b"small"])]

@@ -21,7 +21,7 @@ RUN, WORKER = 0, 0
 def test_the_answers_to_one_peer_leave_in_the_order_of_its_calls() -> None:
     """The timer answers a call, and is slow to send that answer; the next call comes and is answered."""
     queue = Queue(RetryPolicy(retries=1, base=0.05))
-    queue.exchange(m.CALLER, [(m.OPEN, RUN), (m.SUBMIT, RUN, 0, [b"one"], "")])
+    queue.exchange(m.CALLER, [(m.OPEN, RUN, False), (m.SUBMIT, RUN, 0, [b"one"], "")])
     given = queue.exchange(WORKER, [(m.ASK, 2)])
     ((_, lease, first, *_),) = opened(given.result(0))
     sent: list[Any] = []
@@ -93,7 +93,10 @@ def test_what_was_tried_of_an_item_goes_along_to_another_queue() -> None:
     fails for good."""
     retry = RetryPolicy(retries=1, base=0.001)
     queues = [Queue(retry, workers=2, number=number, queues=2) for number in range(2)]
-    heard = [queue.exchange(m.CALLER, [(m.OPEN, RUN), (m.MEET, [*map(_Handle, queues)])]) for queue in queues]
+    heard = [
+        queue.exchange(m.CALLER, [(m.OPEN, RUN, False), (m.MEET, [*map(_Handle, queues)])])
+        for queue in queues
+    ]
     queues[0].exchange(m.CALLER, [(m.SUBMIT, RUN, 0, [b"item"], "")])
     assert not heard[1].done()
     given = queues[0].exchange(0, [(m.ASK, 1)])

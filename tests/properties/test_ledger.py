@@ -27,7 +27,7 @@ from pullahead.core.ledger import (
     Withdraw,
 )
 from pullahead.core.lookahead import MAX_BYTES
-from pullahead.core.retry import Again, Bury
+from pullahead.core.retry import LONG, Again, Bury
 
 READY, HELD, RUNNING, DELAYED = State.READY, State.HELD, State.RUNNING, State.DELAYED
 DONE, DEAD, LEFT = State.DONE, State.DEAD, State.LEFT
@@ -41,10 +41,12 @@ class Item:
     lease: int = 0
     due: float = 0.0
     attempts: int = 0
+    delay: float = 0.0  # until it comes again, if it was put off
 
 
 @dataclass
 class Run:
+    delays: bool = False
     closed: bool = False
     cancelled: bool = False
     starved: bool = False
@@ -92,7 +94,7 @@ class LedgerMachine(RuleBasedStateMachine):
             elif isinstance(effect, Ended):
                 for item in effect.items:
                     assert item not in seen
-                    assert self.items[item].run == effect.run
+                    assert (self.items[item].run, self.items[item].delay) == (effect.run, effect.delay)
                 if set(effect.items) <= (ended or {}).keys():
                     seen |= dict.fromkeys(effect.items, effect.state)
                 else:
@@ -219,6 +221,17 @@ class LedgerMachine(RuleBasedStateMachine):
         one.state, one.due = DELAYED, self.now + decision.delay
         return {}
 
+    def put_off(self, item: int, decision: Again | Bury) -> dict[int, State]:
+        """Apply that an item waits elsewhere, if it may. Return what ends."""
+        one = self.items[item]
+        run = self.runs[one.run]
+        if isinstance(decision, Bury) or decision.charged or one.attempts or decision.delay < LONG:
+            return {}
+        if run.cancelled or not run.delays:
+            return {}
+        one.delay = decision.delay
+        return {item: LEFT}
+
     def returned(self, items: list[int]) -> dict[int, State]:
         """Apply that unstarted items came back. Return what ends."""
         left = {item: LEFT for item in items if self.runs[self.items[item].run].cancelled}
@@ -240,8 +253,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def open(self) -> None:
         self.opened += 1
-        self.runs[self.opened] = Run()
-        self.expect(self.ledger.opened(self.opened))
+        self.runs[self.opened] = Run(delays=self.opened % 2 == 0)
+        self.expect(self.ledger.opened(self.opened, self.runs[self.opened].delays))
 
     @precondition(lambda self: self.runs)
     @rule(pick=st.integers(0, 5), count=st.integers(0, 12), share=st.sampled_from((0, 0, 1, 3, 9)))
@@ -361,7 +374,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def fail(self, pick: int, decision: Again | Bury) -> None:
         worker, lease, items = self.lease(pick, HELD, RUNNING)
         item = items[pick % len(items)]
-        ended = self.decided(item, decision)
+        ended = self.put_off(item, decision) or self.decided(item, decision)
         accepted, effects = self.ledger.failed(worker, lease, item, decision, self.now)
         assert accepted
         self.expect(effects, ended)

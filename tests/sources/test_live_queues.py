@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +12,22 @@ from tests.sources.queues import QUEUES, Letter, Queue
 
 import pullahead as pa
 from pullahead.core.leases import LEAST
+from pullahead.core.retry import LONG
+
+#: More items than a run on a live queue takes ahead for one worker.
+LATE = 100
 
 every_kind = pytest.mark.parametrize("kind", QUEUES)
 
 
 def double(x: int) -> int:
     return 2 * x
+
+
+def after_the_others(folder: Path, x: int) -> int:
+    if x < LATE and not (folder / "others").exists():
+        raise pa.RetryLater(LONG)
+    return x
 
 
 def odd(x: int) -> int:
@@ -42,6 +54,25 @@ def test_failures_are_dead_letters_with_their_reason(kind: Any, request: pytest.
     assert queue.dead() == [Letter(1, "ValueError: odd", 3)]
     assert sorted(seen) == [0, 1, 2]  # the sink hears of it as well
     assert (report.done, report.failed, queue.left()) == (2, 1, 0)
+
+
+@every_kind
+def test_what_is_to_be_tried_later_keeps_no_place_from_the_others(
+    kind: Any, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    queue: Queue = kind(request, range(LATE + 20))
+    seen: list[int] = []
+
+    def sink(result: int, item: int) -> None:
+        seen.append(item)
+        if len(seen) == 20:
+            (tmp_path / "others").touch()
+
+    report = pa.run(partial(after_the_others, tmp_path), queue.open(), sink, workers=1)
+    assert sorted(seen[:20]) == list(range(LATE, LATE + 20))
+    assert sorted(seen[20:]) == list(range(LATE))
+    assert (report.done, report.failed, report.left) == (LATE + 20, 0, 0)
+    assert (queue.left(), queue.dead()) == (0, [])
 
 
 @every_kind

@@ -147,6 +147,14 @@ def test_help_of_run_names_every_option() -> None:
         (["run", "words:double", "--from", "no.txt"], "cannot read 'no.txt': No such file or directory"),
         (["run", "words:double", "--from", "."], "cannot read '.': expected a file, got the folder"),
         (
+            ["run", "words:double", "--from", "amqp://me:secret@host/jobs"],
+            "--from: expected an address as postgresql://.* or redis://.*, got amqp://me@host/jobs",
+        ),
+        (
+            ["run", "words:double", "a", "--to", "kafka://host/out"],
+            "--to: expected an address as .*got kafka://h",
+        ),
+        (
             ["run", "words:double", "a", "--to", "words.py"],
             "the file 'words.py' exists; use --append, --over",
         ),

@@ -22,7 +22,6 @@ _MOST: Final = 20
 _ITEM: Final = 60
 _ERROR: Final = 200
 
-_POSTGRESQL: Final = "postgresql://host/database?queue=NAME"
 
 _ADDRESS = click.argument("address", metavar="ADDRESS")
 
@@ -150,32 +149,24 @@ class _Said(click.ClickException):
 
 @contextmanager
 def _opened(address: str) -> Iterator[Queue]:
-    from pullahead.sources.addresses import is_address, open_queue
+    from pullahead.sources.addresses import open_queue
 
-    with _told():
-        if not is_address(address):
-            raise _no_address(address, f"{_POSTGRESQL} or redis://host/0?stream=NAME&group=NAME")
-        with open_queue(address) as opened:
-            yield opened
+    with _told(), open_queue(address) as opened:
+        yield opened
 
 
 @contextmanager
 def _opened_tables(address: str) -> Iterator[PostgresQueue]:
-    from pullahead.sources.addresses import is_postgresql
+    from pullahead.sources.addresses import A_TABLE, is_postgresql
+    from pullahead.sources.query import without_password
 
     with _told():
         if not is_postgresql(address):
-            raise _no_address(address, _POSTGRESQL)
+            raise Refused(f"expected an address as {A_TABLE}, got {without_password(address, ())}")
         from pullahead.sources.postgresql import PostgresQueue
 
         with PostgresQueue(address) as opened:
             yield opened
-
-
-def _no_address(text: str, expected: str) -> Refused:
-    from pullahead.sources.query import without_password
-
-    return Refused(f"expected an address as {expected}, got {without_password(text, ())}")
 
 
 @contextmanager

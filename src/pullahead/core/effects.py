@@ -34,11 +34,15 @@ class Grant(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """These items of a run have ended, all in the same way: DONE, DEAD or LEFT."""
+    """These items of a run have ended, all in the same way: DONE, DEAD or LEFT.
+
+    `delay`: seconds after which the source of the run is to have them come again, if they were put off.
+    """
 
     run: int
     items: tuple[int, ...]
     state: State
+    delay: float = 0.0
 
 
 class Withdraw(NamedTuple):

@@ -64,6 +64,7 @@ class Event(Enum):
     FOUND_HELD = "found with a worker"
     FOUND_RUNNING = "found running"
     CANCELLED = "cancelled"
+    PUT_OFF = "put off"
     MOVED = "moved to another queue"
 
 
@@ -83,6 +84,8 @@ TABLE: Final[dict[tuple[State, Event], State]] = {
     # Its load failed, or it began and failed within one message.
     (State.HELD, Event.RETRIED): State.DELAYED,
     (State.HELD, Event.BURIED): State.DEAD,
+    # Its source has it come again when it is due: here it would only take the room of others.
+    (State.HELD, Event.PUT_OFF): State.LEFT,
     # Its store failed and is tried again where it is, because its result is there.
     (State.HELD, Event.KEPT): State.RUNNING,
     (State.RUNNING, Event.KEPT): State.RUNNING,
@@ -91,6 +94,7 @@ TABLE: Final[dict[tuple[State, Event], State]] = {
     (State.RUNNING, Event.SPARED): State.READY,
     (State.RUNNING, Event.RETRIED): State.DELAYED,
     (State.RUNNING, Event.BURIED): State.DEAD,
+    (State.RUNNING, Event.PUT_OFF): State.LEFT,
     (State.DELAYED, Event.FELL_DUE): State.READY,
     (State.DELAYED, Event.CANCELLED): State.LEFT,
 }

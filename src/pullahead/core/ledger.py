@@ -141,9 +141,9 @@ class Ledger:
 
     # What the caller does
 
-    def opened(self, run: int) -> list[Effect]:
-        """A run began. Its number must be new."""
-        self._runs.opened(run)
+    def opened(self, run: int, delays: bool = False) -> list[Effect]:
+        """A run began. Its number must be new. `delays`: its source can have an item come again later."""
+        self._runs.opened(run, delays)
         return []
 
     def submitted(
@@ -306,6 +306,9 @@ class Ledger:
         """An item failed, and this is what the retry policy says. Return whether the report counts."""
         if not self._items.current(worker, lease, (item,)):
             return False, []
+        if isinstance(decision, Again) and self._may_wait_elsewhere(lease, item, decision):
+            run = self._take_out(worker, lease, (item,), Event.PUT_OFF, now)
+            return True, self._end(run, (item,), State.LEFT, decision.delay) + self._taper(now)
         run = self._take_out(worker, lease, (item,), _event_of(decision), now)
         return True, self._retry_or_bury(run, item, decision, now) + self._taper(now)
 
@@ -514,6 +517,13 @@ class Ledger:
         after(state, Event.CANCELLED)
         return self._end(run, items, State.LEFT)
 
+    def _may_wait_elsewhere(self, lease: int, item: int, decision: Again) -> bool:
+        """Whether an item that failed goes back to its source until it is due. One that was charged does not:
+        how often, is known here alone."""
+        run = self._items.run_of(lease)
+        can_wait = self._runs.delays(run) and not self._runs.is_cancelled(run)
+        return can_wait and decision.may_wait_elsewhere and not self._items.attempts(item)
+
     def _retry_or_bury(self, run: int, item: int, decision: Again | Bury, now: float) -> list[Effect]:
         """A failed item, which is in no lease any more, is delayed or dead."""
         if isinstance(decision, Bury):
@@ -525,11 +535,10 @@ class Ledger:
         self._items.delay(item, run, now + decision.delay)
         return []
 
-    def _end(self, run: int, items: tuple[int, ...], state: State) -> list[Effect]:
+    def _end(self, run: int, items: tuple[int, ...], state: State, delay: float = 0.0) -> list[Effect]:
         self._items.ended(items, state)
-        if self._runs.ended(run, len(items)):
-            return [Ended(run, items, state), RunEnded(run)]
-        return [Ended(run, items, state)]
+        ended: list[Effect] = [Ended(run, items, state, delay)]
+        return [*ended, RunEnded(run)] if self._runs.ended(run, len(items)) else ended
 
     # Service
 

@@ -59,7 +59,7 @@ Caller to queue::
 
     (MEET, queues)                         there are these, itself among them, by their numbers
     (RETURNING, workers)                   to a queue that took the place of one that died: who is still there
-    (OPEN, run)                            a run begins
+    (OPEN, run, delays)                    a run begins; whether its source can have an item come again later
     (SUBMIT, run, first, payloads, cause)  items; `cause` says what kept the caller from sending them earlier.
                                            With a journal, there is one thing more: what it knows of each
     (CLOSE, run)                           no more items will come
@@ -78,7 +78,8 @@ Caller to queue::
 
 Queue to caller::
 
-    (OUTCOMES, run, state, items, payloads)   "done" with results, "dead" with what was tried, "left"
+    (OUTCOMES, run, state, items, payloads)   "done" with results; "dead" with what was tried; "left" with
+                                           nothing, or with the seconds until it is to come again, as often
     (STARVED, run)                         workers wait although the run is not closed
     (ENDED, run)                           every item that was submitted has ended
     (WENT, queue, items)                   so many of its items are another queue's now

@@ -4,6 +4,9 @@ A failure has a *kind*: ``error`` (an exception), ``later`` (the work raised `Re
 not charged) or ``reject`` (the work raised `Reject`: never again). An error is charged as one attempt; the
 item runs again after a backoff until it has had `retries` attempts beyond the first.
 
+What is not charged and is to wait for LONG need not wait where it is: in a run whose source can have an item
+come again later, it goes back there, and makes room for others.
+
 The backoff doubles from `base` up to `cap` and is multiplied by 0.5 + jitter, so that items which failed
 together do not come back together. The random number is given by the caller: a run can be replayed.
 """
@@ -17,6 +20,9 @@ ERROR: Final = "error"
 LATER: Final = "later"
 REJECT: Final = "reject"
 
+#: Seconds from which on waiting elsewhere is worth the way there and back.
+LONG: Final = 1.0
+
 #: Beyond any cap, and below 1024, where the power of two is no longer a float.
 _MOST_DOUBLINGS: Final = 64
 
@@ -28,6 +34,11 @@ class Again:
 
     delay: float
     charged: bool
+
+    @property
+    def may_wait_elsewhere(self) -> bool:
+        """Whether nothing need be remembered of this failure, for so long that it pays."""
+        return not self.charged and self.delay >= LONG
 
 
 @final

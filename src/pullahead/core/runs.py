@@ -8,6 +8,7 @@ Rules:
 4. Where there are other queues, items come from them and go to them, and no queue knows of all that a run
    has. So none says that a run has ended, and none forgets it, before it is told that the run is over. Items
    may come from another queue before their run is opened here, or after it was closed.
+5. Where the source of a run can have items come again later, they may wait there.
 
 All of this is kept as sums: no event looks at every run.
 """
@@ -26,6 +27,7 @@ class _Run:
     closed: bool = False
     cancelled: bool = False
     foretold: bool = False  # an item came from another queue before the run was opened here
+    delays: bool = False  # its source can have an item come again later
 
     @property
     def awaited(self) -> bool:
@@ -47,15 +49,16 @@ class Runs:
         self._awaited_items = 0  # what is open in them
         self._untold: set[int] = set()  # those of them that were not told that workers wait
 
-    def opened(self, run: int) -> None:
-        """A run began. Its number must be new."""
+    def opened(self, run: int, delays: bool = False) -> None:
+        """A run began. Its number must be new. `delays`: see rule 5."""
         record = self._runs.get(run)
         if record is None:
-            self._begin(run)
+            record = self._begin(run)
         elif record.foretold:
             record.foretold = False
         else:
             raise ProtocolError(f"run {run} was opened twice")
+        record.delays = delays
 
     def _begin(self, run: int) -> _Run:
         record = self._runs[run] = _Run()
@@ -136,6 +139,10 @@ class Runs:
     def is_cancelled(self, run: int) -> bool:
         """Say whether what comes back to this run will not be run again."""
         return self._runs[run].cancelled
+
+    def delays(self, run: int) -> bool:
+        """Say whether an item of this run may wait where it came from."""
+        return self._runs[run].delays
 
     @property
     def at_end(self) -> bool:

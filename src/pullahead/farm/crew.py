@@ -198,15 +198,18 @@ class Crew:
 
     # Runs
 
-    def open(self, run: RunPort) -> int:
-        """Begin a run. Returns its number. Raises what has broken the crew, if it is broken."""
+    def open(self, run: RunPort, *, delays: bool = False) -> int:
+        """Begin a run. Returns its number. Raises what has broken the crew, if it is broken.
+
+        `delays`: whether its source can have an item come again later.
+        """
         with self._lock:
             if self._error is not None:
                 raise self._error
             number, self._next_run = self._next_run, self._next_run + 1
             self._runs[number] = run
             self.seen.forget_before(min(run.started for run in self._runs.values()))
-            self._queues.say((m.OPEN, number))
+            self._queues.say((m.OPEN, number, delays))
             return number
 
     def reserve(self, count: int) -> int:
@@ -387,8 +390,7 @@ class Crew:
                 state, items, payloads = rest
                 self._open_items -= len(items)
                 self._queues.finished()
-                was_run = state == State.DONE.value or any(tries[-1].began is not None for tries in payloads)
-                self._lanes.ended(items, finished=was_run)
+                self._lanes.ended(items, finished=_were_run(state, payloads))
         if kind == m.OUTCOMES:
             run.items_ended(state, items, payloads)
         elif kind == m.STARVED:
@@ -435,3 +437,10 @@ class Crew:
 
 #: What the queue says about a run; the rest is about itself and the workers.
 _OF_A_RUN: Final = frozenset({m.OUTCOMES, m.STARVED, m.ENDED})
+
+
+def _were_run(state: str, payloads: list[Any]) -> bool:
+    """Whether a worker has come to the end of one of these."""
+    if state == State.DEAD.value:
+        return any(tries[-1].began is not None for tries in payloads)
+    return bool(payloads)  # results, or until when they were put off

@@ -32,6 +32,7 @@ class Custody:
     def __init__(self, source: Source, queues: int = 1) -> None:
         self._source = source
         self.is_live = source.capabilities.deadlines
+        self.delays = self.is_live and source.capabilities.delayed_retry
         #: Gives the source the result of an item that will be settled, if it keeps results.
         self.keep = source.keep_result if isinstance(source, KeepsResults) else None
         self._neighbour = source if isinstance(source, Neighbourly) else None
@@ -89,13 +90,14 @@ class Custody:
         """Whether an item that has failed is tried once more, when it is settled."""
         return self._patient is not None and self._patient.tries_again(token, attempts)
 
-    def give_back(self, tokens: Iterable[Any]) -> None:
-        """These were not started."""
+    def give_back(self, tokens: Iterable[Any], delay: float = 0.0) -> None:
+        """These were not started, or are to come again `delay` seconds from now."""
         tokens = list(tokens)
-        self._source.give_back(tokens)
+        self._source.give_back(tokens, delay)
         if self.is_live:
             with self._lock:
-                self._hunger.gave(len(tokens))
+                if not delay:  # else nobody can have them now
+                    self._hunger.gave(len(tokens))
                 self._leases.gave_back(tokens)
                 self._has_news = True
 

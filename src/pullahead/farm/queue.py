@@ -292,8 +292,8 @@ class Queue:
             raise ProtocolError(f"the queue got a message of kind {kind!r} from peer {peer}")
         return handler(self, *rest) if peer == m.CALLER else handler(self, peer, *rest)
 
-    def _opened(self, run: int) -> list[led.Effect]:
-        return self._ledger.opened(run)
+    def _opened(self, run: int, delays: bool) -> list[led.Effect]:
+        return self._ledger.opened(run, delays)
 
     def _submitted(
         self, run: int, first: int, payloads: list[Any], cause: str, known: list[Known] | None = None
@@ -555,7 +555,7 @@ class Queue:
         if self._recording is not None:
             self._recording.ended(ended.items, ended.state, payloads, tries or [[]] * len(payloads))
         if ended.state is State.LEFT:
-            payloads = []
+            payloads = [ended.delay] * len(payloads) if ended.delay else []
         elif ended.state is State.DEAD:
             payloads = tries
         self._tell_when_recorded((m.OUTCOMES, ended.run, ended.state.value, ended.items, payloads))

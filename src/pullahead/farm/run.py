@@ -103,7 +103,8 @@ class Run:
         self._blocker = trace.CAUSE_FETCH  # whom the feeder waits for
         self._error: BaseException | None = None
         self._source_error: BaseException | None = None
-        self._number = crew.open(self)
+        # A run of batches may be at its end while something is due later: that one waits here.
+        self._number = crew.open(self, delays=self._source.delays and unit == 1)
         self._feeder = Thread(target=self._feed, name="pullahead-feeder", daemon=True)
         self._feeder.start()
 
@@ -226,7 +227,7 @@ class Run:
         """Outcomes arrived."""
         with self._changed:
             if state == LEFT:
-                self._let_go(items)
+                self._let_go(items, payloads[0] if payloads else 0.0)
             else:
                 self._arrived(state, items, payloads)
             self._release()
@@ -272,16 +273,18 @@ class Run:
         while order and order[0] in early:
             ready.append(early.pop(order.popleft()))
 
-    def _let_go(self, items: tuple[int, ...]) -> None:
-        """These will not be computed here: their source has them back, for a later run or for others."""
-        self._source.give_back([self._items.pop(number)[0] for number in items])
+    def _let_go(self, items: tuple[int, ...], delay: float) -> None:
+        """These will not be computed here, or not now: their source has them back, for a later run, for
+        others, or for whoever takes them in so many seconds."""
+        self._source.give_back([self._items.pop(number)[0] for number in items], delay)
         for number in items:
             self._places.pop(number, None)
         if self._cancelled:
             self.returned += len(items)
         else:  # it is as if they had never come
             self.read -= len(items)
-            self._yields_until = monotonic() + _YIELD
+            if not delay:
+                self._yields_until = monotonic() + _YIELD
         self._window.consumed(len(items), self._unweigh(items))
         gone = set(items)
         self._order = deque(number for number in self._order if number not in gone)

@@ -73,7 +73,7 @@ class Told:
     def again(self, workers: tuple[int, ...]) -> list[m.Message]:
         """Return what to tell another queue. `workers`: those that may come back to it."""
         messages: list[m.Message] = [(m.RETURNING, workers)]
-        messages += [(m.OPEN, run) for run in self._runs]
+        messages += [(m.OPEN, run, False) for run in self._runs]  # no source has both delays and a journal
         numbers = sorted(self._items)
         first = 0
         for index, number in enumerate(numbers, 1):

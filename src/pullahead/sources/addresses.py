@@ -6,8 +6,10 @@ about what is wrong with it, and not taken for the name of a file.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from pullahead.sources.query import without_password
 from pullahead.sources.queue import Queue
 from pullahead.sources.sink import RecordSink
 from pullahead.sources.source import Source
@@ -17,10 +19,16 @@ REDIS: Final = ("redis://", "rediss://", "unix://")
 #: Of libpq's.
 POSTGRESQL: Final = ("postgresql://", "postgres://")
 
+#: How such an address looks, for who gave another.
+A_TABLE: Final = "postgresql://host/database?queue=NAME"
+
+#: How RFC 3986 has it. A letter alone is a drive of Windows.
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+
 
 def is_address(text: str) -> bool:
-    """Whether this is the address of a live queue."""
-    return text.lower().startswith(REDIS + POSTGRESQL)
+    """Whether this is an address and no name of a file: of a live queue, or of what nobody here speaks to."""
+    return _SCHEME.match(text) is not None
 
 
 def is_postgresql(text: str) -> bool:
@@ -40,6 +48,7 @@ def open_source(address: str) -> Source:
         from pullahead.sources.postgresql import PostgresSource
 
         return PostgresSource(address)
+    _check_redis(address)
     from pullahead.sources.redis import RedisSource
 
     return RedisSource(address)
@@ -51,6 +60,7 @@ def open_queue(address: str) -> Queue:
         from pullahead.sources.postgresql import PostgresQueue
 
         return PostgresQueue(address)
+    _check_redis(address)
     from pullahead.sources.redis import RedisQueue
 
     return RedisQueue(address)
@@ -63,6 +73,13 @@ def open_sink(address: str) -> RecordSink:
             "expected a file or a queue in Redis for the results, got an address of PostgreSQL: "
             "a queue there keeps the results of its own items, with nothing said"
         )
+    _check_redis(address)
     from pullahead.sources.redis import RedisSink
 
     return RedisSink(address)
+
+
+def _check_redis(address: str) -> None:
+    if not address.lower().startswith(REDIS):
+        expected = f"{A_TABLE} or redis://host/0?stream=NAME&group=NAME"
+        raise ValueError(f"expected an address as {expected}, got {without_password(address, ())}")

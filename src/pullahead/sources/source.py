@@ -6,7 +6,8 @@ The rules, which every source keeps and every run may rely on:
    back for the sake of one that is not there yet; with nothing there it waits at most `wait` seconds and
    returns [].
 2. Every taken token ends once: by `done`, by `failed`, or by `give_back`. Giving back costs no attempt,
-   and the item comes again: at its old place, or before what nobody has had yet.
+   and the item comes again: at its old place, or before what nobody has had yet; once its delay is over, if
+   it has one.
 3. An error of the source itself is raised by `take`, at its place: after every item that came before it. The
    source is closed from then on.
 4. `closed` means that `take` has nothing more to give, unless something is given back.
@@ -25,8 +26,9 @@ whether it keeps the rules.
 
 What a run does with a source: it takes as much as its workers can start soon; says `done` or `failed` after
 the result was stored *and* the sink was called, or the loop of a `map` asked for the next one; extends what
-is out, if there are deadlines; gives back what has not begun if it is interrupted; and closes the source:
-one with deadlines at the very end, all others as soon as they have nothing more to give.
+is out, if there are deadlines; gives back what has not begun if it is interrupted, and what asked to be tried
+later (`RetryLater`) if there are deadlines and `delayed_retry`; and closes the source: one with deadlines at
+the very end, all others as soon as they have nothing more to give.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ class Source(Protocol):
         """The item has failed for good, after so many attempts since it was taken. Its token is forgotten."""
 
     def give_back(self, tokens: Iterable[Any], delay: float = 0.0) -> None:
-        """These items were not started; they come again, `delay` seconds from now, at no cost."""
+        """These were not started, or asked for a delay; they come again after so many seconds, at no cost."""
 
     def extend(self, tokens: Iterable[Any], seconds: float) -> None:
         """These items are still being worked on: their deadlines are `seconds` from now.
