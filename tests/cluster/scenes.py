@@ -37,7 +37,7 @@ from pullahead import actors
 from pullahead.core import scaling
 
 #: A program that joins the cluster whose address follows.
-JOIN = (sys.executable, "-m", "pullahead", "run", "math:sqrt", "4", "--engine", "ray", "--address")
+JOIN = (sys.executable, "-m", "pullahead", "run", "builtins:len", "four", "--engine", "ray", "--address")
 ONE_EACH = {"num_cpus": 1}
 
 
@@ -413,6 +413,15 @@ def node_death(cluster: Cluster, victim: Any, every: dict[str, Any], folder: Pat
     }
 
 
+def auto(cluster: Cluster) -> dict[str, Any]:
+    """A program finds the cluster that its environment names."""
+    environ = {**os.environ, "RAY_ADDRESS": cluster.address}
+    done = subprocess.run(
+        [*JOIN, "auto"], capture_output=True, text=True, timeout=100, check=False, env=environ
+    )
+    return {"code": done.returncode, "out": done.stdout, "said": done.stderr}
+
+
 def incompatible(cluster: Cluster) -> dict[str, Any]:
     """Join a cluster of which is written down that another Ray, and another Python, have started it."""
     store = GcsClient(address=cluster.address)
@@ -460,6 +469,7 @@ def scenes(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "comes_and_goes", comes_and_goes(cluster, every)
     yield "node_death", node_death(cluster, victim, every, folder / "notes")
     pa.shutdown()
+    yield "auto", auto(cluster)
     yield "incompatible", incompatible(cluster)
     cluster.shutdown()  # type: ignore[no-untyped-call]
 

@@ -32,11 +32,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(210)]
 
 
 @pytest.fixture(scope="module")
-def silence() -> Iterator[tuple[str, Future[tuple[str, int, float]]]]:
-    """An address where somebody listens and says nothing, and what joining it comes to: in half a minute."""
-    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as aside:
+def silence() -> Iterator[dict[str, Future[tuple[str, int, float]]]]:
+    """Addresses where somebody listens and says nothing, and what joining each comes to: in half a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(2) as aside:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        yield address, aside.submit(join, address)
+        yield {one: aside.submit(join, one) for one in (address, f"ray://{address}")}
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +161,11 @@ def test_a_dead_node_costs_at_most_what_ran_there_and_its_worker_is_replaced_els
     assert 0 <= death["ran_again"] <= 40, "what ran there, and what was finished there and had not been said"
 
 
+def test_a_program_finds_the_cluster_by_itself(seen: dict[str, Any]) -> None:
+    assert seen["auto"]["code"] == 0, seen["auto"]["said"]
+    assert json.loads(seen["auto"]["out"]) == {"item": "four", "result": 4}
+
+
 @pytest.mark.parametrize(
     ("name", "theirs"),
     [("ray_version", "Ray: 2.9.0 Python: "), ("python_version", "Python: 3.8.1 ")],
@@ -178,7 +183,18 @@ def test_a_cluster_of_another_version_is_refused_in_one_line(
 def join(address: str) -> tuple[str, int, float]:
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "pullahead", "run", "math:sqrt", "4", "--engine", "ray", "--address", address],
+        [
+            sys.executable,
+            "-m",
+            "pullahead",
+            "run",
+            "builtins:len",
+            "four",
+            "--engine",
+            "ray",
+            "--address",
+            address,
+        ],
         capture_output=True,
         text=True,
         timeout=100,
@@ -197,9 +213,9 @@ def test_nobody_listens(scheme: str) -> None:
     assert (code, said.count("\n")) == (1, 1)
 
 
-def test_somebody_listens_and_says_nothing(silence: tuple[str, Future[tuple[str, int, float]]]) -> None:
-    address, joined = silence
-    said, code, seconds = joined.result()
-    assert f"cannot join Ray at '{address}': " in said
-    assert code == 1
-    assert seconds < HALF_A_MINUTE
+def test_somebody_listens_and_says_nothing(silence: dict[str, Future[tuple[str, int, float]]]) -> None:
+    for address, joined in silence.items():
+        said, code, seconds = joined.result()
+        assert f"cannot join Ray at '{address}': " in said
+        assert code == 1
+        assert seconds < HALF_A_MINUTE
