@@ -33,7 +33,7 @@ def test_a_function_is_pointed_to_map() -> None:
             TypeError,
             "unknown option 'max_concurency'; did you mean 'max_concurrency'?",
         ),
-        ({"cluster": {}}, TypeError, "Known: accelerator_type, concurrency_groups, get_if_exists"),
+        ({"cluster": {}}, TypeError, "known: accelerator_type, concurrency_groups, get_if_exists"),
         ({"env_vars": {}}, TypeError, "unknown option 'env_vars'"),
         ({"max_restarts": 1}, ValueError, "max_restarts must be 0"),
         ({"max_task_retries": -1}, ValueError, "max_task_retries must be 0"),

@@ -132,6 +132,11 @@ def test_help_of_run_names_every_option() -> None:
         (["run", "words:double", "a", "-w", "1-2-3"], "expected a number from 1, or LEAST-MOST.*got '1-2-3'"),
         (["run", "words:double", "a", "-w", "many"], "expected a number from 1, or LEAST-MOST.*got 'many'"),
         (["run", "words:double", "a", "--lookahead", "far"], "expected auto or a whole number.*got 'far'"),
+        (
+            ["run", "words:double", "a", "--worker-options", "num_gpus=1"],
+            """'--worker-options'.*expected a JSON object such as {"num_gpus": 1}, got 'num_gpus=1'""",
+        ),
+        (["run", "words:double", "a", "--worker-options", "[1]"], r"expected a JSON object .*, got '\[1\]'"),
         (["run", "words:double", "a", "--engine", "steam"], "'steam' is not one of 'local', 'ray'"),
         (["run", "words", "a"], "expected WORK as module:name or path/to/file.py:name, got 'words'"),
         (["run", "nowhere:double", "a"], r"no module named 'nowhere' \(looked in "),

@@ -16,14 +16,16 @@ from tests.faults.procs import until
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(150)]
 
 COMMAND = (sys.executable, "-m", "pullahead", "run")
+WANTS = '{"num_cpus": 0.5, "runtime_env": {"env_vars": {"TWICE": "2"}}}'
 ENVIRON = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
 WORK = """
+import os
 import time
 
 def odd(item):
     if item == "7":
         raise ValueError("no seven")
-    return 2 * int(item)
+    return int(os.environ["TWICE"]) * int(item)
 
 def slow(item):
     time.sleep(0.05)
@@ -46,7 +48,7 @@ def lines_of(file: Path) -> list[dict[str, object]]:
 
 def test_items_become_lines_a_report_and_a_timeline(tmp_path: Path) -> None:
     items = [str(one) for one in range(40)]
-    more = ("-w", "2", "--to", "out.jsonl", "--timeline", "run.json", "--report")
+    more = ("-w", "2", "--to", "out.jsonl", "--timeline", "run.json", "--report", "--worker-options", WANTS)
     with start(tmp_path, "work.py:odd", *items, *more) as process:
         out, said = process.communicate(timeout=120)
     assert (process.returncode, out) == (1, "")

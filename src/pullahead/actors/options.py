@@ -103,8 +103,8 @@ _OF_A_CLUSTER: Final = frozenset(
 def unknown_option(name: str, known: list[str], what: str = "option") -> TypeError:
     """Build the error that names what would have been accepted."""
     close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return TypeError(f"unknown {what} {name!r}{hint} Known: {', '.join(known)}")
+    hint = f"did you mean {close[0]!r}? Known" if close else "known"
+    return TypeError(f"unknown {what} {name!r}; {hint}: {', '.join(known)}")
 
 
 def _positive(name: str, value: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,6 +29,17 @@ def number_or_range(value: str) -> int | tuple[int, int]:
     if len(numbers) != len(parts) or len(parts) > 2 or not 1 <= numbers[0] <= numbers[-1]:
         raise click.BadParameter(f"expected a number from 1, or LEAST-MOST as in 2-8, got {value!r}")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def json_object(value: str) -> dict[str, Any]:
+    """Read a JSON object."""
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise click.BadParameter(f"""expected a JSON object such as {{"num_gpus": 1}}, got {value!r}""")
+    return found
 
 
 FROM_0: Final = click.IntRange(min=0)
@@ -100,6 +112,12 @@ ENGINES: Final = click.Choice(["local", "ray"])
     "--address",
     metavar="WHERE",
     help="Of a Ray cluster: auto, HOST:PORT, or ray://HOST:PORT; without it, Ray starts here.",
+)
+@click.option(
+    "--worker-options",
+    type=json_object,
+    metavar="JSON",
+    help="""What a worker needs, in Ray's words: '{"num_gpus": 1}'.""",
 )
 @click.option("--timeline", metavar="FILE", help="Draw what each worker did: .svg, .png, .json for Perfetto.")
 @click.option("--report", is_flag=True, help="Say at the end what happened, even if nobody watches.")
