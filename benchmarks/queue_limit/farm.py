@@ -41,7 +41,7 @@ class Farm:
         self._room = _BUNDLES * bundle * workers
         self._queue: Any = None
         self._queues = Queues(lambda _: self._start(workers), None, "", "position", self._lock, self)
-        self._queues.say((m.OPEN, _RUN))
+        self._queues.say((m.OPEN, _RUN, False))
         self._submit(self._room)
         shares = [range(one, workers, processes) for one in range(min(processes, workers))]
         self._peers: list[Any] = [

@@ -47,7 +47,7 @@ class Farm:
 
     def __init__(self, workers: int, lookahead: int | None, *, moves: bool = True) -> None:
         self._caller = Caller()
-        self._outbox: list[m.Message] = [(m.OPEN, 0)]
+        self._outbox: list[m.Message] = [(m.OPEN, 0, False)]
         self._heard = Condition()
         self._done: list[Done] = []
         self._submitted = 0

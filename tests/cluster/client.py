@@ -9,6 +9,8 @@ import sys
 import time
 from typing import Any
 
+import ray
+
 import pullahead as pa
 from pullahead.core.trace import PROCESS
 from pullahead.testing import skewed_clocks
@@ -43,6 +45,25 @@ def clocks() -> dict[str, Any]:
     return {"items": len(spans), "off": max(off), "stated": stated, "clocks": report.clocks}
 
 
+class Idles:
+    """An actor of Ray's own."""
+
+    def ping(self) -> None:
+        """Answer."""
+
+
+def killed() -> str:
+    """Kill one by Ray's own handle, and say what a call of it raises then."""
+    handle: Any = ray.remote(Idles).remote()
+    ray.get(handle.ping.remote())
+    pa.kill(handle)
+    try:
+        pa.get(handle.ping.remote(), timeout=20)
+    except pa.PullaheadError as error:
+        return type(error).__name__
+    return "nothing"
+
+
 if __name__ == "__main__":
     pa.init("ray", address=sys.argv[1], logging_level=logging.ERROR)
     everything = list(pa.map(sometimes, range(40), workers=1, on_error="collect"))
@@ -54,5 +75,6 @@ if __name__ == "__main__":
         refused = str(error)
     seen = {"done": done, "failures": failures, "put": pa.get(pa.put("x")), "journal": refused}
     seen["clocks"] = clocks()
+    seen["killed"] = killed()
     print("SEEN", json.dumps(seen))
     pa.shutdown()

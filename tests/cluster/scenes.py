@@ -123,8 +123,12 @@ def here() -> dict[str, Any]:
 
 
 def adopted() -> dict[str, Any]:
-    """What is Ray's own can be given to `get`, `wait` and `kill`."""
-    handle: Any = ray.remote(Where).remote()
+    """What is Ray's own can be given to `get`, `wait`, `kill`, `get_actor`, and to an actor that begins."""
+    handle: Any = ray.remote(Where).options(name="theirs").remote()
+    named = actors.get_actor("theirs") == handle
+    begun = actors.remote(BeginsWith).options(num_cpus=0).remote(ray.put(2), then=ray.put(3))
+    values = pa.get(begun.values.remote(), timeout=20)
+    pa.kill(begun)
     ref = handle.node.remote()
     ready, others = pa.wait([ref], timeout=20)
     found = pa.get(ref) == pa.get([ref])[0]
@@ -132,8 +136,19 @@ def adopted() -> dict[str, Any]:
     try:
         ray.get(handle.node.remote())
     except ray.exceptions.RayActorError:
-        return {"same": found, "ready": ready == [ref] and others == [], "killed": True}
+        told = {"ready": ready == [ref] and others == [], "killed": True}
+        return told | {"same": found, "named": named, "values": values}
     return {"killed": False}
+
+
+class BeginsWith:
+    """An actor that has what it began with."""
+
+    def __init__(self, first: int, *, then: int) -> None:
+        self._values = [first, then]
+
+    def values(self) -> list[int]:
+        return self._values
 
 
 class Adds:

@@ -85,7 +85,8 @@ def test_an_actor_is_where_its_options_say(seen: dict[str, Any]) -> None:
 
 
 def test_refs_and_handles_of_ray_are_welcome(seen: dict[str, Any]) -> None:
-    assert seen["adopted"] == {"same": True, "ready": True, "killed": True}
+    done = {"same": True, "ready": True, "killed": True, "named": True, "values": [2, 3]}
+    assert seen["adopted"] == done
 
 
 def test_a_ref_that_failed_fails_its_call_and_no_other(seen: dict[str, Any]) -> None:
@@ -127,6 +128,7 @@ def test_a_caller_outside_the_cluster(seen: dict[str, Any]) -> None:
     assert client["done"] == [item for item in range(40) if item not in {3, 5}]
     assert client["failures"] == {"3": "KeyError", "5": "ActorDiedError"}
     assert client["put"] == "x"
+    assert client["killed"] == "ActorDiedError"
     assert client["journal"].startswith(
         "journal: the queue writes it on its machine, and this caller is outside"
     )

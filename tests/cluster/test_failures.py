@@ -58,6 +58,17 @@ def test_an_actor_that_was_killed_for_want_of_memory_has_died_and_left_its_note(
     failures._left.pop(ACTOR)
 
 
+def test_an_actor_that_is_out_of_reach_for_a_while_is_not_taken_for_dead() -> None:
+    from ray import exceptions
+
+    from pullahead.actors.ray import failures
+
+    error = exceptions.ActorUnavailableError("a network", bytes.fromhex(ACTOR))
+    died = failures.translated(error)
+    assert isinstance(died, ActorDiedError)
+    assert ACTOR not in failures.dead
+
+
 @pytest.mark.parametrize("ref", [None, _Ref(b"\xff" * 12)])
 def test_a_task_that_was_is_no_actor(ref: Any) -> None:
     from ray import exceptions

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from pullahead.actors import ObjectRef
 from pullahead.core import messages as m
+from pullahead.core.lookahead import MAX_BYTES
 from pullahead.core.retry import RetryPolicy
 from pullahead.errors import ObjectLostError
 from pullahead.farm.envelope import opened
 from pullahead.farm.freight import Freight
-from pullahead.farm.payload import Payload, pack, unpack
+from pullahead.farm.payload import Payload, pack, size_of, unpack
 from pullahead.farm.queue import Queue
 
 RUN, WORKER, OTHER = 0, 0, 1
@@ -143,3 +145,16 @@ def test_what_is_taken_out_of_freight_is_the_value() -> None:
 def _parts(value: Any) -> tuple[Any, list[Any]]:
     packed = pack(value)
     return packed.data, packed.buffers
+
+
+@pytest.mark.parametrize(("found", "size"), [(500 << 20, 500 << 20), (None, 0)])
+def test_a_value_of_unknown_size_counts_half_of_what_a_worker_may_hold_until_it_is_here(
+    found: int | None, size: int
+) -> None:
+    ref: Any = SimpleNamespace(engine=SimpleNamespace(size_of=lambda _: found))
+    one = Freight(ref, None, is_packed=False)
+    assert size_of(one) == MAX_BYTES // 2
+    make, given = one.__reduce__()
+    assert make(*given).size == MAX_BYTES // 2, "wherever it travels"
+    one.weigh()
+    assert size_of(one) == size

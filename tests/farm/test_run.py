@@ -31,7 +31,7 @@ class Workers:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
-    def open(self, run: Run) -> int:
+    def open(self, run: Run, *, delays: bool) -> int:
         self._run = run
         self._thread.start()
         return 0

@@ -17,6 +17,7 @@ from tests.sources.postgresql import PostgresServer
 
 import pullahead as pa
 from pullahead.cli.queue import queue as commands
+from pullahead.core.leases import LEAST
 from pullahead.errors import ResultError, SourceError
 from pullahead.sources import as_source, open_sink, open_source
 from pullahead.sources.postgresql import PostgresQueue, PostgresSource, schema
@@ -24,6 +25,8 @@ from pullahead.sources.postgresql import PostgresQueue, PostgresSource, schema
 pytest.importorskip("psycopg")
 
 WAIT = 20.0
+#: Seconds after which who waits has looked only if it knew that there would be something.
+SOON = 6.0
 
 
 def double(x: Any) -> Any:
@@ -484,6 +487,37 @@ def test_who_waits_hears_of_what_is_put_at_once_and_asks_for_nothing_meanwhile(
         before = time.monotonic()
         assert [one.item for one in source.take(1, WAIT)] == [7]
         assert time.monotonic() - before < 2.0
+
+
+def taken_and_waiting(source: Any) -> int:
+    """Take the only item. Then it listens, for ten seconds if it hears nothing."""
+    (one,) = source.take(1, WAIT)
+    assert source.take(1, 0.02) == []
+    token: int = one.token
+    return token
+
+
+def test_who_waits_looks_when_what_it_put_off_itself_is_due(postgres: PostgresServer) -> None:
+    name = postgres.new_queue()
+    postgres.put(name, [7])
+    with closing(open_source(postgres.address(name))) as source:
+        source.give_back([taken_and_waiting(source)], 1.0)
+        source.extend([], LEAST)
+        assert [(one.item, one.attempt) for one in source.take(1, SOON)] == [(7, 1)]
+
+
+@pytest.mark.parametrize("who", ["itself", "another one"])
+def test_who_waits_looks_when_what_has_failed_is_tried_again(who: str, postgres: PostgresServer) -> None:
+    name = postgres.new_queue()
+    postgres.put(name, [7])
+    address = postgres.address(name, retries=1, retry_delay=1)
+    with closing(open_source(address)) as source, closing(open_source(address)) as another:
+        token = taken_and_waiting(source)
+        waits = source if who == "itself" else another
+        assert waits.take(1, 0.02) == []
+        source.failed(token, "no")
+        source.extend([], LEAST)
+        assert [(one.item, one.attempt) for one in waits.take(1, SOON)] == [(7, 2)]
 
 
 # Tables of others

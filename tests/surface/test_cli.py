@@ -35,6 +35,7 @@ OPTIONS = {
         "--append",
         "--overwrite",
         "--workers",
+        "--worker-options",
         "--queues",
         "--lookahead",
         "--batch-size",
@@ -157,7 +158,7 @@ def test_help_of_run_names_every_option() -> None:
         ),
         (
             ["run", "words:double", "a", "--to", "kafka://host/out"],
-            "--to: expected an address as .*got kafka://h",
+            "--to: expected an address as redis://host/0.stream=NAME, got kafka://h",
         ),
         (
             ["run", "words:double", "a", "--to", "words.py"],

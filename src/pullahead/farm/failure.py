@@ -22,9 +22,9 @@ _BRIEF.maxstring = _BRIEF.maxother = 200
 class RetryLater(PullaheadError):  # noqa: N818  a request of the work, not an error
     """Raise it in the work: run this item again, `seconds` from now. It costs the item no attempt.
 
-    Others go on meanwhile. An item of a live queue, which is to wait for a second or more and has not failed
-    before, waits there, for whoever takes it then; in Redis for ten minutes at most, after which it may ask
-    again.
+    Others go on meanwhile. An item of a live queue, which is to wait for a second or more, has not failed
+    before and is not one of a batch, waits there, for whoever takes it then; in Redis for ten minutes at
+    most, after which it may ask again.
     """
 
     def __init__(self, seconds: float) -> None:

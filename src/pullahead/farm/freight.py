@@ -7,13 +7,18 @@ something else is computed there.
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, Final, final
 
 from pullahead import actors
 from pullahead.actors import ObjectRef
+from pullahead.core.lookahead import MAX_BYTES
 from pullahead.farm.payload import ITSELF, Payload, is_word, pack, unpack
 
 __all__ = ["Freight", "freight_of", "ship", "ship_now"]
+
+#: Bytes that a value counts of which nobody knows yet how many it has: two of them are all that a worker may
+#: hold. Whoever gets it finds out.
+_GUESS: Final = MAX_BYTES // 2
 
 
 @final
@@ -22,14 +27,18 @@ class Freight:
 
     Attributes:
         ref: of the value.
-        size: bytes; 0 if that is not known.
+        size: bytes; a guess, if that is not known.
         is_packed: whether the value is a payload, which has to be unpacked.
     """
 
-    __slots__ = ("is_packed", "ref", "size")
+    __slots__ = ("_size", "is_packed", "ref")
 
-    def __init__(self, ref: ObjectRef, size: int, is_packed: bool) -> None:
-        self.ref, self.size, self.is_packed = ref, size, is_packed
+    def __init__(self, ref: ObjectRef, size: int | None, is_packed: bool) -> None:
+        self.ref, self._size, self.is_packed = ref, size, is_packed
+
+    @property
+    def size(self) -> int:
+        return _GUESS if self._size is None else self._size
 
     def unpacked(self, *, own: bool = False) -> Any:
         """Return the value; waits for it. Raises what keeps it from coming."""
@@ -38,10 +47,11 @@ class Freight:
 
     def weigh(self) -> None:
         """Find out how large the value is, now that it is here."""
-        self.size = self.size or actors.size_of(self.ref) or 0
+        if self._size is None:
+            self._size = actors.size_of(self.ref) or 0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Freight, (self.ref, self.size, self.is_packed)
+        return Freight, (self.ref, self._size, self.is_packed)
 
     def __repr__(self) -> str:
         return f"Freight({self.ref!r}, {self.size:,} bytes)"
@@ -50,7 +60,7 @@ class Freight:
 def freight_of(item: Any) -> Freight | None:
     """Return what travels for an item that is a ref; None if it is none."""
     ref = actors.as_ref(item)
-    return None if ref is None else Freight(ref, actors.size_of(ref) or 0, is_packed=False)
+    return None if ref is None else Freight(ref, actors.size_of(ref), is_packed=False)
 
 
 def _aside(payload: Any) -> Any:

@@ -64,7 +64,8 @@ def overlap(
         fetch: a function without arguments that returns a future (an `ObjectRef`, ours or Ray's, or a
             `concurrent.futures.Future`), or that blocks until it has an item. It blocks on one thread of
             its own, one call after another. Or an iterable, which is read ahead on that thread; what it
-            yields may be futures as well.
+            yields may be futures as well. An item that is an `ObjectRef` itself is yielded as it is, once its
+            value is here.
         sentinel: the item that says that there are no more, by identity, then by `==`. Every request
             that is under way when it comes must be answered too, by items or by more sentinels. Where
             None is an item, pass `sentinel=object()`. In an iterable, which ends by itself, None is an item.

@@ -23,11 +23,13 @@ import contextvars
 import inspect
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import Any, final
 
 from pullahead.core.prefetch import Answer, Prefetch, Request, is_sentinel
 from pullahead.overlap.account import Account
-from pullahead.overlap.futures import as_future, async_refused, outcome
+from pullahead.overlap.futures import as_future, async_refused, future_inside, outcome
 from pullahead.overlap.leftovers import Leftovers
 from pullahead.overlap.weight import weight
 
@@ -160,8 +162,18 @@ class Flow:
             self._answer(request, result, None, by_caller=False)
         else:
             request.keep = (result, future)
-            future.add_done_callback(lambda done: self._answer(request, *outcome(done), by_caller=True))
+            future.add_done_callback(partial(self._came, request))
             self._decide(by_caller=True)
+
+    def _came(self, request: Request, done: Future[Any]) -> None:
+        """A future is done. An item that is a ref itself is handed out as it is, once its value is here."""
+        value, error = outcome(done)
+        inside = future_inside(value) if error is None else None
+        if inside is None:
+            self._answer(request, value, error, by_caller=True)
+        else:
+            request.keep = (value, inside)
+            inside.add_done_callback(lambda here: self._answer(request, value, None, True, outcome(here)[0]))
 
     def _decide(self, by_caller: bool | None) -> None:
         """Remember what `fetch` is, None if it did not tell."""
@@ -171,16 +183,21 @@ class Flow:
                 self._answered.notify()
 
     def _answer(
-        self, request: Request, value: Any, error: BaseException | None, by_caller: bool | None = None
+        self,
+        request: Request,
+        value: Any,
+        error: BaseException | None,
+        by_caller: bool | None = None,
+        heavy: Any = None,
     ) -> None:
-        """A request was answered, on whatever thread."""
+        """A request was answered, on whatever thread. `heavy`: what came for it, if not the value alone."""
         if error is None:
             answer = Answer.END if is_sentinel(value, self._sentinel) else Answer.ITEM
         elif isinstance(error, StopIteration | StopAsyncIteration):
             answer = Answer.END
         else:
             answer, value = Answer.ERROR, error
-        now, size = self._clock(), weight(value) if answer is Answer.ITEM else 0
+        now, size = self._clock(), weight(value if heavy is None else heavy) if answer is Answer.ITEM else 0
         with self._lock:
             self._decide(
                 by_caller

@@ -41,6 +41,19 @@ def as_future(result: object) -> Future[Any] | None:
     return future
 
 
+def future_inside(item: object) -> Future[Any] | None:
+    """Return the future of the value of an item that is a ref itself, None for any other item.
+
+    What is wrong with such a ref is seen by who asks for its value.
+    """
+    if isinstance(item, Future):
+        return None
+    try:
+        return as_future(item)
+    except Exception:  # noqa: BLE001  as said above
+        return None
+
+
 def outcome(future: Future[Any]) -> tuple[Any, BaseException | None]:
     """Return the value and the exception of a future that is done: one of them is None."""
     error = CancelledError() if future.cancelled() else future.exception()

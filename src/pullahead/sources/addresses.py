@@ -73,13 +73,12 @@ def open_sink(address: str) -> RecordSink:
             "expected a file or a queue in Redis for the results, got an address of PostgreSQL: "
             "a queue there keeps the results of its own items, with nothing said"
         )
-    _check_redis(address)
+    _check_redis(address, "redis://host/0?stream=NAME")
     from pullahead.sources.redis import RedisSink
 
     return RedisSink(address)
 
 
-def _check_redis(address: str) -> None:
+def _check_redis(address: str, expected: str = f"{A_TABLE} or redis://host/0?stream=NAME&group=NAME") -> None:
     if not address.lower().startswith(REDIS):
-        expected = f"{A_TABLE} or redis://host/0?stream=NAME&group=NAME"
         raise ValueError(f"expected an address as {expected}, got {without_password(address, ())}")

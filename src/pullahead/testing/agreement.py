@@ -79,9 +79,9 @@ def agrees_with_the_model(bench: OpenBench, examples: int = 100, steps: int = 40
         def failed(self, who: int, pick: int) -> None:
             self.both.failed(who, pick)
 
-        @rule(who=who, picks=picks)
-        def give_back(self, who: int, picks: list[int]) -> None:
-            self.both.give_back(who, picks)
+        @rule(who=who, picks=picks, delay=st.sampled_from([0.0, 0.0, 10.5]))
+        def give_back(self, who: int, picks: list[int], delay: float) -> None:
+            self.both.give_back(who, picks, delay)
 
         @precondition(lambda self: self.both.is_live)
         @rule(who=who, picks=picks)
@@ -150,11 +150,13 @@ class Both:
             self._model.failed(mine, item)
             self._forget(mine, item)
 
-    def give_back(self, who: int, picks: list[int]) -> None:
+    def give_back(self, who: int, picks: list[int], delay: float) -> None:
         picked = self._picked(who, picks)
         who %= len(self._sources)
-        self._model.give_back(who, [item for _, item, _ in picked], self._now)
-        self._sources[who].give_back([token for _, _, token in picked])
+        source = self._sources[who]
+        delay = delay if source.capabilities.delayed_retry else 0.0
+        self._model.give_back(who, [item for _, item, _ in picked], self._now, delay)
+        source.give_back([token for _, _, token in picked], delay)
         for _, item, _ in picked:
             self._forget(who, item)
 

@@ -154,6 +154,7 @@ class SourceSuite:
                 told(a)
                 bench.pass_time(10)
                 assert b.take(1) == []
+                assert (a.closed, b.closed) == (False, False), "what comes again is still to come"
                 bench.pass_time(1)
                 assert [(one.item, one.attempt) for one in _take(b, 1)] == [(0, 1)]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 
 import pytest
-from tests.surface.overlap.desk import Ref, Tray, with_answers
+from tests.surface.overlap.desk import Desk, Ref, Tray, with_answers
 
 from pullahead.overlap import overlap
 
@@ -43,6 +43,36 @@ def test_a_reference_lives_until_its_answer_and_no_longer() -> None:
     desk.answer(1, "b")
     assert refs[1]() is None
     items.close()
+
+
+def test_an_item_that_is_a_reference_is_yielded_when_its_value_is_here() -> None:
+    desk, store = with_answers(), Desk()
+    inside = [Ref(store()) for _ in range(3)]
+    items = overlap(desk, lookahead=1, give_back=Tray())
+    desk.answer(0, inside[0])
+    store.answer(0, "value")
+    desk.answer(1, inside[1])
+    assert next(items) is inside[0]
+    assert [ref.pulled for ref in inside] == [1, 1, 0], (
+        "the next one is on its way while this one is computed"
+    )
+    assert not items._flow.prefetch.ready
+    store.answer(1, KeyError("lost"))
+    assert next(items) is inside[1], "what has become of it is seen by who asks for its value"
+    desk.answer(2, inside[2])
+    items.close()
+    assert [ref.pulled for ref in inside] == [1, 1, 1]
+
+
+class _Strange:
+    def future(self) -> int:
+        return 7
+
+
+def test_an_item_that_only_looks_like_a_reference_is_an_item() -> None:
+    strange = _Strange()
+    waiting: Future[int] = Future()
+    assert list(overlap(with_answers(strange, waiting, None))) == [strange, waiting]
 
 
 def test_an_iterable_of_futures_yields_their_values() -> None:

@@ -53,10 +53,14 @@ _MOST_CALLS: Final = 100_000
 _NOT_PARKED: Final = 8
 #: Seconds that the head of a cluster may take to take a connection.
 _CONNECT: Final = 5.0
-#: Seconds that joining it may take: with what the program needs before, and `_CONNECT`, half a minute.
+#: Seconds that joining it may take: with what the program needs before, and `_CONNECT`, half a minute. And
+#: where the cluster may first have to build what the runtime_env of the program says.
 _JOIN: Final = 22.0
+_BUILD: Final = 600.0
 
 
+#: A method that the actors of this engine have.
+_OURS: Final = "is_here"
 #: The actors of others: their own handles have their methods.
 _FOREIGN: Final = class_spec(type("of Ray", (), {}))
 
@@ -170,6 +174,7 @@ class RayEngine:
         is_async = spec.is_async or _has_deferred(actor_class.wrapped)
         target, _ = serial.dumps(actor_class.wrapped, by_value=True, out_of_band=False)
         world = World(list(sys.path), list(sys.argv), options.env_vars, options.time_limit)
+        args, kwargs = self._as_ours(args, kwargs)  # inside of a list, nobody else looks
         given: list[Any] = [target, world, list(args), kwargs]
         base: type = AsyncHost if is_async else Host
         if is_async and not spec.is_async and options.parked is not None:
@@ -231,10 +236,7 @@ class RayEngine:
                 kwargs = {k: one.ray_ref if type(one) is RayRef else one for k, one in kwargs.items()}
             return ref_of(self, remote(method, *args, **kwargs))
         # Ray's own refs as ours: Ray would resolve them, and a call whose argument failed would never come.
-        args = tuple(ref_of(self, one) if isinstance(one, ray.ObjectRef) else one for one in args)
-        kwargs = {
-            k: ref_of(self, one) if isinstance(one, ray.ObjectRef) else one for k, one in kwargs.items()
-        }
+        args, kwargs = self._as_ours(args, kwargs)
         numbers, number = self._numbers.setdefault((token.key, group), itertools.count()), None
         try:
             number = next(numbers)
@@ -243,6 +245,16 @@ class RayEngine:
             if number is not None:  # or those behind it would wait for it
                 remote(marshal.dumps((self._me, number, group, None)))
             raise
+
+    def _as_ours(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return arguments with our refs in the place of Ray's."""
+
+        def ours(one: Any) -> Any:
+            return ref_of(self, one) if isinstance(one, ray.ObjectRef) else one
+
+        return tuple(map(ours, args)), {name: ours(one) for name, one in kwargs.items()}
 
     def get(self, refs: Sequence[ObjectRef], timeout: float | None) -> list[Any]:
         """Wait for values."""
@@ -288,7 +300,7 @@ class RayEngine:
         """Return our ref for a ref of Ray's, and our handle for one of Ray's that `kill` can take."""
         if isinstance(value, ray.ObjectRef):
             return ref_of(self, value)
-        if isinstance(value, ray.actor.ActorHandle):
+        if _is_handle(value):
             return ActorHandle(self, Token(value, is_async=False), _FOREIGN, None)
         return value
 
@@ -326,14 +338,16 @@ class RayEngine:
             return gone
         return ref_of(self, kept.is_here).future()
 
-    def find(self, name: str) -> ActorHandle:
-        """Find a named actor."""
+    def find(self, name: str) -> Any:
+        """Find a named actor. One that was started by Ray's own API is returned as Ray's handle."""
         self._check_running()
         try:
             handle = ray.get_actor(name)
         except ValueError:
             handle = None
         known = None if handle is None else _described(handle._actor_id.binary())
+        if handle is not None and known is None and not hasattr(handle, _OURS) and not self._has_died(handle):
+            return handle
         if handle is None or known is None or self._has_died(handle):
             raise ValueError(f"there is no actor named {name!r}")
         is_async, spec = known
@@ -468,8 +482,10 @@ def _driver(ends_ray: bool) -> RayEngine:
 
 
 def _join(address: str, options: dict[str, Any]) -> None:
-    """Join a cluster, or say within half a minute that it cannot be: Ray itself may wait for ever."""
+    """Join a cluster, or say within half a minute that it cannot be: Ray itself may wait for ever. With a
+    runtime_env it may take ten."""
     _check_reachable(address)
+    patience = _BUILD if options.get("runtime_env") else _JOIN
     joined: Future[None] = Future()
 
     def join() -> None:
@@ -484,14 +500,21 @@ def _join(address: str, options: dict[str, Any]) -> None:
     ray_says.addFilter(_is_not_of_a_thread)
     threading.Thread(target=join, name="pullahead-join-ray", daemon=True).start()
     try:
-        joined.result(_JOIN)
+        joined.result(patience)
     except FutureTimeoutError:
         # Ray starts a server for each client, which may die at once, and tells the client nothing of it.
         again = " If it is, start this program again." if address.startswith("ray://") else ""
-        said = f"no answer of Ray's came within {_JOIN:g} s; is that its port?{again}"
+        said = f"no answer of Ray's came within {patience:g} s; is that its port?{again}"
         raise PullaheadError(f"cannot join Ray at {address!r}: {said}") from None
     finally:
         ray_says.removeFilter(_is_not_of_a_thread)
+
+
+def _is_handle(value: Any) -> bool:
+    """Whether this is a handle of Ray's, in a client of a cluster, too."""
+    client = sys.modules.get("ray.util.client.common")  # there where somebody has joined as one
+    kinds = (ray.actor.ActorHandle, *([] if client is None else [client.ClientActorHandle]))
+    return isinstance(value, kinds)
 
 
 def _is_not_of_a_thread(record: logging.LogRecord) -> bool:
@@ -505,7 +528,7 @@ def _check_reachable(address: str) -> None:
     if not host or not port.isdigit():
         return
     try:
-        socket.create_connection((host, int(port)), _CONNECT).close()
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT).close()
     except OSError as error:
         raise PullaheadError(f"cannot join Ray at {address!r}: nobody answers there ({error})") from None
 

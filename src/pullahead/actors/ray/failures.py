@@ -91,19 +91,16 @@ def _of_a_task(error: theirs.RayTaskError) -> BaseException:
 
 def _with_note(died: ActorDiedError, error: theirs.RayActorError) -> ActorDiedError:
     """Say with a death what the actor left, unless it was meant."""
-    if error.actor_id is None:
-        return died
+    if error.actor_id is None or isinstance(error, theirs.ActorUnavailableError):
+        return died  # of one that is out of reach it is not known that it has died
     address = _ADDRESS.search(str(error))
-    # Of one that has exited, Ray may not say where; nor does it of one that is only out of reach.
-    has_ended = address is not None or died.exitcode is not None
+    began = address is not None or died.exitcode is not None  # of one that has exited, it may not say where
     where = address[1] if address else None
-    return _noted(died, str(error.actor_id), where, has_ended=has_ended and died.detail != _BY_KILL)
+    return _noted(died, str(error.actor_id), where, began=began)
 
 
-def _noted(
-    died: ActorDiedError, actor: str, address: str | None, *, has_ended: bool = True
-) -> ActorDiedError:
-    if actor not in dead and has_ended:
+def _noted(died: ActorDiedError, actor: str, address: str | None, *, began: bool = True) -> ActorDiedError:
+    if began and actor not in dead and died.detail != _BY_KILL:
         with suppress(Exception):  # whatever keeps us from it: the death is the news
             left = pages.taken(actor, address)
             if left is not None:

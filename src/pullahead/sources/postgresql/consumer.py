@@ -69,9 +69,10 @@ class Consumer:
             ids = list(notes.extended)
             self._server.ask([Statement("extend", {"me": self.name, "lease": lease, "ids": ids})])
         said = list(self._ends(notes))
+        comes_again = notes.given_back or self.again_in(notes) is not None
         if is_back:
             said.insert(0, Statement("give_back_unheard", about))
-        if notes.given_back or is_back:
+        if comes_again or is_back:
             said.append(Statement("notify", {"channel": self._at.channel, "said": ""}))
         if most:
             said.append(Statement("take", {**about, "most": most, "lease": lease}))
@@ -82,6 +83,13 @@ class Consumer:
         rows, ((is_more, due, others),) = answers[-2:]
         found = [Found(*row[:3]) for row in sorted(rows, key=lambda row: row[3])]
         return Heard(found, is_more, due, others)
+
+    def again_in(self, notes: Notes) -> float | None:
+        """Return how soon something of this may be due that comes again later; None: nothing does."""
+        delays = [delay for delay in notes.given_back.values() if delay]
+        if self._at.retries and not all(final for *_, final in notes.buried.values()):
+            delays.append(self._at.retry_delay)
+        return min(delays, default=None)
 
     def say_hungry(self, workers: int) -> bool:
         """Tell others that so many workers have nothing to compute."""

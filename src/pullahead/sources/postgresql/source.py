@@ -189,6 +189,9 @@ class PostgresSource(RemoteSource[int, Had, Server]):
             return self._exchange(most)
         if is_back:  # nothing was heard meanwhile
             self._server.was_away, self._look_at = False, 0.0
+        again = self._consumer.again_in(notes)
+        if again is not None:  # of what this one says itself, it hears nothing
+            self._look_at = min(self._look_at, monotonic() + again)
         with self._lock:
             self._notes.subtract(notes)
         return heard

@@ -41,7 +41,8 @@ class Heard(NamedTuple):
         unreturned: what was to be given back, likewise.
         found: entries that were handed out.
         gone: late ones of others that have been trimmed away: nobody can work on them.
-        others: how many entries may come here yet, because others have them.
+        others: how many entries may come here yet, because others have them, or nobody has.
+        waiting: how many of them nobody has: they were given back.
     """
 
     vanished: list[str]
@@ -49,6 +50,7 @@ class Heard(NamedTuple):
     found: list[tuple[str, Had]]
     gone: list[str]
     others: int
+    waiting: int
 
 
 @final
@@ -96,16 +98,16 @@ class Consumer:
         delays = sorted({delay for _, delay in notes.given_back.values()})
         commands = list(self._commands(notes, milliseconds, delays))
         if most:
-            commands.append(self._run("take", most, IDLE, milliseconds))
+            commands.append(self._run("take", NOBODY, most, IDLE, milliseconds))
         answers = self._server.ask(commands) if commands else []
         first = 1 if notes.extended else 0
         vanished = _names(answers[0]) if notes.extended else []
         unreturned = [token for one in answers[first : first + len(delays)] for token in _names(one)]
         if not most:
-            return Heard(vanished, unreturned, [], [], 0)
-        found, gone, others = answers[-1]
+            return Heard(vanished, unreturned, [], [], 0, 0)
+        found, gone, others, waiting = answers[-1]
         entries = [(name_of(token), Had(fields, attempt)) for token, fields, attempt in found]
-        return Heard(vanished, unreturned, entries, _names(gone), others)
+        return Heard(vanished, unreturned, entries, _names(gone), others, waiting)
 
     def _commands(self, notes: Notes, lease: int, delays: Sequence[float]) -> Iterator[Command]:
         """Say the notes as commands. Said twice, only what is added does harm: it is there twice."""
@@ -123,7 +125,7 @@ class Consumer:
             yield ("XADD", stream, "*", *fields)
 
     def wait(self, most: int, seconds: float) -> list[tuple[str, Had]]:
-        """Wait for entries that nobody has had. Until they are extended, they have MOST seconds.
+        """Wait for entries that nobody has had. They have MOST seconds, until they are extended.
 
         Raises:
             NoGroup: there is no such group (any more).

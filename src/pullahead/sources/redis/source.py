@@ -102,7 +102,7 @@ class RedisSource(RemoteSource[str, Had, Server]):
 
     def _take(self, n: int, wait: float) -> list[tuple[str, Had]]:
         heard = self._exchange(n)
-        self._others = heard.others > 0
+        self._others = heard.others > heard.waiting
         with self._lock:
             for token in heard.gone:
                 self._bury(token, _TRIMMED, 0, [], is_there=False)
@@ -114,8 +114,11 @@ class RedisSource(RemoteSource[str, Had, Server]):
         except NoGroup:
             self._mend_group()
             return []
-        with self._lock:
-            self._notes.extended.update(dict.fromkeys(token for token, _ in found))
+        if found:
+            with self._lock:
+                self._notes.extended.update(dict.fromkeys(token for token, _ in found))
+            with suppress(Away):  # then it is told later
+                self._exchange()  # or they would have MOST seconds, should we die with them
         return found
 
     def _leave(self) -> bool:

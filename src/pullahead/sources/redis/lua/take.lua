@@ -3,15 +3,17 @@
 -- KEYS[1]  the stream
 -- ARGV[1]  the group
 -- ARGV[2]  who takes
--- ARGV[3]  how many at most
--- ARGV[4]  ms that an entry is idle when its deadline has passed
--- ARGV[5]  ms of them that a lease lasts from now
+-- ARGV[3]  in whose name those wait that were given back
+-- ARGV[4]  how many at most
+-- ARGV[5]  ms that an entry is idle when its deadline has passed
+-- ARGV[6]  ms of them that a lease lasts from now
 --
--- Returns {entries, gone, others}: each entry as {id, {field, value, ...}, deliveries}; the ids of those whose
--- deadline has passed and which were trimmed away meanwhile; how many more this one may still get.
+-- Returns {entries, gone, others, waiting}: each entry as {id, {field, value, ...}, deliveries}; the ids of those
+-- whose deadline has passed and which were trimmed away meanwhile; how many more this one may still get; how many
+-- of these were given back.
 
-local stream, group, me = KEYS[1], ARGV[1], ARGV[2]
-local most, idle, lease = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local stream, group, me, nobody = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local most, idle, lease = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local begin = idle - lease
 local entries, gone = {}, {}
 
@@ -55,11 +57,12 @@ if #entries < most then
 end
 
 -- 3. What others have may come here yet.
-local others = 0
+local others, waiting = 0, 0
 local summary = redis.call('XPENDING', stream, group)
 if summary[1] > 0 then
   for _, one in ipairs(summary[4]) do
     if one[1] ~= me then others = others + tonumber(one[2]) end
+    if one[1] == nobody then waiting = tonumber(one[2]) end
   end
 end
-return {entries, gone, others}
+return {entries, gone, others, waiting}
