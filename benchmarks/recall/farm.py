@@ -83,8 +83,10 @@ class Farm:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        for handle in (*self._workers, self._queue):
-            actors.kill(handle)
+        for worker in self._workers:
+            actors.kill(worker)
+        actors.wait(self._ends, num_returns=len(self._ends), timeout=_PATIENCE)  # or they would miss the queue
+        actors.kill(self._queue)
 
     def _send(self) -> None:
         """Call the queue if it may be called; with the lock held."""
