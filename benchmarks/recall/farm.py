@@ -85,7 +85,8 @@ class Farm:
     ) -> None:
         for worker in self._workers:
             actors.kill(worker)
-        actors.wait(self._ends, num_returns=len(self._ends), timeout=_PATIENCE)  # or they would miss the queue
+        # Or those that hear sooner of the end of the queue than of their own say that they miss it.
+        actors.wait(self._ends, num_returns=len(self._ends), timeout=_PATIENCE)
         actors.kill(self._queue)
 
     def _send(self) -> None:
