@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from pullahead.actors import ObjectRef
 from pullahead.core import messages as m
-from pullahead.core.lookahead import MAX_BYTES
 from pullahead.core.retry import RetryPolicy
 from pullahead.errors import ObjectLostError
 from pullahead.farm.envelope import opened
-from pullahead.farm.freight import Freight
-from pullahead.farm.payload import Payload, pack, size_of, unpack
+from pullahead.farm.freight import UNKNOWN, Freight
+from pullahead.farm.payload import Payload, largest, pack, unpack
 from pullahead.farm.queue import Queue
 
 RUN, WORKER, OTHER = 0, 0, 1
@@ -147,14 +145,10 @@ def _parts(value: Any) -> tuple[Any, list[Any]]:
     return packed.data, packed.buffers
 
 
-@pytest.mark.parametrize(("found", "size"), [(500 << 20, 500 << 20), (None, 0)])
-def test_a_value_of_unknown_size_counts_half_of_what_a_worker_may_hold_until_it_is_here(
-    found: int | None, size: int
-) -> None:
-    ref: Any = SimpleNamespace(engine=SimpleNamespace(size_of=lambda _: found))
-    one = Freight(ref, None, is_packed=False)
-    assert size_of(one) == MAX_BYTES // 2
-    make, given = one.__reduce__()
-    assert make(*given).size == MAX_BYTES // 2, "wherever it travels"
-    one.weigh()
-    assert size_of(one) == size
+def test_a_value_of_unknown_size_counts_as_much_as_its_reader_says() -> None:
+    ref: Any = FakeRef()
+    payloads = [Freight(ref, 0, is_packed=False), ("",), 7]
+    assert largest(payloads) == 8
+    assert largest(payloads, UNKNOWN) == UNKNOWN
+    assert largest(payloads[1:], UNKNOWN) == 8
+    assert largest([Freight(ref, 500 << 20, is_packed=False)], UNKNOWN) == 500 << 20

@@ -14,11 +14,11 @@ from pullahead.actors import ObjectRef
 from pullahead.core.lookahead import MAX_BYTES
 from pullahead.farm.payload import ITSELF, Payload, is_word, pack, unpack
 
-__all__ = ["Freight", "freight_of", "ship", "ship_now"]
+__all__ = ["UNKNOWN", "Freight", "freight_of", "ship", "ship_now"]
 
-#: Bytes that a value counts of which nobody knows yet how many it has: two of them are all that a worker may
-#: hold. Whoever gets it finds out.
-_GUESS: Final = MAX_BYTES // 2
+#: Bytes that a value counts at a worker of which nobody knows yet how many it has: two are all that one may
+#: hold. The worker finds out when the first one has come.
+UNKNOWN: Final = MAX_BYTES // 2
 
 
 @final
@@ -27,18 +27,14 @@ class Freight:
 
     Attributes:
         ref: of the value.
-        size: bytes; a guess, if that is not known.
+        size: bytes; 0 if that is not known.
         is_packed: whether the value is a payload, which has to be unpacked.
     """
 
-    __slots__ = ("_size", "is_packed", "ref")
+    __slots__ = ("is_packed", "ref", "size")
 
-    def __init__(self, ref: ObjectRef, size: int | None, is_packed: bool) -> None:
-        self.ref, self._size, self.is_packed = ref, size, is_packed
-
-    @property
-    def size(self) -> int:
-        return _GUESS if self._size is None else self._size
+    def __init__(self, ref: ObjectRef, size: int, is_packed: bool) -> None:
+        self.ref, self.size, self.is_packed = ref, size, is_packed
 
     def unpacked(self, *, own: bool = False) -> Any:
         """Return the value; waits for it. Raises what keeps it from coming."""
@@ -47,11 +43,10 @@ class Freight:
 
     def weigh(self) -> None:
         """Find out how large the value is, now that it is here."""
-        if self._size is None:
-            self._size = actors.size_of(self.ref) or 0
+        self.size = self.size or actors.size_of(self.ref) or 0
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Freight, (self.ref, self._size, self.is_packed)
+        return Freight, (self.ref, self.size, self.is_packed)
 
     def __repr__(self) -> str:
         return f"Freight({self.ref!r}, {self.size:,} bytes)"
@@ -60,7 +55,7 @@ class Freight:
 def freight_of(item: Any) -> Freight | None:
     """Return what travels for an item that is a ref; None if it is none."""
     ref = actors.as_ref(item)
-    return None if ref is None else Freight(ref, actors.size_of(ref), is_packed=False)
+    return None if ref is None else Freight(ref, actors.size_of(ref) or 0, is_packed=False)
 
 
 def _aside(payload: Any) -> Any:

@@ -98,21 +98,25 @@ def pack_for_journal_now(value: Any) -> Any:
 
 
 def size_of(payload: Any) -> int:
-    """Return how many bytes a payload has, or characters of text."""
+    """Return how many bytes a payload has, or characters of text; 0 if that is not known."""
     kind = type(payload)
     if kind is bytes or kind is str:
         return len(payload)
     if kind in ITSELF:
         return _WORD
-    size: int = len(payload[0]) if kind is tuple else payload.size
+    size: int = len(payload[0]) or 1 if kind is tuple else payload.size
     return size
 
 
-def largest(payloads: Sequence[Any]) -> int:
-    """Return the size of the largest of some payloads; 0 if there are none."""
+def largest(payloads: Sequence[Any], unknown: int = 0) -> int:
+    """Return the size of the largest of some payloads; 0 if there are none.
+
+    `unknown`: what counts as the size of one that is elsewhere and of which nobody knows how large it is.
+    """
     if ITSELF.issuperset(map(type, payloads)):
         return _WORD if payloads else 0
-    return max(map(size_of, payloads))
+    sizes = map(size_of, payloads)
+    return max([size or unknown for size in sizes]) if unknown else max(sizes)
 
 
 def unpack(payload: Any, *, own: bool = False) -> Any:

@@ -32,7 +32,7 @@ from pullahead.farm.alarm import Alarm
 from pullahead.farm.arrivals import Arrivals, Report
 from pullahead.farm.envelope import Sealed, opened, sealed
 from pullahead.farm.failure import Try
-from pullahead.farm.freight import Freight
+from pullahead.farm.freight import UNKNOWN, Freight
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.neighbours import Neighbours
 from pullahead.farm.payload import largest
@@ -305,7 +305,9 @@ class Queue:
                 if one.tries:
                     self._tried[item] = list(one.tries)
                     self._ledger.tried(item, len(one.tries))
-        return self._ledger.submitted(run, first, len(payloads), cause, monotonic(), largest(payloads))
+        return self._ledger.submitted(
+            run, first, len(payloads), cause, monotonic(), largest(payloads, UNKNOWN)
+        )
 
     def _closed(self, run: int) -> list[led.Effect]:
         return self._ledger.closed(run, monotonic())
@@ -503,7 +505,7 @@ class Queue:
         for run, first, payloads, histories in lots:
             self._payloads.update(zip(range(first, first + len(payloads)), payloads, strict=True))
             came.append(led.Lot(run, first, len(payloads), histories))
-        size = max(largest(payloads) for _, _, payloads, _ in lots)
+        size = max(largest(payloads, UNKNOWN) for _, _, payloads, _ in lots)
         return self._ledger.came(queue, number, left, tuple(came), monotonic(), size)
 
     def _want(self, want: led.Want) -> None:

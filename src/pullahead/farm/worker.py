@@ -28,7 +28,7 @@ from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.clock import Make, of_worker, own_clock
 from pullahead.farm.failure import kind_of
-from pullahead.farm.freight import Freight, ship_now
+from pullahead.farm.freight import UNKNOWN, Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
@@ -119,6 +119,7 @@ class Shell:
         self._payloads: dict[int, Any] = {}  # of items that were granted and not unpickled yet
         self._items: dict[int, Any] = {}  # unpickled; kept until they are stored
         self._coming: dict[int, float] = {}  # items whose value is on its way, and since when
+        self._usual = UNKNOWN  # bytes that a value counts of which nobody knows how large it is
         self._loaded: dict[int, Any] = {}
         self._results: dict[int, Any] = {}  # for `store` as they are, for the queue packed
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm", self._now)
@@ -362,7 +363,7 @@ class Shell:
                 for item in [item for item in came if self._pipeline.has(item)] if self._post.before else ():
                     del came[item]  # it was granted by a queue before
                 self._payloads.update(came)
-                self._pipeline.lookahead.weighed(largest(payloads))
+                self._pipeline.lookahead.weighed(largest(payloads, self._usual))
                 if Freight in map(type, payloads):
                     coming |= {item: one for item, one in came.items() if type(one) is Freight}
         self._perform(self._pipeline.answered(messages, self._now(), coming.keys()))
@@ -380,16 +381,22 @@ class Shell:
         """A value is here, or cannot come. On the engine's thread."""
         error = brought.exception()
         if error is None:
-            freight.weigh()
+            self._weigh(freight)
         with self._lock:
             since = self._coming.pop(item)
             if error is None:
-                self._pipeline.lookahead.weighed(freight.size)
                 self._perform(self._pipeline.loaded(item, self._now()))
             else:
                 self._payloads.pop(item, None)
                 kind, delay = self._failed(item, error, since)
                 self._perform(self._pipeline.load_failed(item, kind, delay, self._now()))
+
+    def _weigh(self, freight: Freight) -> None:
+        """A value is here. The next one of which nobody knows how large it is counts as much."""
+        freight.weigh()
+        with self._lock:
+            self._usual = max(1, freight.size)
+            self._pipeline.lookahead.weighed(freight.size)
 
     def alone(self) -> None:
         """See `Reader`."""
@@ -427,6 +434,8 @@ class Shell:
             self._note.loads(item)
             self._begin_beside(item)
             self._items[item] = value = unpack(payload)
+            if type(payload) is Freight:
+                self._weigh(payload)
             return load(value)
 
         self._background.start(begin, load, lambda outcome: self._load_ended(item, outcome))

@@ -64,6 +64,7 @@ class Flow:
         self._answered = threading.Condition(self._lock)  # for the caller: its turn, or it may request
         self._wanted = threading.Condition(self._lock)  # for the thread: fetch one, or end
         self._thread: threading.Thread | None = None
+        self._inside: dict[Request, Any] = {}  # answered by refs whose values are not here yet
         self._by_caller: bool | None = None  # `fetch` returns futures; None until the first answer tells
 
     # The caller's side.
@@ -104,6 +105,7 @@ class Flow:
             if self.prefetch.closed:
                 return
             items = self.prefetch.close()
+            waiting = list(self._inside)
             under_way = len(self.prefetch)
             self._answered.notify_all()
             self._wanted.notify_all()
@@ -112,6 +114,8 @@ class Flow:
         self.account.settle(now)
         if self._leftovers is not None:
             self._leftovers.left(items, under_way)
+        for request in waiting:  # they are fetched, and only what they refer to is not here
+            self._came_inside(request)
 
     def _wait(self) -> tuple[Request | None, bool]:
         """Return the request whose turn it is, None if all is over; and whether that took a wait."""
@@ -172,8 +176,21 @@ class Flow:
         if inside is None:
             self._answer(request, value, error, by_caller=True)
         else:
-            request.keep = (value, inside)
-            inside.add_done_callback(lambda here: self._answer(request, value, None, True, outcome(here)[0]))
+            with self._lock:
+                self._inside[request] = value, inside  # which has to live until then
+                is_late = self.prefetch.closed
+            if is_late:
+                self._came_inside(request)
+            else:
+                inside.add_done_callback(partial(self._came_inside, request))
+
+    def _came_inside(self, request: Request, here: Future[Any] | None = None) -> None:
+        """The value that an item refers to is here; or nobody waits for it any more, because all is over."""
+        with self._lock:
+            if request not in self._inside:
+                return
+            value, _ = self._inside.pop(request)
+        self._answer(request, value, None, True, None if here is None else outcome(here)[0])
 
     def _decide(self, by_caller: bool | None) -> None:
         """Remember what `fetch` is, None if it did not tell."""

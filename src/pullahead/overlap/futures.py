@@ -46,7 +46,7 @@ def future_inside(item: object) -> Future[Any] | None:
 
     What is wrong with such a ref is seen by who asks for its value.
     """
-    if isinstance(item, Future):
+    if isinstance(item, Future) or not hasattr(type(item), "__await__"):  # both engines' refs have it
         return None
     try:
         return as_future(item)

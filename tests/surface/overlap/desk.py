@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Generator
 from concurrent.futures import Future
 from typing import Any
 
@@ -80,6 +81,9 @@ class Ref:
     def future(self) -> Future[Any]:
         self.pulled += 1
         return self._future
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        raise NotImplementedError
 
 
 def with_answers(*values: Any) -> Desk:

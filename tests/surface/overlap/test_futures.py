@@ -48,7 +48,8 @@ def test_a_reference_lives_until_its_answer_and_no_longer() -> None:
 def test_an_item_that_is_a_reference_is_yielded_when_its_value_is_here() -> None:
     desk, store = with_answers(), Desk()
     inside = [Ref(store()) for _ in range(3)]
-    items = overlap(desk, lookahead=1, give_back=Tray())
+    tray = Tray()
+    items = overlap(desk, lookahead=1, give_back=tray)
     desk.answer(0, inside[0])
     store.answer(0, "value")
     desk.answer(1, inside[1])
@@ -61,6 +62,8 @@ def test_an_item_that_is_a_reference_is_yielded_when_its_value_is_here() -> None
     assert next(items) is inside[1], "what has become of it is seen by who asks for its value"
     desk.answer(2, inside[2])
     items.close()
+    assert tray.take(1) == [inside[2]], "it does not wait for its value"
+    store.answer(2, "late")
     assert [ref.pulled for ref in inside] == [1, 1, 1]
 
 

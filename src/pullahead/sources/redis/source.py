@@ -38,6 +38,7 @@ class RedisSource(RemoteSource[str, Had, Server]):
         self._dead = self._at.letters
         super().__init__(self._at.shown, self._at.drain, Server(self._at, beside=self._dead))
         self._perhaps_buried: set[str] = set()  # the server was told, and its answer did not come
+        self._was_waited_for = False  # whether the latest entries came while we waited
         self._vanished: set[str] = set()  # out, and trimmed: the server has forgotten that they are ours
         self._server.check_streams(self._at.stream, self._dead)
         self._consumer = Consumer(self._server, self._at, self._dead)
@@ -58,6 +59,16 @@ class RedisSource(RemoteSource[str, Had, Server]):
     def wanted(self) -> int:
         """How many workers of others have nothing to compute, since the last call."""
         return 0 if self._server.was_away else self._notices.heard()
+
+    def take(self, n: int, wait: float = 0.0) -> list[Taken]:
+        """Hand out up to n items: first what was given back, or is late, then new ones."""
+        taken = super().take(n, wait)
+        if (
+            self._was_waited_for
+        ):  # their leases begin now: they would be MOST seconds, should we die with them
+            self._was_waited_for = False
+            self._server.reach(self._tell)
+        return taken
 
     # What never waits
 
@@ -117,8 +128,7 @@ class RedisSource(RemoteSource[str, Had, Server]):
         if found:
             with self._lock:
                 self._notes.extended.update(dict.fromkeys(token for token, _ in found))
-            with suppress(Away):  # then it is told later
-                self._exchange()  # or they would have MOST seconds, should we die with them
+            self._was_waited_for = True
         return found
 
     def _leave(self) -> bool:
