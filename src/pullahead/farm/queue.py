@@ -305,9 +305,8 @@ class Queue:
                 if one.tries:
                     self._tried[item] = list(one.tries)
                     self._ledger.tried(item, len(one.tries))
-        return self._ledger.submitted(
-            run, first, len(payloads), cause, monotonic(), largest(payloads, UNKNOWN)
-        )
+        size = largest(payloads, UNKNOWN)
+        return self._ledger.submitted(run, first, len(payloads), cause, monotonic(), size)
 
     def _closed(self, run: int) -> list[led.Effect]:
         return self._ledger.closed(run, monotonic())

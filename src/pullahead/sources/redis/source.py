@@ -63,9 +63,7 @@ class RedisSource(RemoteSource[str, Had, Server]):
     def take(self, n: int, wait: float = 0.0) -> list[Taken]:
         """Hand out up to n items: first what was given back, or is late, then new ones."""
         taken = super().take(n, wait)
-        if (
-            self._was_waited_for
-        ):  # their leases begin now: they would be MOST seconds, should we die with them
+        if self._was_waited_for:  # their leases begin now, or they had MOST seconds, should we die with them
             self._was_waited_for = False
             self._server.reach(self._tell)
         return taken
