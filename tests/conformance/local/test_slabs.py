@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pullahead.actors.local import kinds, memory, slabs
 from pullahead.actors.local.memory import Memory
@@ -70,6 +72,82 @@ def test_a_slab_comes_back_when_the_last_view_dies_and_is_used_again() -> None:
     assert wire.sent == [(kinds.SLAB_FREE, 1), (kinds.SLAB_FREE, 2), (kinds.SLAB_FREE, 1)]
 
 
+def test_of_several_large_parts_each_gives_its_memory_back_by_itself() -> None:
+    wire = Wire()
+    large, small = np.arange(200_000), [np.full(20_000, n) for n in range(3)]
+    first, second, *rest = wire.transfer([large, large + 1, *small])
+    assert (first[7], second[7], [int(one[7]) for one in rest]) == (7, 8, [0, 1, 2])
+    del first
+    gc.collect()
+    assert wire.sent == [(kinds.SLAB_FREE, 1)]
+    again = wire.transfer([large + 2, small[0]])
+    assert (again[0][7], second[7]) == (9, 8)
+    del second, rest, again
+    gc.collect()
+    assert sorted(number for _, number in wire.sent[1:]) == [1, 2, 3, 4]
+
+
+SIZES = st.sampled_from([0, 1, 64, 100, slabs.ALONE - 1, slabs.ALONE, slabs.ALONE + 1])
+
+
+@given(st.lists(SIZES, min_size=1, max_size=12), st.integers(1, 6))
+def test_places_are_apart_and_both_ends_find_the_same_ones(lengths: list[int], most: int) -> None:
+    places, ends = slabs._places(lengths, most)
+    assert 1 <= len(ends) <= most
+    assert slabs._places(lengths, len(ends)) == (places, ends)
+    for slab, end in enumerate(ends):
+        inside = [
+            (start, length) for (one, start), length in zip(places, lengths, strict=True) if one == slab
+        ]
+        starts = [*(start for start, _ in inside), end]
+        assert all(start + length <= after for (start, length), after in zip(inside, starts[1:], strict=True))
+        assert all(start % 64 == 0 for start, _ in inside)
+
+
+def test_a_channel_with_many_slabs_out_uses_one_for_a_message() -> None:
+    wire = Wire()
+    arrays = [np.full(200_000, n) for n in range(20)]
+    held = [wire.transfer(arrays) for _ in range(5)]
+    out = wire.sender._made
+    held.append(wire.transfer(arrays))
+    assert (out, wire.sender._made) == (65, 66)
+    assert [[int(one[9]) for one in some] for some in held] == [[*range(20)]] * 6
+
+
+def test_many_large_parts_of_a_message_share_slabs_in_the_end() -> None:
+    wire = Wire()
+    before = descriptors()
+    arrays = [np.full(200_000, n) for n in range(40)]
+    head, rest, fds = wire.sender.pack(dumps(arrays))
+    assert len(fds) == len(head[0]) == 16, "more descriptors than that do not come with one read"
+    received = loads(wire.receiver.unpack(head, bytes(rest), list(fds)))
+    assert [int(one[-1]) for one in received] == list(range(40))
+    assert descriptors() == before
+    del received, head, fds
+    gc.collect()
+    assert sorted(number for _, number in wire.sent) == list(range(1, 17))
+
+
+def test_memory_that_ends_in_the_middle_of_a_message_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire()
+    del wire.transfer([np.ones(200_000)])[:]
+    gc.collect()
+    create, left = memory.create, [1]
+
+    def sometimes(size: int) -> int:
+        if not left:
+            raise OSError(errno.EMFILE, "too many open files")
+        left.pop()
+        return create(size)
+
+    monkeypatch.setattr(memory, "create", sometimes)
+    before = descriptors()
+    received = wire.transfer([np.full(200_000, n) for n in range(3)])  # one is there, one is made, one is not
+    assert [int(one[-1]) for one in received] == [0, 1, 2]
+    assert descriptors() == before
+    assert (len(wire.sender._busy), len(wire.sender._idle)) == (0, 1)
+
+
 def test_a_payload_that_nobody_decodes_gives_its_slab_back() -> None:
     wire = Wire()
     head, rest, fds = wire.sender.pack(dumps(np.ones(100_000)))
@@ -83,7 +161,7 @@ def test_a_large_stream_travels_in_the_slab_too() -> None:
     wire = Wire()
     value: dict[str, Any] = {"bytes": b"x" * 1_000_000, "array": np.ones(50_000), "small": np.ones(3)}
     head, rest, fds = wire.sender.pack(dumps(value))
-    assert (len(rest), len(head[2]), head[3]) == (0, 2, True)
+    assert (len(rest), len(head[1]), head[2]) == (0, 2, True)
     back = loads(wire.receiver.unpack(head, b"", list(fds)))
     assert back["bytes"] == value["bytes"]
     assert np.array_equal(back["array"], value["array"])

@@ -2,9 +2,11 @@
 
 Rules
 -----
-1. A slab carries one message at a time, from one sender to one receiver. The sender copies the parts into
-   it; the receiver's views point into it; when the last view dies the receiver says so, and the sender uses
-   the slab again. So a received array is the receiver's own to write to, and the sender's stays as it was.
+1. A slab carries what came with one message, from one sender to one receiver: one part of `ALONE` bytes and
+   more, or all smaller parts. The sender copies them into it; the receiver's views point into it; when the
+   last view dies the receiver says so, and the sender uses the slab again, whatever becomes of the other
+   parts of that message. So a received array is the receiver's own to write to, and the sender's stays as it
+   was.
 2. The descriptor of a slab crosses once, with the first message in it. Both ends map it once
    and close it.
 3. What is `put` has a slab of its own, sealed against writing, which every reader maps read-only.
@@ -30,6 +32,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
 
 from pullahead.actors.local import kinds, memory
+from pullahead.actors.local.descriptors import close_all
 from pullahead.actors.local.memory import Memory
 from pullahead.actors.local.payload import Payload
 
@@ -41,23 +44,45 @@ __all__ = ["IDLE_BYTES", "INLINE", "Budget", "Slabs", "seal", "unpack"]
 # Bytes of a stream that travel in the frame, which then is sent at once (wire.WHOLE).
 INLINE: Final = 31 << 10
 IDLE_BYTES: Final = 256 << 20
+# Bytes from which on a part has a slab of its own: it is worth that to have its memory back before the others.
+ALONE: Final = 1 << 20
+# Slabs of one message at most: their descriptors may all be new, and have to come with one read. And slabs of a
+# channel that are out: beyond, a message has one again, because the kernel bounds the descriptors under way.
+_MOST: Final = 16
+_MOST_OUT: Final = 64
 _SMALLEST: Final = 64 << 10
 _ALIGN: Final = 64  # a cache line; what vector instructions and Arrow want
 
 _SEALED: Final = -1  # instead of a slab's number: a slab of its own, read-only
 _IN_FRAME: Final = -2
 
-Head = tuple[int, int, tuple[int, ...], bool]
-"""(slab, size, lengths of the parts, whether the first part is the pickle stream)."""
+Head = tuple[tuple[tuple[int, int], ...], tuple[int, ...], bool]
+"""(number and size of each slab, lengths of the parts, whether the first part is the pickle stream)."""
+
+_Places = list[tuple[int, int]]
+"""Of each part, in which of the slabs it is, and from where on."""
 
 
-def _offsets(lengths: Sequence[int]) -> tuple[list[int], int]:
-    """Place parts one after the other; both ends compute the same."""
-    offsets, end = [], 0
+def _places(lengths: Sequence[int], most: int) -> tuple[_Places, list[int]]:
+    """Place parts in at most so many slabs. Returns how much each slab has to hold, too.
+
+    Both ends compute the same: with as many slabs as were needed, the places are the same ones.
+    """
+    places: _Places = []
+    ends: list[int] = []
+    shared = -1  # the slab of those that have none of their own
     for length in lengths:
-        offsets.append(end)
-        end += -(-length // _ALIGN) * _ALIGN
-    return offsets, end
+        if length >= ALONE and len(ends) < most - (shared < 0):
+            slab = len(ends)
+            ends.append(0)
+        elif shared < 0:
+            slab = shared = len(ends)
+            ends.append(0)
+        else:
+            slab = shared
+        places.append((slab, ends[slab]))
+        ends[slab] += -(-length // _ALIGN) * _ALIGN
+    return places, ends
 
 
 def _parts(payload: Payload) -> tuple[list[memoryview], bool]:
@@ -108,20 +133,33 @@ class Slabs:
             return payload.shared.head, payload.shared.rest, (os.dup(payload.shared.fd),)
         parts, stream_inside = _parts(payload)
         lengths = tuple(len(part) for part in parts)
-        offsets, end = _offsets(lengths)
+        places, ends = _places(lengths, max(1, min(_MOST, _MOST_OUT - len(self._busy))))
         rest = b"" if stream_inside else payload.data
+        slabs: list[_Slab] = []
+        new: dict[int, int] = {}  # descriptors, by place among the slabs
         try:
-            slab, fds = self._take(end)
+            for end in ends:
+                slab, fd = self._take(end)
+                if fd is not None:
+                    new[len(slabs)] = fd
+                slabs.append(slab)
         except OSError:
-            return (_IN_FRAME, 0, lengths, stream_inside), b"".join((*parts, rest)), ()
-        for part, offset in zip(parts, offsets, strict=True):
-            if fds:
-                memory.write(fds[0], part, offset)
-            else:
-                slab.memory.copy_in(part, offset)
-        return (slab.number, slab.size, lengths, stream_inside), rest, fds
+            self._take_back(slabs, new)
+            return (((_IN_FRAME, 0),), lengths, stream_inside), b"".join((*parts, rest)), ()
+        try:
+            for part, (place, offset) in zip(parts, places, strict=True):
+                if place in new:
+                    memory.write(new[place], part, offset)
+                else:
+                    slabs[place].memory.copy_in(part, offset)
+        except BaseException:  # Ctrl-C, or no memory left
+            self._take_back(slabs, new)
+            raise
+        head = tuple((slab.number, slab.size) for slab in slabs), lengths, stream_inside
+        return head, rest, tuple(new.values())
 
-    def _take(self, needed: int) -> tuple[_Slab, tuple[int, ...]]:
+    def _take(self, needed: int) -> tuple[_Slab, int | None]:
+        """Take an idle slab, or a new one, which comes with its descriptor."""
         size = max(_SMALLEST, 1 << (needed - 1).bit_length())
         with self._lock:
             for index in range(len(self._idle) - 1, -1, -1):  # the latest: its pages are the warmest
@@ -131,7 +169,7 @@ class Slabs:
                     self._budget.idle_bytes -= slab.used
                     slab.used = max(slab.used, needed)
                     self._busy[slab.number] = slab
-                    return slab, ()
+                    return slab, None
             self._made += 1
             number = self._made
         fd = memory.create(size)
@@ -142,7 +180,16 @@ class Slabs:
             raise
         slab.used = needed
         self._busy[number] = slab
-        return slab, (fd,)
+        return slab, fd
+
+    def _take_back(self, slabs: Sequence[_Slab], new: dict[int, int]) -> None:
+        """These are not sent after all. The peer knows nothing of new ones."""
+        for place, slab in enumerate(slabs):
+            if place in new:
+                self._busy.pop(slab.number, None)
+                os.close(new[place])
+            else:
+                self.on_free(slab.number)
 
     def on_free(self, number: int) -> None:
         """The receiver's last view is gone."""
@@ -163,18 +210,23 @@ class Slabs:
 
     def unpack(self, head: Head, rest: bytes, fds: list[int]) -> Payload:
         """Map what `pack` packed. Under the loop's lock."""
-        number, size, lengths, stream_inside = head
-        if number < 0:
+        slabs, lengths, stream_inside = head
+        if slabs[0][0] < 0:
             return unpack(head, rest, fds)
-        if fds:
-            try:
-                self._maps[number] = Memory(fds[0], size)
-            finally:
-                os.close(fds[0])
-        # All views end in this one object, so its death is the death of the last of them.
-        anchor, whole = self._maps[number].view()
-        self._anchors[number] = weakref.ref(anchor, partial(self._view_gone, number))
-        return _assemble(whole, lengths, stream_inside, rest)
+        try:
+            new = iter(fds)
+            for number, size in slabs:
+                if number not in self._maps:
+                    self._maps[number] = Memory(next(new), size)
+        finally:
+            close_all(fds)
+        wholes = []
+        for number, _ in slabs:
+            # All views of a slab end in this one object, so its death is the death of the last of them.
+            anchor, whole = self._maps[number].view()
+            self._anchors[number] = weakref.ref(anchor, partial(self._view_gone, number))
+            wholes.append(whole)
+        return _assemble(wholes, _places(lengths, len(slabs))[0], lengths, stream_inside, rest)
 
     def _view_gone(self, number: int, _anchor: object) -> None:
         # The garbage collector may call this anywhere: no lock, no wait.
@@ -202,22 +254,27 @@ class Slabs:
 
 
 def _assemble(
-    whole: memoryview, lengths: Sequence[int], stream_inside: bool, rest: bytes | memoryview
+    wholes: Sequence[memoryview],
+    places: _Places,
+    lengths: Sequence[int],
+    stream_inside: bool,
+    rest: bytes | memoryview,
 ) -> Payload:
-    offsets, _ = _offsets(lengths)
-    parts = [whole[start : start + length] for start, length in zip(offsets, lengths, strict=True)]
+    parts = [
+        wholes[slab][start : start + length] for (slab, start), length in zip(places, lengths, strict=True)
+    ]
     return Payload(parts[0], parts[1:]) if stream_inside else Payload(rest, parts)
 
 
 def unpack(head: Head, rest: bytes | memoryview, fds: Sequence[int]) -> Payload:
     """Open a sealed slab, or parts that came in the frame."""
-    number, size, lengths, stream_inside = head
+    ((number, size),), lengths, stream_inside = head
     if number == _SEALED:
         try:
             _, whole = Memory(fds[0], size, writable=False).view()
         finally:
-            os.close(fds[0])
-        return _assemble(whole, lengths, stream_inside, rest)
+            close_all(fds)
+        return _assemble([whole], _places(lengths, 1)[0], lengths, stream_inside, rest)
     parts, start = [], 0
     for length in lengths:
         parts.append(memoryview(bytearray(rest[start : start + length])))  # writable, as from a slab
@@ -242,14 +299,14 @@ def seal(payload: Payload) -> Payload:
     if not parts:
         return payload
     lengths = tuple(len(part) for part in parts)
-    offsets, end = _offsets(lengths)
+    places, (end,) = _places(lengths, 1)
     try:
         fd = memory.create(end)
     except OSError:  # each reader gets a copy of this copy
         return Payload(payload.data, [memoryview(bytes(view)) for view in payload.buffers], payload.refs)
-    for part, offset in zip(parts, offsets, strict=True):
+    for part, (_, offset) in zip(parts, places, strict=True):
         memory.write(fd, part, offset)
     memory.seal(fd)
-    sealed = Sealed(fd, (_SEALED, end, lengths, stream_inside), b"" if stream_inside else payload.data)
+    sealed = Sealed(fd, (((_SEALED, end),), lengths, stream_inside), b"" if stream_inside else payload.data)
     opened = unpack(sealed.head, sealed.rest, (os.dup(fd),))
     return Payload(opened.data, opened.buffers, payload.refs, sealed)
