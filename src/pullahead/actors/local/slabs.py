@@ -44,10 +44,10 @@ __all__ = ["IDLE_BYTES", "INLINE", "Budget", "Slabs", "seal", "unpack"]
 # Bytes of a stream that travel in the frame, which then is sent at once (wire.WHOLE).
 INLINE: Final = 31 << 10
 IDLE_BYTES: Final = 256 << 20
-# Bytes from which on a part has a slab of its own: it is worth that to have its memory back before the others.
+# Bytes from which on a part has a slab of its own: so its memory is back before that of the others.
 ALONE: Final = 1 << 20
-# Slabs of one message at most: their descriptors may all be new, and have to come with one read. And slabs of a
-# channel that are out: beyond, a message has one again, because the kernel bounds the descriptors under way.
+# Slabs of one message at most: their descriptors may all be new, and have to come with one read. And slabs
+# of a channel that are out: beyond, a message has one, because the kernel bounds the descriptors under way.
 _MOST: Final = 16
 _MOST_OUT: Final = 64
 _SMALLEST: Final = 64 << 10
