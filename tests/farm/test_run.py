@@ -25,13 +25,15 @@ class Workers:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
+        self.released = 0
         self._next = 0
         self._lots: list[tuple[int, list[Any]]] = []
         self._is_closed = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
-    def open(self, run: Run, *, delays: bool) -> int:
+    def open(self, run: Run, *, delays: bool, hold: bool) -> int:
+        assert hold, "a list is at hand"
         self._run = run
         self._thread.start()
         return 0
@@ -44,6 +46,9 @@ class Workers:
         with self._changed:
             self._lots.append((first, payloads))
             self._changed.notify()
+
+    def release(self) -> None:
+        self.released += 1
 
     def close_run(self, run: int) -> None:
         with self._changed:
@@ -83,6 +88,7 @@ def test_the_source_is_read_as_soon_as_there_is_room(seed: int, ordered: bool) -
         assert outcomes, f"nothing comes after {len(came)} items"
         came += [item for item, *_ in outcomes]
     workers.join()
+    assert workers.released == 1
     if ordered:
         assert came == items
     else:

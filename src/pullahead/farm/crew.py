@@ -198,10 +198,13 @@ class Crew:
 
     # Runs
 
-    def open(self, run: RunPort, *, delays: bool = False) -> int:
+    def open(self, run: RunPort, *, delays: bool = False, hold: bool = False) -> int:
         """Begin a run. Returns its number. Raises what has broken the crew, if it is broken.
 
-        `delays`: whether its source can have an item come again later.
+        Args:
+            run: which.
+            delays: whether its source can have an item come again later.
+            hold: whether it has more to say in a moment. Then it says when that was all: by `release`.
         """
         with self._lock:
             if self._error is not None:
@@ -209,8 +212,14 @@ class Crew:
             number, self._next_run = self._next_run, self._next_run + 1
             self._runs[number] = run
             self.seen.forget_before(min(run.started for run in self._runs.values()))
+            if hold:
+                self._queues.hold()
             self._queues.say((m.OPEN, number, delays))
             return number
+
+    def release(self) -> None:
+        """A run that began with more to say has said it."""
+        self._queues.release()
 
     def reserve(self, count: int) -> int:
         """Return the first of so many item numbers that nobody else has."""

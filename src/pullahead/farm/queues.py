@@ -85,6 +85,7 @@ class Queues:
         self._is_stopping = self._is_closed = False
         self._caller = Caller()
         self._outbox: list[m.Message] = []
+        self._holders = 0  # who have more to say in a moment
         # A queue is on this machine, and has its clock, unless this process is outside of the cluster.
         self._questions = Questions() if actors.is_outside() else None
         self._queue: Any = self._first()
@@ -112,8 +113,23 @@ class Queues:
             if self._told is not None:
                 for message in messages:
                     self._told.said(message)
-            if self._caller.may_send and not self._is_closed:
-                self._send()
+            self._send_if_free()
+
+    def hold(self) -> None:
+        """Somebody has more to say in a moment, and says when that was all: by `release`."""
+        with self._lock:
+            self._holders += 1
+
+    def release(self) -> None:
+        """That was all."""
+        with self._lock:
+            self._holders -= 1
+            if self._outbox:
+                self._send_if_free()
+
+    def _send_if_free(self) -> None:
+        if self._caller.may_send and not (self._holders or self._is_closed):
+            self._send()
 
     def stop(self) -> None:
         """Tell every worker to stop. A queue that dies from now on is not followed by another one."""

@@ -93,6 +93,16 @@ class Shards:
         if starves:
             self._port.received((m.STARVED, about))
 
+    def hold(self) -> None:
+        """As `Queues` has it."""
+        for queue in self._queues:
+            queue.hold()
+
+    def release(self) -> None:
+        """As `Queues` has it."""
+        for queue in self._queues:
+            queue.release()
+
     def _say_to_all(self, message: m.Message) -> None:
         for queue in self._queues:
             queue.say(message)

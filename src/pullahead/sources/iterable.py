@@ -39,6 +39,7 @@ class IterableSource:
     def __init__(self, iterable: Iterable[Any]) -> None:
         self.total_hint = total_hint(iterable)
         self._feed: Direct | Pump = Direct(iterable) if type(iterable) in IN_MEMORY else Pump(iterable)
+        self.is_at_hand = type(self._feed) is Direct  # `take` never waits
         self._lock = threading.Lock()
         self._closed = False
         self._next = 0
