@@ -135,3 +135,10 @@ def test_what_is_shipped_now_does_not_change_with_its_array() -> None:
         array[:] = 0
         assert unpack(packed)[0][:3].tolist() == [0, 1, 2]
     assert ship_now("text") == pack("text")
+
+
+def test_what_was_copied_for_its_way_is_the_receivers_own_without_another_copy() -> None:
+    payload = pack(np.ones(20_000)).copied()
+    array = unpack(payload, own=True)
+    assert array.flags.writeable
+    assert np.shares_memory(array, np.frombuffer(payload.buffers[0]))

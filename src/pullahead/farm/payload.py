@@ -46,8 +46,11 @@ class Payload:
         return len(self.data) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
 
     def copied(self) -> Payload:
-        """Return it with buffers of its own: whoever has the arrays may change them."""
-        return Payload(self.data, [bytes(buffer) for buffer in self.buffers])
+        """Return it with buffers of its own: whoever has the arrays may change them.
+
+        They can be written to, and so can what arrives of them: whoever wants that need not copy it again.
+        """
+        return Payload(self.data, [bytearray(buffer) for buffer in self.buffers])
 
     def unpacked(self, *, own: bool = False) -> Any:
         """Return what was packed. `own`: with arrays that can be written to, copied where need be."""
