@@ -82,5 +82,9 @@ def test_a_command_that_is_interrupted_goes_on_with_its_journal(tmp_path: Path) 
     with start(tmp_path, *arguments) as process:
         _, said = process.communicate(timeout=120)
     assert (process.returncode, "Traceback" in said) == (0, False), said
-    assert [line["result"] for line in lines_of(tmp_path / "out.jsonl")] == items
+    results = [str(line["result"]) for line in lines_of(tmp_path / "out.jsonl")]
+    before, behind = results[:had], results[had:]
+    assert before == sorted(before, key=int), "in order, less what was given back"
+    assert behind == [item for item in items if item not in before], "and that comes behind it, in order"
+    assert len(results) == len(items)
     assert Counter((tmp_path / "computed").read_text().split()) == Counter(items), "nothing twice"
