@@ -64,10 +64,10 @@ def grant(
 # The table
 
 
-def an_item_that_is(state: State) -> Ledger:
+def an_item_that_is(state: State, *, delays: bool = True) -> Ledger:
     """A ledger whose item 5 is in this state, under lease 1 of worker 0 if it is under any."""
     ledger = Ledger()
-    ledger.opened(1, delays=True)
+    ledger.opened(1, delays=delays)
     ledger.joined(0)
     ledger.submitted(1, 5, 1, SOURCE, 0.0)
     if state is State.READY:
@@ -357,36 +357,24 @@ def test_what_is_put_off_for_long_waits_where_it_came_from() -> None:
     ],
 )
 def test_otherwise_it_waits_here(delays: bool, decision: Again) -> None:
-    ledger = Ledger()
-    ledger.opened(1, delays=delays)
-    ledger.joined(0)
-    ledger.submitted(1, 0, 1, SOURCE, 0.0)
-    ledger.asked(0, 1, 0.0)
-    assert ledger.failed(0, 1, 0, decision, 0.0) == (True, [])
+    ledger = an_item_that_is(State.HELD, delays=delays)
+    assert ledger.failed(0, 1, 5, decision, 0.0) == (True, [])
     assert ledger.deadline == decision.delay
 
 
 def test_what_was_charged_before_waits_here() -> None:
-    ledger = Ledger()
-    ledger.opened(1, delays=True)
-    ledger.joined(0)
-    ledger.submitted(1, 0, 1, SOURCE, 0.0)
-    ledger.asked(0, 2, 0.0)
-    ledger.failed(0, 1, 0, Again(0.0, charged=True), 0.0)
+    ledger = an_item_that_is(State.HELD)
+    ledger.failed(0, 1, 5, Again(0.0, charged=True), 0.0)
     ledger.tick(0.0)
-    assert ledger.failed(0, 2, 0, Again(60.0, charged=False), 0.0) == (True, [])
-    assert (ledger.deadline, ledger.attempts(0)) == (60.0, 1)
+    ledger.asked(0, 1, 0.0)
+    assert ledger.failed(0, 2, 5, Again(60.0, charged=False), 0.0) == (True, [])
+    assert (ledger.deadline, ledger.attempts(5)) == (60.0, 1)
 
 
 def test_what_is_put_off_in_a_run_that_was_cancelled_is_left_at_once() -> None:
-    ledger = Ledger()
-    ledger.opened(1, delays=True)
-    ledger.joined(0)
-    ledger.submitted(1, 0, 1, SOURCE, 0.0)
-    ledger.asked(0, 1, 0.0)
-    ledger.started(0, 1, (0,))
+    ledger = an_item_that_is(State.RUNNING)
     ledger.cancelled(1, 0.0)
-    assert ledger.failed(0, 1, 0, Again(60.0, charged=False), 0.0) == (True, [Ended(1, (0,), State.LEFT)])
+    assert ledger.failed(0, 1, 5, Again(60.0, charged=False), 0.0) == (True, [Ended(1, (5,), State.LEFT)])
 
 
 def test_a_run_that_items_came_for_before_it_was_opened_has_its_delays() -> None:

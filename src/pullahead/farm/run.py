@@ -396,7 +396,7 @@ class Run:
         first = self._enter(parcel.pairs, parcel.recalled, parcel.payloads)
         known = [one.known for one in parcel.recalled] if parcel.recalled else None
         self._crew.submit(self._number, first, parcel.payloads, cause, known)
-        if monotonic() > self.started + _HOLD:
+        if self._holds and monotonic() > self.started + _HOLD:
             self._release_crew()
 
     def _fail_here(self, parcel: Parcel) -> None:

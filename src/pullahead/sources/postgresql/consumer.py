@@ -69,10 +69,9 @@ class Consumer:
             ids = list(notes.extended)
             self._server.ask([Statement("extend", {"me": self.name, "lease": lease, "ids": ids})])
         said = list(self._ends(notes))
-        comes_again = notes.given_back or self.again_in(notes) is not None
         if is_back:
             said.insert(0, Statement("give_back_unheard", about))
-        if comes_again or is_back:
+        if notes.given_back or is_back or self.again_in(notes) is not None:
             said.append(Statement("notify", {"channel": self._at.channel, "said": ""}))
         if most:
             said.append(Statement("take", {**about, "most": most, "lease": lease}))
