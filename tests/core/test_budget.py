@@ -10,10 +10,10 @@ MS = 1e-3
 MIB = 1 << 20
 
 
-def measured(size: int, fetch: float, compute: float, batch: int = 1) -> Lookahead:
+def measured(size: int, fetch: float, compute: float, batch: int = 1, times: int = 128) -> Lookahead:
     """A policy that has seen enough, of items with so many bytes each."""
     policy = Lookahead(batch=batch)
-    for _ in range(128):
+    for _ in range(times):
         policy.weighed(size)
         policy.fetched(fetch)
         policy.computed(compute * batch, batch)
@@ -36,7 +36,7 @@ def test_an_item_that_is_larger_than_the_budget_is_still_asked_for() -> None:
 
 
 def test_small_items_are_bounded_by_their_number() -> None:
-    policy = measured(100, fetch=9.0, compute=1 * MS)
+    policy = measured(100, fetch=99.0, compute=1 * MS, times=200)
     assert policy.depth == MAX_LOOKAHEAD
     assert policy.reason.endswith(", the most there is")
 

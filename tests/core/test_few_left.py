@@ -126,7 +126,8 @@ def test_every_item_is_computed_once_and_in_order_whoever_is_faster() -> None:
     [
         (0.0, -1, None),  # nothing is known
         (1e-6, -1, None),  # a slice is over before anybody could look
-        (6e-6, 250, 256),
+        (2e-6, 750, 1024),
+        (6e-6, 250, 666),
         (0.1e-3, 15, 40),
         (0.5e-3, 3, 8),
         (1.5e-3, 0, 2),

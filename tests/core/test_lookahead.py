@@ -147,8 +147,9 @@ def test_depths_are_whole_batches() -> None:
 
 
 def test_the_deepest_is_whole_batches_too() -> None:
-    assert measured(fetch=1000.0, compute=1e-6, batch=3).depth == 1023
-    assert measured(fetch=1000.0, compute=1e-6, batch=2000).depth == 2000  # one batch, however large
+    assert measured(fetch=1000.0, compute=1e-6, batch=3).depth == MAX_LOOKAHEAD // 3 * 3
+    size = 2 * MAX_LOOKAHEAD
+    assert measured(fetch=1000.0, compute=1e-6, batch=size).depth == size  # one batch, however large
 
 
 def test_a_stall_shows_that_the_world_has_changed_before_the_window_does() -> None:
@@ -336,7 +337,7 @@ def test_patience_lasts_longer_every_time() -> None:
 def test_a_move_says_what_limits_it() -> None:
     policy = measured(fetch=1.0, compute=1 * MS, times=1)
     assert policy.reason == "1 → 32: p95 fetch 1 s > p50 work 1 ms, too little measured for more"
-    assert measured(fetch=9.0, compute=1 * MS).reason.endswith("p50 work 1 ms, the most there is")
+    assert measured(fetch=99.0, compute=1 * MS, times=200).reason.endswith("p50 work 1 ms, the most there is")
     policy = measured(fetch=32 * MS, compute=1 * MS)
     while not policy.fetched(1 * MS):
         pass

@@ -18,6 +18,7 @@ from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.messages import Message
 from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Discard, Effect, Load, Phase, Pipeline, Send, Store, Wake
+from pullahead.core.slices import MAX_SLICE
 from pullahead.core.stores import MOST
 from pullahead.core.trace import Recorder, Span
 from pullahead.errors import ProtocolError
@@ -407,10 +408,10 @@ def test_items_are_taken_one_by_one_until_their_cost_is_known(make: Make) -> Non
     assert pipeline.take(1.0) == (1, 2, 3, 4), "a slice is about two milliseconds, or what there is"
 
 
-@pytest.mark.parametrize(("seconds", "size"), [(1.0, 1), (0.0015, 1), (0.0005, 4), (1e-9, 512)])
+@pytest.mark.parametrize(("seconds", "size"), [(1.0, 1), (0.0015, 1), (0.0005, 4), (1e-9, MAX_SLICE)])
 def test_a_slice_is_two_milliseconds_and_bounded(make: Make, seconds: float, size: int) -> None:
-    pipeline = measured(settled(make(2000)), seconds)
-    granted(pipeline, 0.0, 1, 0, 2001)
+    pipeline = measured(settled(make(2 * MAX_SLICE)), seconds)
+    granted(pipeline, 0.0, 1, 0, 2 * MAX_SLICE)
     assert len(pipeline.take(0.0)) == size
 
 

@@ -160,7 +160,7 @@ def test_hunger_is_said_now_and_then_and_heard_until_it_is_over(time: Time) -> N
     source.heard = 3
     assert [kept.wanted(), kept.wanted()] == [3, None]
     taken = kept.take(2, 0.0)
-    kept.give_back([taken[0].token])
+    kept.give_back([token for token, _ in taken[:1]])
     assert [kept.wanted(), kept.wanted()] == [2, None]
     time.now += HEARD
     assert [kept.wanted(), kept.wanted()] == [0, None]

@@ -14,7 +14,6 @@ from pullahead.farm.freight import ship, ship_all, ship_now
 from pullahead.farm.parcels import parcels
 from pullahead.farm.payload import LARGE, Payload, largest, pack, pack_for_journal_now, size_of, unpack
 from pullahead.farm.recorded import UNPACKED
-from pullahead.sources.source import Taken
 
 
 class Grade(enum.IntEnum):
@@ -69,7 +68,7 @@ def test_plain_values_are_shipped_without_a_look_at_each() -> None:
 
 def test_an_item_whose_class_cannot_be_hashed_fails_alone() -> None:
     """Pickle cannot take it."""
-    found, error = parcels([Taken(0, 1, 1), Taken(1, Odd(), 1), Taken(2, 3, 1)], None)
+    found, error = parcels([(0, 1), (1, Odd()), (2, 3)], None)
     assert error is None
     assert [(one.state, len(one.pairs)) for one in found] == [(None, 1), (UNPACKED, 1), (None, 1)]
 

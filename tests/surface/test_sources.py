@@ -17,6 +17,7 @@ import pytest
 from pullahead.errors import SourceError
 from pullahead.sources import Capabilities, IterableSource, Source, as_source, jsonl, lines, paths, total_hint
 from pullahead.sources.files import COUNTED_BYTES
+from pullahead.sources.source import TakesPairs
 
 WAIT = 5.0  # far longer than anything here takes; only a failing test waits that long
 
@@ -178,6 +179,17 @@ def test_giving_back_opens_a_closed_source_again_and_costs_no_attempt() -> None:
     assert source.take(5) == [taken]
     with pytest.raises(ValueError, match="expected delay=0, got 2"):
         source.give_back([taken.token], 2)
+
+
+def test_pairs_are_taken_as_items_are() -> None:
+    source = as_source(["a", "b", "c"])
+    assert isinstance(source, TakesPairs)
+    assert source.take_pairs(2, WAIT) == [(0, "a"), (1, "b")]
+    assert source.take(5) == [(2, "c", 1)]
+    source.give_back([1, 2])
+    assert source.take_pairs(5, WAIT) == [(1, "b"), (2, "c")]
+    assert source.take_pairs(5, WAIT) == []
+    assert source.closed
 
 
 def test_nothing_is_remembered_of_an_item_that_is_done() -> None:

@@ -199,8 +199,9 @@ class Items:
     def started(self, lease: int, items: tuple[int, ...]) -> None:
         """Items of a lease run."""
         states = self._leases[lease].items
-        for item in items:
-            states[item] = after(states[item], Event.STARTED)
+        for state in set(map(states.__getitem__, items)):
+            after(state, Event.STARTED)
+        states.update(dict.fromkeys(items, State.RUNNING))
 
     def run_of(self, lease: int) -> int:
         """Return whose items a lease covers."""

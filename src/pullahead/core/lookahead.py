@@ -64,8 +64,8 @@ _RECENT_CALLS: Final = 32
 #: Seconds that a message waits for company at most, while its sender computes, if a call costs little.
 QUANTUM: Final = 0.024
 #: Items. Beyond this a worker's holdings would be a backlog of its own.
-MAX_LOOKAHEAD: Final = 1024
-MAX_BUNDLE: Final = 1024
+MAX_LOOKAHEAD: Final = 4096
+MAX_BUNDLE: Final = 4096
 #: Bytes that a worker may hold and have asked for, as far as the sizes of the recent items tell.
 MAX_BYTES: Final = 64 << 20
 

@@ -367,7 +367,7 @@ class Pipeline:
         of smaller ones one for each stretch of consecutive items, with its share of the time."""
         self.meter.computed(start, end, len(items), cpu)
         each = (end - start) / len(items)
-        longest = max((ended - began for began, ended in times), default=0.0)
+        longest = max([ended - began for began, ended in times], default=0.0)
         since = start
         if self.recorder.on and not self._batch_size and each >= SLICE and len(times) == len(items):
             for item, (began, ended) in zip(items, times, strict=True):

@@ -28,7 +28,7 @@ from typing import Final, final
 #: Seconds of work in one slice, and in one that is worth its own bookkeeping however little there is to do.
 SLICE: Final = 0.002
 LEAST_SLICE: Final = 0.0001
-MAX_SLICE: Final = 512
+MAX_SLICE: Final = 2048
 #: Seconds of work that hide a look: it takes some tenths of a millisecond, and where the work is pure Python
 #: it begins only when the interpreter is given up, half a millisecond later.
 LOOK: Final = 0.0015

@@ -31,7 +31,7 @@ from pullahead.core.lookahead import MAX_BYTES
 #: Items. At 1 KB each this is 64 MB at most, and 0.2 s of work for the tiniest items.
 LIMIT: Final = 65536
 #: With results in order, one slow item holds back all that come after it: bound how many can wait for it.
-ORDERED_LIMIT: Final = 8192
+ORDERED_LIMIT: Final = 32768
 
 #: Bytes for each worker: what it may hold, and as much again in what it computes and has computed.
 BYTES: Final = 2 * MAX_BYTES

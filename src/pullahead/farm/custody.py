@@ -14,7 +14,7 @@ from typing import Any, Final, final
 
 from pullahead.core.hunger import HEED, Hunger
 from pullahead.core.leases import Leases
-from pullahead.sources.source import KeepsResults, Neighbourly, Source, Taken, TriesAgain
+from pullahead.sources.source import KeepsResults, Neighbourly, Pair, Source, TakesPairs, TriesAgain
 
 #: Seconds that an end waits for others, so that they are told in one go. The caller's notices wait as long.
 _COMPANY: Final = 0.01
@@ -31,6 +31,7 @@ class Custody:
 
     def __init__(self, source: Source, queues: int = 1) -> None:
         self._source = source
+        self._take = source.take_pairs if isinstance(source, TakesPairs) else self._take_apart
         self.is_live = source.capabilities.deadlines
         self.delays = self.is_live and source.capabilities.delayed_retry
         #: Gives the source the result of an item that will be settled, if it keeps results.
@@ -59,16 +60,19 @@ class Custody:
         count: int = 0 if self.keep is None else getattr(self._source, "refused", 0)
         return count
 
-    def take(self, n: int, wait: float) -> list[Taken]:
-        """Take up to n items."""
+    def take(self, n: int, wait: float) -> list[Pair]:
+        """Take up to n items. Returns the token and the item of each."""
         before = monotonic()  # their deadlines count from when they left, not from when they came
         with self._lock:
             self._has_news = False  # it tells them, too
-        taken = self._source.take(n, wait)
+        taken = self._take(n, wait)
         if self.is_live:
             with self._lock:
-                self._leases.took([token for token, _, _ in taken], before, self._lease)
+                self._leases.took([token for token, _ in taken], before, self._lease)
         return taken
+
+    def _take_apart(self, n: int, wait: float) -> list[Pair]:
+        return [(token, item) for token, item, _ in self._source.take(n, wait)]
 
     def settle(self, token: Any, reason: str | None = None, attempts: int = 1) -> bool:
         """An item has ended, and whoever wanted its result has it. `reason`: why it failed, if it did.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import groupby, islice
-from operator import attrgetter
-from typing import Any, NamedTuple
+from operator import attrgetter, itemgetter
+from typing import Any, Final, NamedTuple
 
 from pullahead.farm.freight import ship, ship_all
 from pullahead.farm.recorded import UNPACKED, Recalled, Recorded
-from pullahead.sources.source import Taken
+from pullahead.sources.source import Pair
 
-#: The token of the source, and the item.
-Pair = tuple[Any, Any]
+_item: Final = itemgetter(1)
 
 
 class Parcel(NamedTuple):
@@ -31,31 +29,30 @@ class Parcel(NamedTuple):
     recalled: list[Recalled]
 
 
-def parcels(taken: Sequence[Taken], recorded: Recorded | None) -> tuple[list[Parcel], Exception | None]:
+def parcels(taken: list[Pair], recorded: Recorded | None) -> tuple[list[Parcel], Exception | None]:
     """Pack what was taken from a source, in order.
 
     Returns the parcels up to an item that a journal cannot tell from others, and that error.
     """
     if recorded is None:
         return _pack_all(taken), None
-    recalled, error = recorded.read([item for _, item, _ in taken])
+    recalled, error = recorded.read([item for _, item in taken])
     rest = iter(taken)
     found = []
     for state, group in groupby(recalled, attrgetter("state")):
         some = list(group)
-        pairs = [(token, item) for token, item, _ in islice(rest, len(some))]
+        pairs = list(islice(rest, len(some)))
         found.append(Parcel(state, pairs, [one.payload for one in some], some))
     return found, error
 
 
-def _pack_all(taken: Sequence[Taken]) -> list[Parcel]:
-    pairs = [(token, item) for token, item, _ in taken]
-    payloads = ship_all([item for _, item in pairs])
+def _pack_all(taken: list[Pair]) -> list[Parcel]:
+    payloads = ship_all(list(map(_item, taken)))
     if payloads:
-        return [Parcel(None, pairs, payloads, [])]
+        return [Parcel(None, taken, payloads, [])]
     found: list[Parcel] = []
     parcel = Parcel(None, [], [], [])
-    for pair in pairs:
+    for pair in taken:
         try:
             payload = ship(pair[1])
         except Exception as error:  # noqa: BLE001  what cannot be pickled is that item's failure

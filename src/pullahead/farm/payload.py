@@ -23,7 +23,7 @@ LARGE: Final = 64 * 1024
 #: Types whose values are their own payloads, if they fit into a word. Not subclasses: these are more.
 ITSELF: Final = frozenset({int, float, bool, type(None)})
 #: The first integer that does not; what is less than its negative does not, either.
-_WIDE: Final = 1 << 63
+WIDE: Final = 1 << 63
 #: Characters of a text that needs no pickle.
 _SHORT: Final = 1024
 #: Bytes of what is its own payload, about.
@@ -78,7 +78,7 @@ def pack(value: Any) -> Any:
 
 def is_word(number: int) -> bool:
     """Return whether an integer fits into a word."""
-    return -_WIDE <= number < _WIDE
+    return -WIDE <= number < WIDE
 
 
 def _pickled(value: Any) -> Any:

@@ -375,15 +375,21 @@ class Queue:
     def _finished(
         self, worker: int, lease: int, items: tuple[int, ...], results: list[Any]
     ) -> list[led.Effect]:
-        results_of = dict(zip(items, results, strict=True))
         if Freight in map(type, results):
-            for item in items:
-                if type(results_of[item]) is Freight:
-                    self._arrivals.bring(Report(worker, lease, item), results_of.pop(item))
-        accepted, effects = self._ledger.finished(worker, lease, tuple(results_of), monotonic())
-        if len(accepted) < len(results_of):
-            results_of = {item: results_of[item] for item in accepted}
-        self._payloads.update(results_of)
+            here = []
+            for item, result in zip(items, results, strict=True):
+                if type(result) is Freight:
+                    self._arrivals.bring(Report(worker, lease, item), result)
+                else:
+                    here.append((item, result))
+            items, results = tuple([item for item, _ in here]), [result for _, result in here]
+        accepted, effects = self._ledger.finished(worker, lease, items, monotonic())
+        came = zip(items, results, strict=True)
+        if len(accepted) == len(items):
+            self._payloads.update(came)
+        else:
+            counts = frozenset(accepted)
+            self._payloads.update([(item, result) for item, result in came if item in counts])
         return effects
 
     def _came(self, report: Report, payload: Any, error: BaseException | None) -> None:
@@ -534,7 +540,9 @@ class Queue:
         for effect in effects:
             if isinstance(effect, led.ForWorker):
                 granted = effect.items if isinstance(effect, led.Grant) else ()
-                self._post(effect.worker, led.message_of(effect, [self._payloads[item] for item in granted]))
+                self._post(
+                    effect.worker, led.message_of(effect, list(map(self._payloads.__getitem__, granted)))
+                )
             elif isinstance(effect, led.Ended):
                 self._deliver(effect)
             elif isinstance(effect, led.Starved):
@@ -551,7 +559,8 @@ class Queue:
     def _deliver(self, ended: led.Ended) -> None:
         """Hand the ends of items to the caller, and forget their payloads."""
         payloads = list(map(self._payloads.pop, ended.items))
-        self._lost_results.difference_update(ended.items)
+        if self._lost_results:
+            self._lost_results.difference_update(ended.items)
         tries = [self._tried.pop(item, []) for item in ended.items] if self._tried else []
         if self._recording is not None:
             self._recording.ended(ended.items, ended.state, payloads, tries or [[]] * len(payloads))

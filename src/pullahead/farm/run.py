@@ -10,8 +10,7 @@ that a lock is not paid for each of a hundred thousand tiny results.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, time
@@ -22,22 +21,23 @@ from pullahead.actors.failures import dumps_error
 from pullahead.core import trace
 from pullahead.core.ledger import State
 from pullahead.core.pace import Pace
+from pullahead.core.resequencer import Resequencer
 from pullahead.core.window import LIMIT, ORDERED_LIMIT, Window
 from pullahead.farm.crew import Crew
 from pullahead.farm.custody import Custody
 from pullahead.farm.failure import Try
-from pullahead.farm.parcels import Pair, Parcel, parcels
+from pullahead.farm.parcels import Parcel, parcels
 from pullahead.farm.payload import largest, size_of
 from pullahead.farm.recorded import UNPACKED, Recalled
 from pullahead.journal.identity import Place
-from pullahead.sources.source import Source
+from pullahead.sources.source import Pair, Source
 
 #: Items pickled and submitted at once: enough to make the message cheap, few enough to start at once.
-_CHUNK: Final = 512
+_CHUNK: Final = 2048
 #: Bytes of an item, or of a result, that need not be counted: the window of items is bound enough.
 _LIGHT: Final = 4096
 #: Results taken at once by the consumer.
-_BATCH: Final = 64
+_BATCH: Final = 256
 #: Seconds for which a run takes nothing after it gave something to others, unless its own workers are idle:
 #: they need a trip to take it.
 _YIELD: Final = 0.5
@@ -45,9 +45,6 @@ _YIELD: Final = 0.5
 _HOLD: Final = 0.0005
 #: Seconds until the feeder looks whether the run was closed while its source had nothing.
 _PATIENCE: Final = 0.1
-
-#: The number of an item that has ended, its state, its payload.
-_End = tuple[int, str, Any]
 
 DONE: Final = State.DONE.value
 DEAD: Final = State.DEAD.value
@@ -87,7 +84,7 @@ class Run:
         #: As `settle`, of a result. Without deadlines that is the source itself: it is called for each item.
         self.acknowledge: Callable[[Any], object] = self.settle if self._source.is_live else source.done
         self.keep = self._source.keep
-        self._ordered, self._unit = ordered, unit
+        self._unit = unit
         self._total = total
         limit = ORDERED_LIMIT if ordered else LIMIT
         shared = self._source.is_live
@@ -96,9 +93,7 @@ class Run:
         self._items: dict[int, tuple[Any, Any]] = {}  # token and item, until the outcome is taken
         self._places: dict[int, Place] = {}  # of those that are recorded
         self._weights: dict[int, int] = {}  # bytes of large items, or of their results
-        self._order: deque[int] = deque()  # numbers in the order of the source, when that matters
-        self._ready: deque[_End] = deque()
-        self._early: dict[int, _End] = {}  # ended, but something before it has not
+        self._ends = Resequencer(ordered=ordered)
         self._changed = Condition(Lock())
         self._cancelled = self._over = self._released = False
         self._yields_until = 0.0
@@ -121,7 +116,7 @@ class Run:
         Raises what broke the crew, and, after the last outcome, what the source raised.
         """
         with self._changed:
-            while not self._ready:
+            while not self._ends.ready:
                 if self._error is not None:
                     raise self._error
                 if self._over:
@@ -129,23 +124,23 @@ class Run:
                     return None
                 if not self._changed.wait(patience):
                     return []
-            batch = [self._ready.popleft() for _ in range(min(_BATCH, len(self._ready)))]
-            outcomes = self._leave(batch)
-            self._window.consumed(len(batch), self._unweigh([number for number, _, _ in batch]))
+            outcomes: list[Outcome] = []
+            for end in self._ends.take(_BATCH):
+                outcomes += self._leave(*end)
+                self._window.consumed(len(end[0]), self._unweigh(end[0]))
             if self._source.is_live or not self._is_full():
                 self._changed.notify_all()
         return outcomes
 
-    def _leave(self, ends: list[_End]) -> list[Outcome]:
-        items, places = self._items, self._places
-        outcomes: list[Outcome] = []
-        for number, state, payload in ends:
-            token, item = items.pop(number)
-            place = places.pop(number, None) if places else None
-            if place is not None:
-                self._left(place)
-            outcomes.append((item, state, payload, place, token))
-        return outcomes
+    def _leave(self, numbers: Sequence[int], state: str, payloads: Sequence[Any]) -> Iterable[Outcome]:
+        tokens, items = zip(*map(self._items.pop, numbers), strict=True)
+        places: Iterable[Place | None] = repeat(None, len(items))
+        if self._places:
+            places = [self._places.pop(number, None) for number in numbers]
+            for place in places:
+                if place is not None:
+                    self._left(place)
+        return zip(items, repeat(state, len(items)), payloads, places, tokens, strict=True)
 
     def _left(self, place: Place) -> None:
         if self._crew.recorded is not None:
@@ -226,7 +221,7 @@ class Run:
     @property
     def is_held_back(self) -> bool:
         """Whether most of what is in the system are results that the consumer has not taken, or waits for."""
-        return 2 * (len(self._ready) + len(self._early)) > self._window.inside
+        return 2 * (self._ends.ready + self._ends.early) > self._window.inside
 
     def items_ended(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
         """Outcomes arrived."""
@@ -235,7 +230,6 @@ class Run:
                 self._let_go(items, payloads[0] if payloads else 0.0)
             else:
                 self._arrived(state, items, payloads)
-            self._release()
             self._changed.notify_all()
 
     def _arrived(self, state: str, items: tuple[int, ...], payloads: list[Any]) -> None:
@@ -245,11 +239,7 @@ class Run:
             self._window.paced(self._pace.per_second, self._crew.lookahead)
         if state == DONE:
             self._window.weighs(self._weigh(items, payloads))
-        ends = zip(items, repeat(state, len(items)), payloads, strict=True)
-        if self._ordered:
-            self._early.update(zip(items, ends, strict=True))
-        else:
-            self._ready.extend(ends)
+        self._ends.ended(items, state, payloads)
 
     def _unweigh(self, items: Sequence[int]) -> int:
         """These are gone. Returns what large ones among them weighed."""
@@ -272,12 +262,6 @@ class Run:
         else:
             self.failed += items
 
-    def _release(self) -> None:
-        """Move what is next in order to where the consumer takes it."""
-        order, early, ready = self._order, self._early, self._ready
-        while order and order[0] in early:
-            ready.append(early.pop(order.popleft()))
-
     def _let_go(self, items: tuple[int, ...], delay: float) -> None:
         """These will not be computed here, or not now: their source has them back, for a later run, for
         others, or for whoever takes them in so many seconds."""
@@ -291,13 +275,12 @@ class Run:
             if not delay:
                 self._yields_until = monotonic() + _YIELD
         self._window.consumed(len(items), self._unweigh(items))
-        gone = set(items)
-        self._order = deque(number for number in self._order if number not in gone)
+        self._ends.forget(items)
 
     def starved(self) -> None:
         """Workers wait for items."""
         with self._changed:
-            if self._window.starved(len(self._ready)):
+            if self._window.starved(self._ends.ready):
                 self._changed.notify_all()
 
     def ended(self) -> None:
@@ -434,7 +417,7 @@ class Run:
     @property
     def _idle(self) -> int:
         """How many workers have nothing to compute, if all that has not ended is spread evenly."""
-        computing = self._window.inside - len(self._ready) - len(self._early)
+        computing = self._window.inside - self._ends.ready - self._ends.early
         return max(0, self._crew.present - -(-computing // self._unit))
 
     def _wait_for_room(self) -> tuple[float, str]:
@@ -448,9 +431,9 @@ class Run:
             return False
         if self._room and (self._idle or monotonic() >= self._yields_until):
             return False
-        if self._ready:
+        if self._ends.ready:
             self._blocker = trace.CAUSE_CONSUMER
-        elif self._early:
+        elif self._ends.early:
             self._blocker = trace.CAUSE_ORDER
         return True
 
@@ -480,8 +463,7 @@ class Run:
             numbers = range(first, first + len(pairs))
             self._places.update(zip(numbers, [one.known.entry.place for one in recalled], strict=False))
             self._items.update(zip(numbers, pairs, strict=True))
-            if self._ordered:
-                self._order.extend(numbers)
+            self._ends.expect(first, len(pairs))
             self._window.submitted(len(pairs), self._weigh(numbers[: len(payloads)], payloads))
             self.read += len(pairs)
         return first

@@ -9,9 +9,11 @@ the main thread asks for when few items are left in its slice.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from threading import Condition, RLock
 from time import monotonic, thread_time, time
 from typing import Any, final
@@ -32,7 +34,7 @@ from pullahead.farm.freight import UNKNOWN, Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
-from pullahead.farm.payload import ITSELF, is_word, largest, pack_for_journal_now, unpack
+from pullahead.farm.payload import ITSELF, WIDE, largest, pack_for_journal_now, unpack
 from pullahead.farm.post import Post, Unreachable
 from pullahead.farm.work import DEADLY, Raised, WorkSpec
 
@@ -216,7 +218,7 @@ class Shell:
                 end, has_ended = now(), True
                 times.append((since, end))
                 kind = type(result)
-                if plain and kind in plain and (kind is not int or is_word(result)):
+                if plain and kind in plain and (kind is not int or -WIDE <= result < WIDE):  # `is_word`
                     results[item] = result
                 else:
                     keep(item, result)
@@ -347,7 +349,7 @@ class Shell:
         """Put the results beside the numbers of the items."""
         if message[0] == m.DONE:
             kind, lease, items = message
-            return kind, lease, items, [self._results.pop(item) for item in items]
+            return kind, lease, items, list(map(self._results.pop, items))
         if message[0] in {m.FAILED, m.UNSTORED}:
             kind, lease, item, failure, delay = message
             return kind, lease, item, self._results.pop(item), failure, delay
@@ -359,13 +361,14 @@ class Shell:
         for message in messages:
             if message[0] == m.GRANT:
                 _, _, first, payloads, *_ = message
-                came = dict(zip(range(first, first + len(payloads)), payloads, strict=True))
-                for item in [item for item in came if self._pipeline.has(item)] if self._post.before else ():
-                    del came[item]  # it was granted by a queue before
+                came: Iterable[tuple[int, Any]] = zip(count(first), payloads)
+                if self._post.before:  # some may have been granted by a queue before
+                    came = [(item, one) for item, one in came if not self._pipeline.has(item)]
+                if Freight in map(type, payloads):
+                    came = list(came)
+                    coming |= {item: one for item, one in came if type(one) is Freight}
                 self._payloads.update(came)
                 self._pipeline.lookahead.weighed(largest(payloads, self._usual))
-                if Freight in map(type, payloads):
-                    coming |= {item: one for item, one in came.items() if type(one) is Freight}
         self._perform(self._pipeline.answered(messages, self._now(), coming.keys()))
         for item, freight in coming.items():
             self._bring(item, freight)

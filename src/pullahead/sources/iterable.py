@@ -12,12 +12,11 @@ import operator
 import os
 import threading
 from collections.abc import AsyncIterable, Iterable, Mapping
-from itertools import count, repeat
 from typing import Any, Final, final
 
 from pullahead.sources.addresses import is_address, open_source
 from pullahead.sources.pump import IN_MEMORY, Direct, Pump
-from pullahead.sources.source import Capabilities, Source, Taken
+from pullahead.sources.source import Capabilities, Pair, Source, Taken
 
 _CAPABILITIES: Final = Capabilities()
 
@@ -57,25 +56,30 @@ class IterableSource:
 
     def take(self, n: int, wait: float = 0.0) -> list[Taken]:
         """Hand out up to n items: first what was given back, in its old order, then new ones."""
+        return [Taken(*pair, 1) for pair in self.take_pairs(n, wait)]
+
+    def take_pairs(self, n: int, wait: float) -> list[Pair]:
+        """See `TakesPairs`."""
         return self._take_returned(n) or self._take_new(n, wait)
 
-    def _take_returned(self, n: int) -> list[Taken]:
+    def _take_returned(self, n: int) -> list[Pair]:
         if not self._returned:
             return []
         with self._lock:
             size = min(n, len(self._returned))
             pairs = [heapq.heappop(self._returned) for _ in range(size)]
             self._held.update(pairs)
-        return [Taken(*pair, 1) for pair in pairs]
+        return pairs
 
-    def _take_new(self, n: int, wait: float) -> list[Taken]:
+    def _take_new(self, n: int, wait: float) -> list[Pair]:
         if self._feed.ended:
             return []
         first, items = self._next, self._feed.pull(n, wait)
         self._next += len(items)
+        pairs = list(enumerate(items, first))
         with self._lock:
-            self._held.update(enumerate(items, first))
-        return list(map(Taken._make, zip(count(first), items, repeat(1))))
+            self._held.update(pairs)
+        return pairs
 
     def done(self, token: int) -> None:
         """The item has its result."""

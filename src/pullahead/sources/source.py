@@ -67,6 +67,10 @@ class Taken(NamedTuple):
     attempt: int  # 1 the first time
 
 
+#: The token of an item, and the item.
+Pair = tuple[Any, Any]
+
+
 @runtime_checkable
 class Source(Protocol):
     """Where items come from. The rules are on top of this module."""
@@ -102,6 +106,14 @@ class Source(Protocol):
 
         Where there are no deadlines, tokens that are out may still end, in each of the three ways.
         """
+
+
+@runtime_checkable
+class TakesPairs(Protocol):
+    """What a source may offer whose items cost so little that making a `Taken` of each costs more."""
+
+    def take_pairs(self, n: int, wait: float) -> list[Pair]:
+        """Do as `take` does, and return the token and the item of each."""
 
 
 @runtime_checkable
