@@ -94,7 +94,7 @@ def test_an_endless_source_of_large_items_is_read_as_they_are_used() -> None:
         for _ in range(8):
             next(results)
         time.sleep(0.5)
-        assert len(read) <= 8 + 2 * 16 + 8, "128 MiB are 16 items, and some more until they are weighed"
+        assert len(read) <= 8 + 2 * 4 + 8, "32 MiB are 4 items, and some more until they are weighed"
 
 
 # Refs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pullahead.core.lookahead import MAX_BYTES, MAX_LOOKAHEAD, Lookahead
+from pullahead.core.lookahead import MAX_BYTES, MAX_LOOKAHEAD, WAY_BYTES, Lookahead
 
 MS = 1e-3
 MIB = 1 << 20
@@ -54,6 +54,16 @@ def test_the_largest_of_the_recent_items_counts() -> None:
     assert policy.fetched(1.0), "with the next measurement"
     assert policy.depth == 3, "and a bundle of two"
     assert policy.reason.endswith("all that 64 MiB hold"), policy.reason
+
+
+def test_where_only_the_way_is_to_be_hidden_the_budget_is_smaller() -> None:
+    policy = Lookahead(budget=WAY_BYTES)
+    for _ in range(128):
+        policy.weighed(1 * MIB)
+        policy.fetched(1.0)
+        policy.computed(1 * MS, 1)
+    assert policy.depth + policy.bundle - 1 == 16
+    assert policy.reason.endswith(", all that 16 MiB hold")
 
 
 def test_who_chose_a_depth_is_not_corrected() -> None:

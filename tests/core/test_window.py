@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pullahead.core.window import BYTES, LIMIT, Window
+from pullahead.core.window import LIMIT, Window
 
 
 def begun(workers: int, unit: int = 1, **options: Any) -> Window:
@@ -155,14 +155,6 @@ def test_a_window_that_is_full_of_bytes_does_not_grow() -> None:
     window.submitted(5, 5 * MIB)
     assert not window.starved(unread=0)
     assert window.size == 8
-
-
-def test_bytes_are_allowed_for_each_worker() -> None:
-    window = Window(2)
-    window.submitted(1, BYTES // 2)
-    assert window.room == 5, "three for each"
-    window.weighs(-BYTES // 4)
-    assert window.room == 7
 
 
 def test_half_of_the_store_is_for_it_and_the_workers_have_something_to_do() -> None:

@@ -22,6 +22,7 @@ class Workers:
     queue_count = 1
     recorded = None
     lookahead = 4
+    budget = 64 << 20
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -93,3 +94,33 @@ def test_the_source_is_read_as_soon_as_there_is_room(seed: int, ordered: bool) -
         assert came == items
     else:
         assert sorted(map(repr, came)) == sorted(map(repr, items))
+
+
+class Idle(Workers):
+    """A crew that computes nothing, and says when so many items are here."""
+
+    def __init__(self, budget: int, expected: int) -> None:
+        super().__init__(0)
+        self.budget = budget
+        self.submitted = 0
+        self.are_here = threading.Event()
+        self._expected = expected
+        self._thread = threading.Thread(target=self.are_here.wait)
+
+    def submit(self, run: int, first: int, payloads: list[Any], cause: str, known: Any = None) -> None:
+        self.submitted += len(payloads)
+        if self.submitted >= self._expected:
+            self.are_here.set()
+
+
+@pytest.mark.parametrize(("budget", "expected"), [(4 << 20, 8), (8 << 20, 16), (0, 6)])
+def test_twice_as_many_bytes_are_inside_as_the_workers_may_hold(budget: int, expected: int) -> None:
+    workers = Idle(budget, expected)
+    items = [bytes((1 << 20) - 100)] * 50
+    run = Run(cast(Crew, workers), IterableSource(items), ordered=True)
+    assert workers.are_here.wait(20.0)
+    workers.join()
+    assert run.take(0.05) == []
+    assert workers.submitted == expected, "or three for each worker"
+    run.broke(RuntimeError("it is over"))
+    run.wait_ended()

@@ -31,8 +31,10 @@ Rules:
 8. Five such calls in a row are no exception: after four, the next one may take 1.25 times as long as the one
    before it did. (Where one item in twenty is large, two in a row come every few hundred items.) A slice of
    several items is no such call: some of them were long, and some were not.
-9. What a worker holds and has asked for fits into 64 MiB, if all its items are as large as the largest of the
-   recent ones. A depth that does not fit goes at once.
+9. What a worker holds and has asked for fits into a budget of bytes, if all its items are as large as the
+   largest of the recent ones: 64 MiB where there is a `load`, whose time has nothing to do with these bytes,
+   else 16 MiB. (The way here takes as long as its bytes do, so more of them on it would hide no more of it, and
+   what a processor's caches do not hold is moved at half the speed.) A depth that does not fit goes at once.
 10. Where 64 items in a row (or batches) came one by one, each after the worker had waited for longer than a
    fetch because the source had nothing, there is nothing to look ahead at: 1, until one comes sooner.
 
@@ -66,8 +68,10 @@ QUANTUM: Final = 0.024
 #: Items. Beyond this a worker's holdings would be a backlog of its own.
 MAX_LOOKAHEAD: Final = 4096
 MAX_BUNDLE: Final = 4096
-#: Bytes that a worker may hold and have asked for, as far as the sizes of the recent items tell.
+#: Bytes that a worker may hold and have asked for, as far as the sizes of the recent items tell; and where
+#: nothing is to be hidden but their way.
 MAX_BYTES: Final = 64 << 20
+WAY_BYTES: Final = 16 << 20
 
 _FIRST: Final = 16
 _WINDOW: Final = 128  # recent measurements of each kind: some seconds of work, or some hundred tiny items
@@ -110,12 +114,14 @@ class Lookahead:
         fixed: a depth that the user chose, or None for "auto". 0 means on demand: ask when idle.
         batch: how many items one call of `process` takes; depths are multiples of it.
         eager: whether items cost next to nothing before they run, so that some may be asked for at once.
+        budget: bytes that may be held and asked for; see rule 9.
 
     Raises:
         ValueError: for a negative depth or a batch below 1.
     """
 
     __slots__ = (
+        "_budget",
         "_calls",
         "_computes",
         "_counts",
@@ -141,13 +147,16 @@ class Lookahead:
         "usual",
     )
 
-    def __init__(self, fixed: int | None = None, batch: int = 1, *, eager: bool = False) -> None:
+    def __init__(
+        self, fixed: int | None = None, batch: int = 1, *, eager: bool = False, budget: int = MAX_BYTES
+    ) -> None:
         if fixed is not None and fixed < 0:
             raise ValueError(f"lookahead: expected 'auto' or a number from 0, got {fixed}")
         if batch < 1:
             raise ValueError(f"batch_size: expected a number from 1, got {batch}")
         self._fixed = fixed
         self._unit = batch
+        self._budget = budget
         self._fetches: deque[float] = deque(maxlen=_WINDOW)
         self._loads: deque[float] = deque(maxlen=_WINDOW)
         self._computes: deque[float] = deque(maxlen=_WINDOW)
@@ -371,7 +380,7 @@ class Lookahead:
         room = max(1, self._room // self._unit)
         wanted = min(batches, trusted, most, room)
         limit = ", too little measured for more" if wanted < min(batches, most, room) else ""
-        limit = f", all that {MAX_BYTES >> 20} MiB hold" if wanted == room < min(batches, most) else limit
+        limit = f", all that {self._budget >> 20} MiB hold" if wanted == room < min(batches, most) else limit
         limit = ", the most there is" if wanted == most > 1 else limit
         return wanted * self._unit, limit
 
@@ -384,7 +393,7 @@ class Lookahead:
     def _fitting(self) -> int:
         """How many items of the largest recent size fit into the budget; no more than could be asked for."""
         largest, most = max(self._sizes, default=0), MAX_LOOKAHEAD + MAX_BUNDLE
-        return MAX_BYTES // largest if largest * most > MAX_BYTES else most
+        return self._budget // largest if largest * most > self._budget else most
 
     def _because(self, ordered: list[float], fetch: float) -> str:
         """Say why the depth is what it is: one fetch beside one compute, the usual or a short one."""

@@ -26,15 +26,13 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from pullahead.core.lookahead import MAX_BYTES
-
 #: Items. At 1 KB each this is 64 MB at most, and 0.2 s of work for the tiniest items.
 LIMIT: Final = 65536
 #: With results in order, one slow item holds back all that come after it: bound how many can wait for it.
 ORDERED_LIMIT: Final = 32768
 
-#: Bytes for each worker: what it may hold, and as much again in what it computes and has computed.
-BYTES: Final = 2 * MAX_BYTES
+#: Bytes for each worker, in terms of what it may hold: as much again is what it computes and has computed.
+BUDGETS: Final = 2
 
 _PER_WORKER: Final = 8  # running, in hand, asked for, on their way from and to the caller
 _BUSY: Final = 3  # running, in hand, on its way
@@ -52,7 +50,7 @@ class Window:
         workers: how many there are; where they come and go, how many there may be: they come for what waits.
         unit: how many items one call of `process` takes.
         limit: the most items, if the workers can be busy with them.
-        bytes_limit: the most bytes, likewise; None: `BYTES` for each worker.
+        bytes_limit: the most bytes, likewise.
         store: bytes of the memory that large items are kept in, if that is bounded: half of it is for these.
         shared: whether others take from the same source, see rule 7.
     """
@@ -74,7 +72,7 @@ class Window:
         workers: int,
         unit: int = 1,
         limit: int = LIMIT,
-        bytes_limit: int | None = None,
+        bytes_limit: int = 1 << 60,
         store: int | None = None,
         shared: bool = False,
     ) -> None:
@@ -83,7 +81,7 @@ class Window:
         self._limit = max(limit, self.size)
         self._unit = unit
         # Bytes that may be inside, and items that may be there however many bytes they have.
-        self._bounds = [(BYTES * workers if bytes_limit is None else bytes_limit, _BUSY * workers * unit)]
+        self._bounds = [(bytes_limit, _BUSY * workers * unit)]
         if store is not None:
             self._bounds.append((store // 2, _LEAST * workers * unit))
         self._bytes = 0

@@ -111,6 +111,7 @@ class Crew:
                 "run it on a machine of the cluster"
             )
         self.size = workers
+        self.budget = workers * spec.budget  # bytes that all of them together may hold
         self._retry, self._spec, self._options = retry, spec, options
         environment = thread_share(workers) | actor_options.get("runtime_env", {}).get("env_vars", {})
         runtime_env = actor_options.get("runtime_env", {}) | {"env_vars": environment}

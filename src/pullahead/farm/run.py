@@ -22,7 +22,7 @@ from pullahead.core import trace
 from pullahead.core.ledger import State
 from pullahead.core.pace import Pace
 from pullahead.core.resequencer import Resequencer
-from pullahead.core.window import LIMIT, ORDERED_LIMIT, Window
+from pullahead.core.window import BUDGETS, LIMIT, ORDERED_LIMIT, Window
 from pullahead.farm.crew import Crew
 from pullahead.farm.custody import Custody
 from pullahead.farm.failure import Try
@@ -88,7 +88,8 @@ class Run:
         self._total = total
         limit = ORDERED_LIMIT if ordered else LIMIT
         shared = self._source.is_live
-        self._window = Window(crew.size, unit, limit, store=actors.store_size(), shared=shared)
+        bytes_limit, store = BUDGETS * crew.budget, actors.store_size()
+        self._window = Window(crew.size, unit, limit, bytes_limit, store=store, shared=shared)
         self._pace = Pace()
         self._items: dict[int, tuple[Any, Any]] = {}  # token and item, until the outcome is taken
         self._places: dict[int, Place] = {}  # of those that are recorded

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, final
 
+from pullahead.core.lookahead import MAX_BYTES, WAY_BYTES
 from pullahead.farm.failure import RetryLater
 
 Verb = Callable[..., Any]
@@ -68,6 +69,16 @@ class WorkSpec:
         target = _target(self.work)
         module = getattr(target, "__module__", None) or type(target).__module__
         return f"{module}:{self.name}"
+
+    @property
+    def loads(self) -> bool:
+        """Whether there is a `load`."""
+        return self.load is not None or callable(getattr(_target(self.work), "load", None))
+
+    @property
+    def budget(self) -> int:
+        """How many bytes a worker may hold and have asked for."""
+        return MAX_BYTES if self.loads else WAY_BYTES
 
     def build(self, finish: Callable[[Verb], Any]) -> Work:
         """Make the work, in the worker: this is where a class is instantiated.

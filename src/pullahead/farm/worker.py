@@ -107,7 +107,12 @@ class Shell:
         self._retry_on = options.retry_on
         self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
         self._pipeline = Pipeline(
-            Lookahead(options.lookahead, batch=spec.batch_size or 1, eager=self._work.load is None),
+            Lookahead(
+                options.lookahead,
+                batch=spec.batch_size or 1,
+                eager=self._work.load is None,
+                budget=spec.budget,
+            ),
             Meter(number, self._now(), os.getpid(), clock.host, clock.name),
             Recorder(options.trace),
             batch_size=spec.batch_size,
