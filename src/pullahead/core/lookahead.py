@@ -33,8 +33,9 @@ Rules:
    several items is no such call: some of them were long, and some were not.
 9. What a worker holds and has asked for fits into a budget of bytes, if all its items are as large as the
    largest of the recent ones: 64 MiB where there is a `load`, whose time has nothing to do with these bytes,
-   else 16 MiB. (The way here takes as long as its bytes do, so more of them on it would hide no more of it, and
-   what a processor's caches do not hold is moved at half the speed.) A depth that does not fit goes at once.
+   else 16 MiB. (The way here takes as long as its bytes do, so more of them on it would hide no more of it,
+   and what a processor's caches do not hold is moved at half the speed.) A depth that does not fit goes at
+   once.
 10. Where 64 items in a row (or batches) came one by one, each after the worker had waited for longer than a
    fetch because the source had nothing, there is nothing to look ahead at: 1, until one comes sooner.
 

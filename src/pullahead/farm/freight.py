@@ -16,8 +16,8 @@ from pullahead.farm.payload import ITSELF, Payload, is_word, pack, unpack
 
 __all__ = ["UNKNOWN", "Freight", "freight_of", "ship", "ship_now"]
 
-#: Bytes that a value counts at a worker of which nobody knows yet how many it has: two are all that one may
-#: hold. The worker finds out when the first one has come.
+#: Bytes that a value counts at the queue of which nobody knows yet how many it has: two are all that a worker
+#: gets before it has found out.
 UNKNOWN: Final = MAX_BYTES // 2
 
 

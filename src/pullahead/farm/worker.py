@@ -30,7 +30,7 @@ from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.clock import Make, of_worker, own_clock
 from pullahead.farm.failure import kind_of
-from pullahead.farm.freight import UNKNOWN, Freight, ship_now
+from pullahead.farm.freight import Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
@@ -126,7 +126,8 @@ class Shell:
         self._payloads: dict[int, Any] = {}  # of items that were granted and not unpickled yet
         self._items: dict[int, Any] = {}  # unpickled; kept until they are stored
         self._coming: dict[int, float] = {}  # items whose value is on its way, and since when
-        self._usual = UNKNOWN  # bytes that a value counts of which nobody knows how large it is
+        # Bytes that a value counts of which nobody knows how large it is: two are all that may be held.
+        self._usual = spec.budget // 2
         self._loaded: dict[int, Any] = {}
         self._results: dict[int, Any] = {}  # for `store` as they are, for the queue packed
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm", self._now)
