@@ -15,6 +15,7 @@ import importlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from pullahead.actors.classes import ActorHandle
@@ -29,6 +30,7 @@ __all__ = [
     "Engine",
     "as_ref",
     "before_shutdown",
+    "copied",
     "cores",
     "current_engine",
     "get",
@@ -38,6 +40,7 @@ __all__ = [
     "is_outside",
     "kill",
     "notepad",
+    "passed",
     "placed",
     "put",
     "shutdown",
@@ -117,6 +120,14 @@ class Engine(Protocol):
 
     def put(self, value: Any) -> ObjectRef:
         """Store a value that many may read."""
+
+    def copied(self, buffer: Any) -> Any:
+        """Copy a large buffer into memory, which can be written to, that is sent from here without another
+        copy, where there is such memory."""
+
+    def passed(self, buffer: Any) -> PickleBuffer:
+        """Return what is pickled instead of a buffer that was `copied`, here or where it came from: whoever
+        gets it may have this very memory, so nobody who sent it reads or writes it again."""
 
     def size_of(self, ref: ObjectRef) -> int | None:
         """Return how many bytes a value has; None if it does not exist yet, or that is not known."""
@@ -250,6 +261,25 @@ def as_ref(value: Any) -> ObjectRef | None:
 def size_of(ref: ObjectRef) -> int | None:
     """Return how many bytes a value has; None if it does not exist yet, or that is not known."""
     return ref.engine.size_of(ref)
+
+
+def copied(buffer: Any) -> Any:
+    """Copy a large buffer into memory that is sent from here without another copy, where there is such.
+
+    It can be written to. See `passed`.
+    """
+    engine = _current
+    return bytearray(buffer) if engine is None else engine.copied(buffer)
+
+
+def passed(buffer: Any) -> PickleBuffer:
+    """Return what is pickled in place of a buffer that is given away.
+
+    If it was `copied`, here or by whom it came from, its receiver may have this very memory: nobody who sent
+    it reads or writes it again.
+    """
+    engine = _current
+    return PickleBuffer(buffer) if engine is None else engine.passed(buffer)
 
 
 def is_better_put(size: int) -> bool:

@@ -15,6 +15,7 @@ import pickle
 from collections.abc import Sequence
 from typing import Any, Final, final
 
+from pullahead import actors
 from pullahead.actors import serial
 from pullahead.journal.plain import exact_json
 
@@ -32,13 +33,20 @@ _WORD: Final = 8
 
 @final
 class Payload:
-    """A pickle with its large buffers beside it. Pickling it again copies nothing but references."""
+    """A pickle with its large buffers beside it. Pickling it again copies nothing but references.
 
-    __slots__ = ("buffers", "data")
+    Attributes:
+        data: the pickle.
+        buffers: what was left out of it.
+        passes: whether whoever sends it, or passes it on, has no more use for these.
+    """
 
-    def __init__(self, data: Any, buffers: list[Any]) -> None:
+    __slots__ = ("buffers", "data", "passes")
+
+    def __init__(self, data: Any, buffers: list[Any], passes: bool = False) -> None:
         self.data = data
         self.buffers = buffers
+        self.passes = passes
 
     @property
     def size(self) -> int:
@@ -46,11 +54,11 @@ class Payload:
         return len(self.data) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
 
     def copied(self) -> Payload:
-        """Return it with buffers of its own: whoever has the arrays may change them.
+        """Return it with buffers of its own, for its way: whoever has the arrays may change them.
 
-        They can be written to, and so can what arrives of them: whoever wants that need not copy it again.
+        What arrives of them can be written to: whoever wants that need not copy it again.
         """
-        return Payload(self.data, [bytearray(buffer) for buffer in self.buffers])
+        return Payload(self.data, list(map(actors.copied, self.buffers)), passes=True)
 
     def unpacked(self, *, own: bool = False) -> Any:
         """Return what was packed. `own`: with arrays that can be written to, copied where need be."""
@@ -59,7 +67,8 @@ class Payload:
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         data = pickle.PickleBuffer(self.data) if len(self.data) >= LARGE else self.data
-        return Payload, (data, [pickle.PickleBuffer(buffer) for buffer in self.buffers])
+        wrap = actors.passed if self.passes else pickle.PickleBuffer
+        return Payload, (data, list(map(wrap, self.buffers)), self.passes)
 
     def __conform__(self, protocol: object) -> bytes:
         """A database wants to store it: all in one, and writable again when it is read."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from pickle import PickleBuffer
 from typing import Any, final
 
 from pullahead.actors import api
@@ -28,6 +29,7 @@ from pullahead.actors.local.objects import LocalRef
 from pullahead.actors.local.payload import PLAIN, Payload, dumps_plain
 from pullahead.actors.local.runtime import Runtime
 from pullahead.actors.local.slabs import INLINE, seal
+from pullahead.actors.local.stage import passed
 from pullahead.actors.local.waiting import wait_for_some
 from pullahead.actors.notes import Notepad
 from pullahead.actors.options import Options, unknown_option
@@ -177,6 +179,15 @@ class LocalEngine:
         """See `Engine`."""
         payload = ref.payload if isinstance(ref, LocalRef) else None
         return None if payload is None else len(payload.data) + sum(one.nbytes for one in payload.buffers)
+
+    def copied(self, buffer: Any) -> Any:
+        """See `Engine`."""
+        staged = self.runtime.peers.stage.copy(buffer)
+        return bytearray(buffer) if staged is None else staged
+
+    def passed(self, buffer: Any) -> PickleBuffer:
+        """See `Engine`."""
+        return passed(buffer)
 
     def kill(self, token: Any) -> None:
         """End an actor's process."""

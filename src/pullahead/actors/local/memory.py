@@ -61,11 +61,20 @@ def seal(fd: int) -> None:
 
 @final
 class Memory:
-    """A mapping of shared memory; unmapped when neither it nor a view of it is left."""
+    """A mapping of shared memory; unmapped when neither it nor a view of it is left.
 
-    __slots__ = ("_address", "_array", "_writable", "size")
+    Attributes:
+        size: bytes.
+        fd: a descriptor of it, closed with it; -1: there is none.
+        is_staged: whether this process has made it, to be passed on.
+        is_over: whether it must not be used again, because somebody unknown may look at it.
+    """
 
-    def __init__(self, fd: int, size: int, writable: bool = True) -> None:
+    __slots__ = ("__weakref__", "_address", "_array", "_writable", "fd", "is_over", "is_staged", "size")
+
+    def __init__(self, fd: int, size: int, writable: bool = True, *, keep: bool = False) -> None:
+        """Map it. `keep`: the descriptor, which is this mapping's from then on."""
+        self.fd, self.is_staged, self.is_over = -1, False, False
         protection = mmap.PROT_READ | mmap.PROT_WRITE if writable else mmap.PROT_READ
         address = _mmap(None, size, protection, mmap.MAP_SHARED, fd, 0)
         if address == _FAILED:
@@ -73,13 +82,21 @@ class Memory:
             raise OSError(number, f"cannot map {size} bytes of shared memory: {os.strerror(number)}")
         self._address, self.size, self._writable = address, size, writable
         self._array = ctypes.c_char * size
+        self.fd = fd if keep else -1
 
     def view(self) -> tuple[Any, memoryview]:
-        """Return an anchor and a view of everything; the anchor dies with the last view of this view."""
+        """Return an anchor and a view of everything; the anchor dies with the last view of this view.
+
+        The anchor has the mapping as its attribute `memory`, and is the object of all these views.
+        """
         anchor: Any = self._array.from_address(self._address)
         anchor.memory = self
         view = pickle.PickleBuffer(anchor).raw()
         return anchor, view if self._writable else view.toreadonly()
+
+    def begins(self, part: memoryview) -> bool:
+        """Whether a writable view begins where this does."""
+        return bool(ctypes.addressof(ctypes.c_char.from_buffer(part)) == self._address)
 
     def copy_in(self, part: memoryview, offset: int) -> None:
         """Copy bytes in, in steps between which other threads may run."""
@@ -91,6 +108,8 @@ class Memory:
     def __del__(self) -> None:
         if hasattr(self, "_address"):
             _munmap(self._address, self.size)
+        if self.fd >= 0:
+            os.close(self.fd)
 
 
 def write(fd: int, part: memoryview, offset: int) -> None:

@@ -24,6 +24,7 @@ from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.descriptors import socket_pair
 from pullahead.actors.local.io import Loop
 from pullahead.actors.local.slabs import Budget, Slabs
+from pullahead.actors.local.stage import Stage
 from pullahead.actors.local.wire import Channel, Frame, Handler
 from pullahead.errors import ActorDiedError
 
@@ -55,6 +56,7 @@ class Peers:
         self._lock = threading.RLock()  # guards these tables; nothing is sent while it is held
         self._loop, self._handlers, self._offer, self._on_death = loop, handlers, offer, on_death
         self._budget = Budget()
+        self.stage = Stage()
 
     def channel_to(self, process: int) -> Channel | None:
         """Return the channel for what this process sends to another; None if that one is dead."""

@@ -10,7 +10,9 @@ Rules
 2. The descriptor of a slab crosses once, with the first message in it. Both ends map it once
    and close it.
 3. What is `put` has a slab of its own, sealed against writing, which every reader maps read-only.
-4. Nothing has a name in a file system, and the kernel frees a slab with its last mapping: whoever is
+4. What is passed on (`stage`) is not copied again: the slab is lent under a number of this channel, and its
+   receiver gives it back like any other.
+5. Nothing has a name in a file system, and the kernel frees a slab with its last mapping: whoever is
    killed, nothing is left.
 
 Why pooled: a fresh memfd costs a page fault and a cleared page for every 4 KiB, which makes it a quarter
@@ -35,6 +37,7 @@ from pullahead.actors.local import kinds, memory
 from pullahead.actors.local.descriptors import close_all
 from pullahead.actors.local.memory import Memory
 from pullahead.actors.local.payload import Payload
+from pullahead.actors.local.stage import LEAST, passed_memory
 
 if TYPE_CHECKING:
     from pullahead.actors.local.wire import Channel
@@ -45,19 +48,22 @@ __all__ = ["IDLE_BYTES", "INLINE", "Budget", "Slabs", "seal", "unpack"]
 INLINE: Final = 31 << 10
 IDLE_BYTES: Final = 256 << 20
 # Bytes from which on a part has a slab of its own: so its memory is back before that of the others.
-ALONE: Final = 1 << 20
+ALONE: Final = LEAST
 # Slabs of one message at most: their descriptors may all be new, and have to come with one read. And slabs
 # of a channel that are out: beyond, a message has one, because the kernel bounds the descriptors under way.
 _MOST: Final = 16
 _MOST_OUT: Final = 64
+# Descriptors that a process keeps of slabs that it may have to pass on.
+_MOST_KEPT: Final = 256
 _SMALLEST: Final = 64 << 10
 _ALIGN: Final = 64  # a cache line; what vector instructions and Arrow want
 
 _SEALED: Final = -1  # instead of a slab's number: a slab of its own, read-only
 _IN_FRAME: Final = -2
 
-Head = tuple[tuple[tuple[int, int], ...], tuple[int, ...], bool]
-"""(number and size of each slab, lengths of the parts, whether the first part is the pickle stream)."""
+Head = tuple[tuple[tuple[int, int, bool], ...], tuple[int, ...], bool]
+"""(number and size of each slab, and whether it may be passed on; lengths of the parts; whether the first
+part is the pickle stream)."""
 
 _Places = list[tuple[int, int]]
 """Of each part, in which of the slabs it is, and from where on."""
@@ -93,21 +99,23 @@ def _parts(payload: Payload) -> tuple[list[memoryview], bool]:
 
 @final
 class Budget:
-    """What the idle slabs of a process hold, over all its channels."""
+    """What the idle slabs of a process hold, over all its channels, and the descriptors that it keeps."""
 
-    __slots__ = ("idle_bytes",)
+    __slots__ = ("idle_bytes", "kept")
 
     def __init__(self) -> None:
         self.idle_bytes = 0
+        self.kept = 0
 
 
 @final
 class _Slab:
-    __slots__ = ("memory", "number", "size", "used")
+    __slots__ = ("lent", "memory", "number", "size", "used")
 
-    def __init__(self, number: int, size: int, memory: Memory) -> None:
-        self.number, self.size, self.memory = number, size, memory
+    def __init__(self, number: int, memory: Memory, lent: memoryview | None = None) -> None:
+        self.number, self.size, self.memory = number, memory.size, memory
         self.used = 0  # the most that was ever in it: what it costs
+        self.lent = lent  # what keeps it from being used for anything else; None: it is this channel's own
 
 
 @final
@@ -121,6 +129,9 @@ class Slabs:
         self._busy: dict[int, _Slab] = {}
         self._idle: deque[_Slab] = deque()
         self._made = 0
+        self._numbers: weakref.WeakKeyDictionary[Memory, int] = weakref.WeakKeyDictionary()  # of lent ones
+        self._lent: dict[int, weakref.ref[Memory]] = {}  # by their numbers
+        self._over: deque[int] = deque()  # numbers whose memory is gone
         self._maps: dict[int, Memory] = {}  # the peer's slabs
         self._anchors: dict[int, weakref.ref[Any]] = {}
         self._gone: deque[int] = deque()
@@ -137,17 +148,20 @@ class Slabs:
         rest = b"" if stream_inside else payload.data
         slabs: list[_Slab] = []
         new: dict[int, int] = {}  # descriptors, by place among the slabs
+        first_in = {place: part for part, (place, _) in zip(reversed(parts), reversed(places), strict=True)}
         try:
-            for end in ends:
-                slab, fd = self._take(end)
+            for place, end in enumerate(ends):
+                slab, fd = self._lend(first_in[place], end) or self._take(end)
                 if fd is not None:
                     new[len(slabs)] = fd
                 slabs.append(slab)
         except OSError:
             self._take_back(slabs, new)
-            return (((_IN_FRAME, 0),), lengths, stream_inside), b"".join((*parts, rest)), ()
+            return (((_IN_FRAME, 0, False),), lengths, stream_inside), b"".join((*parts, rest)), ()
         try:
             for part, (place, offset) in zip(parts, places, strict=True):
+                if slabs[place].lent is not None:
+                    continue
                 if place in new:
                     memory.write(new[place], part, offset)
                 else:
@@ -155,8 +169,39 @@ class Slabs:
         except BaseException:  # Ctrl-C, or no memory left
             self._take_back(slabs, new)
             raise
-        head = tuple((slab.number, slab.size) for slab in slabs), lengths, stream_inside
-        return head, rest, tuple(new.values())
+        told = tuple((slab.number, slab.size, slab.memory.is_staged) for slab in slabs)
+        return (told, lengths, stream_inside), rest, tuple(new.values())
+
+    def _lend(self, part: memoryview, needed: int) -> tuple[_Slab, int | None] | None:
+        """Lend the memory of what is passed on; it comes with its descriptor if the peer has none. None: it
+        is to be copied."""
+        lent = passed_memory(part)
+        if lent is None or len(part) < ALONE or needed > -(-len(part) // _ALIGN) * _ALIGN:
+            return None  # others would lie behind it
+        view, memory = lent
+        fd = None
+        with self._lock:
+            number = self._numbers.get(memory)
+            if number is None:
+                fd = os.dup(memory.fd)
+                self._made += 1
+                number = self._numbers[memory] = self._made
+                self._lent[number] = weakref.ref(memory, partial(self._memory_gone, number))
+            elif number in self._busy:  # the peer has it already, from another message
+                return None
+            slab = self._busy[number] = _Slab(number, memory, view)
+        return slab, fd
+
+    def _memory_gone(self, number: int, _memory: object) -> None:
+        # The garbage collector may call this anywhere: no lock, no wait.
+        self._over.append(number)
+        self._channel.loop.call(self._send_drops)
+
+    def _send_drops(self) -> None:
+        while self._over:
+            number = self._over.popleft()
+            self._lent.pop(number, None)
+            self._channel.send(kinds.SLAB_DROP, number)
 
     def _take(self, needed: int) -> tuple[_Slab, int | None]:
         """Take an idle slab, or a new one, which comes with its descriptor."""
@@ -174,7 +219,7 @@ class Slabs:
             number = self._made
         fd = memory.create(size)
         try:
-            slab = _Slab(number, size, Memory(fd, size))
+            slab = _Slab(number, Memory(fd, size))
         except OSError:
             os.close(fd)
             raise
@@ -187,6 +232,8 @@ class Slabs:
         for place, slab in enumerate(slabs):
             if place in new:
                 self._busy.pop(slab.number, None)
+                self._numbers.pop(slab.memory, None)
+                self._lent.pop(slab.number, None)
                 os.close(new[place])
             else:
                 self.on_free(slab.number)
@@ -196,7 +243,7 @@ class Slabs:
         dropped = []
         with self._lock:
             slab = self._busy.pop(number, None)
-            if slab is None:
+            if slab is None or slab.lent is not None:
                 return
             self._idle.append(slab)
             self._budget.idle_bytes += slab.used
@@ -215,18 +262,30 @@ class Slabs:
             return unpack(head, rest, fds)
         try:
             new = iter(fds)
-            for number, size in slabs:
+            for number, size, may_pass in slabs:
                 if number not in self._maps:
-                    self._maps[number] = Memory(next(new), size)
+                    self._maps[number] = self._mapped(next(new), size, keep=may_pass)
         finally:
             close_all(fds)
         wholes = []
-        for number, _ in slabs:
+        for number, *_ in slabs:
             # All views of a slab end in this one object, so its death is the death of the last of them.
             anchor, whole = self._maps[number].view()
             self._anchors[number] = weakref.ref(anchor, partial(self._view_gone, number))
             wholes.append(whole)
         return _assemble(wholes, _places(lengths, len(slabs))[0], lengths, stream_inside, rest)
+
+    def _mapped(self, fd: int, size: int, *, keep: bool) -> Memory:
+        if not keep or self._budget.kept >= _MOST_KEPT:
+            return Memory(fd, size)
+        own = os.dup(fd)
+        try:
+            found = Memory(own, size, keep=True)
+        except OSError:
+            os.close(own)
+            raise
+        self._budget.kept += 1
+        return found
 
     def _view_gone(self, number: int, _anchor: object) -> None:
         # The garbage collector may call this anywhere: no lock, no wait.
@@ -237,11 +296,17 @@ class Slabs:
         while self._gone:
             number = self._gone.popleft()
             self._anchors.pop(number, None)
-            self._channel.send(kinds.SLAB_FREE, number)
+            known = self._maps.get(number)
+            if known is None or not known.is_over:
+                self._channel.send(kinds.SLAB_FREE, number)
 
     def on_drop(self, number: int) -> None:
         """The sender will not use this slab again."""
-        self._maps.pop(number, None)
+        self._let_go(self._maps.pop(number, None))
+
+    def _let_go(self, known: Memory | None) -> None:
+        if known is not None and known.fd >= 0:
+            self._budget.kept -= 1
 
     def close(self) -> None:
         """Let go of everything; views of the receiver stay good."""
@@ -249,7 +314,11 @@ class Slabs:
             for slab in self._idle:
                 self._budget.idle_bytes -= slab.used
             self._idle.clear()
+            for slab in self._busy.values():
+                slab.memory.is_over = True  # whoever had it may have passed it on
             self._busy.clear()
+        for known in self._maps.values():
+            self._let_go(known)
         self._maps.clear()
 
 
@@ -268,7 +337,7 @@ def _assemble(
 
 def unpack(head: Head, rest: bytes | memoryview, fds: Sequence[int]) -> Payload:
     """Open a sealed slab, or parts that came in the frame."""
-    ((number, size),), lengths, stream_inside = head
+    ((number, size, _),), lengths, stream_inside = head
     if number == _SEALED:
         try:
             _, whole = Memory(fds[0], size, writable=False).view()
@@ -307,6 +376,7 @@ def seal(payload: Payload) -> Payload:
     for part, (_, offset) in zip(parts, places, strict=True):
         memory.write(fd, part, offset)
     memory.seal(fd)
-    sealed = Sealed(fd, (((_SEALED, end),), lengths, stream_inside), b"" if stream_inside else payload.data)
+    head = ((_SEALED, end, False),), lengths, stream_inside
+    sealed = Sealed(fd, head, b"" if stream_inside else payload.data)
     opened = unpack(sealed.head, sealed.rest, (os.dup(fd),))
     return Payload(opened.data, opened.buffers, payload.refs, sealed)

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
+from pickle import PickleBuffer
 from typing import Any, Final, NamedTuple, final
 
 import ray
@@ -308,6 +309,14 @@ class RayEngine:
         """Store a value."""
         self._check_running()
         return ref_of(self, ray.put(value))
+
+    def copied(self, buffer: Any) -> Any:
+        """See `Engine`. Ray copies what it is given into its store."""
+        return bytearray(buffer)
+
+    def passed(self, buffer: Any) -> PickleBuffer:
+        """See `Engine`."""
+        return PickleBuffer(buffer)
 
     def size_of(self, ref: ObjectRef) -> int | None:
         """See `Engine`. Asks the owner of the value."""

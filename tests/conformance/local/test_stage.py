@@ -1,0 +1,273 @@
+"""Memory that is staged and passed on: one copy for two channels, and nobody's while somebody looks at it."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pullahead.actors.local import kinds, memory, slabs, stage
+from pullahead.actors.local.payload import Payload, dumps, loads
+from pullahead.actors.local.stage import Stage, passed
+
+SIZE = stage.LEAST + 4096
+
+
+class Way:
+    """A channel from one process to another without a channel: what one end says the other hears at once."""
+
+    def __init__(self, budget: slabs.Budget | None = None) -> None:
+        self.said: list[tuple[str, int]] = []
+        loop = SimpleNamespace(call=lambda job: job())
+        self.start = slabs.Slabs(self._end(self._to_finish, loop), slabs.Budget())
+        self.budget = budget or slabs.Budget()
+        self.finish = slabs.Slabs(self._end(self._to_start, loop), self.budget)
+
+    @staticmethod
+    def _end(send: Any, loop: Any) -> Any:
+        return SimpleNamespace(send=send, loop=loop)
+
+    def _to_finish(self, kind: int, number: int) -> None:
+        assert kind == kinds.SLAB_DROP
+        self.said.append(("drop", number))
+        self.finish.on_drop(number)
+
+    def _to_start(self, kind: int, number: int) -> None:
+        assert kind == kinds.SLAB_FREE
+        self.said.append(("free", number))
+        self.start.on_free(number)
+
+    def carry(self, *buffers: Any) -> list[memoryview]:
+        """Send buffers across. Returns what arrives."""
+        return self.deliver(self.pack(*buffers))
+
+    def pack(self, *buffers: Any) -> tuple[slabs.Head, bytes, tuple[int, ...]]:
+        head, rest, fds = self.start.pack(dumps(list(buffers)))
+        return head, bytes(rest), fds
+
+    def deliver(self, packed: tuple[slabs.Head, bytes, tuple[int, ...]]) -> list[memoryview]:
+        head, rest, fds = packed
+        payload: Payload = self.finish.unpack(head, rest, list(fds))
+        return [memoryview(one) for one in loads(payload)]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    before = descriptors(), mappings()
+    yield
+    assert (descriptors(), mappings()) == before
+
+
+def descriptors() -> int:
+    gc.collect()
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def mappings() -> int:
+    gc.collect()
+    return sum("memfd:pullahead" in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+
+def staged(place: Stage, byte: bytes, size: int = SIZE) -> memoryview:
+    made = place.copy(byte * size)
+    assert made is not None
+    return made
+
+
+def test_what_is_staged_is_sent_without_another_copy() -> None:
+    place, way = Stage(), Way()
+    made = staged(place, b"a")
+    (came,) = way.carry(passed(made))
+    assert bytes(came) == b"a" * SIZE
+    came[0] = ord("x")
+    assert bytes(made[:2]) == b"xa", "it is this very memory"
+
+
+def test_a_copy_is_of_the_moment() -> None:
+    place, original = Stage(), bytearray(b"a" * SIZE)
+    made = place.copy(original)
+    original[:1] = b"x"
+    assert made is not None
+    assert bytes(made[:1]) == b"a"
+
+
+def test_it_is_used_again_when_the_last_receiver_has_let_go_and_its_descriptor_crosses_once() -> None:
+    place, first, second = Stage(), Way(), Way()
+    for byte in (b"a", b"b", b"c"):
+        packed = first.pack(passed(staged(place, byte)))
+        assert len(packed[2]) == (byte == b"a")
+        (between,) = first.deliver(packed)
+        packed = second.pack(passed(between))
+        assert len(packed[2]) == (byte == b"a")
+        (came,) = second.deliver(packed)
+        assert (bytes(came[-3:]), len(came)) == (byte * 3, SIZE)
+        del between
+        gc.collect()
+        assert first.said.count(("free", 1)) == second.said.count(("free", 1)) == b"abc".index(byte)
+        del came
+        gc.collect()
+        assert first.said.count(("free", 1)) == second.said.count(("free", 1)) == b"abc".index(byte) + 1
+    assert mappings() == 3, "of one memory: at its origin, on the way, at the end"
+
+
+def test_while_somebody_looks_at_it_another_one_is_taken() -> None:
+    place, way = Stage(), Way()
+    (one,) = way.carry(passed(staged(place, b"a")))
+    (two,) = way.carry(passed(staged(place, b"b")))
+    assert (bytes(one[:1]), bytes(two[:1])) == (b"a", b"b")
+
+
+def test_what_is_not_marked_is_copied() -> None:
+    place, way = Stage(), Way()
+    made = staged(place, b"a")
+    (came,) = way.carry(pickle.PickleBuffer(made))
+    came[0] = ord("x")
+    assert bytes(made[:1]) == b"a"
+    assert way.said == []
+
+
+@pytest.mark.parametrize("start", [1, 64])
+def test_a_part_of_it_is_copied(start: int) -> None:
+    place, way = Stage(), Way()
+    made = staged(place, b"a", 2 * SIZE)
+    (came,) = way.carry(passed(made[start:]))
+    assert bytes(came) == b"a" * (2 * SIZE - start)
+    came[0] = ord("x")
+    assert bytes(made[start : start + 1]) == b"a"
+
+
+def test_what_its_receiver_still_has_is_copied() -> None:
+    place, way = Stage(), Way()
+    made = staged(place, b"a")
+    (one,), (two,) = way.carry(passed(made)), way.carry(passed(made))
+    one[0] = ord("x")
+    assert (bytes(made[:1]), bytes(two[:1])) == (b"x", b"a")
+
+
+def test_others_travel_beside_it() -> None:
+    place, way = Stage(), Way()
+    made, large, small = staged(place, b"a"), b"l" * SIZE, b"s" * 100_000
+    parts = [pickle.PickleBuffer(small), passed(made), pickle.PickleBuffer(large), pickle.PickleBuffer(small)]
+    came = way.carry(*parts)
+    assert [bytes(one) for one in came] == [small, b"a" * SIZE, large, small]
+    came[1][0] = ord("x")
+    assert bytes(made[:1]) == b"x"
+
+
+def test_with_many_slabs_out_it_shares_one_with_others_and_is_copied() -> None:
+    place, way = Stage(), Way()
+    held = [way.carry(pickle.PickleBuffer(b"l" * SIZE)) for _ in range(63)]
+    made = staged(place, b"a")
+    came = way.carry(passed(made), pickle.PickleBuffer(b"m" * SIZE))
+    assert [bytes(one[:1]) for one in came] == [b"a", b"m"]
+    came[0][0] = ord("x")
+    assert bytes(made[:1]) == b"a"
+    assert len(held) == 63
+
+
+def test_if_a_process_dies_that_had_it_it_is_not_used_again() -> None:
+    place, first, second = Stage(), Way(), Way()
+    (between,) = first.carry(passed(staged(place, b"a")))
+    (came,) = second.carry(passed(between))
+    first.start.close()
+    del between
+    gc.collect()
+    again = staged(place, b"b")
+    assert bytes(came) == b"a" * SIZE
+    assert bytes(again[:1]) == b"b"
+    del again
+    gc.collect()
+    staged(place, b"c")
+    assert bytes(came[:1]) == b"a"
+
+
+def test_if_its_last_receiver_dies_nobody_says_that_it_is_free() -> None:
+    place, first, second = Stage(), Way(), Way()
+    (between,) = first.carry(passed(staged(place, b"a")))
+    second.carry(passed(between))
+    (kept,) = second.carry(passed(between))
+    packed = second.pack(passed(between))  # it is on its way
+    second.start.close()
+    for fd in packed[2]:
+        os.close(fd)
+    del between, kept
+    gc.collect()
+    assert first.said == []
+
+
+def test_what_is_dropped_is_dropped_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, first, second = Stage(), Way(), Way()
+    (between,) = first.carry(passed(staged(place, b"a")))
+    second.carry(passed(between))
+    del between
+    gc.collect()
+    assert mappings() == 3
+    monkeypatch.setattr(stage, "_IDLE", 0)
+    other = staged(place, b"b", 4 * SIZE)
+    gc.collect()
+    assert (first.said[-1], second.said[-1]) == (("drop", 1), ("drop", 1))
+    assert mappings() == 1
+    assert first.budget.kept == 0
+    del other
+
+
+def test_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "MOST", 2)
+    place = Stage()
+    held = [staged(place, b"a"), staged(place, b"b")]
+    assert place.copy(b"c" * SIZE) is None
+    del held[0]
+    gc.collect()
+    held.append(staged(place, b"d", 4 * SIZE))  # in the place of one that is idle
+    assert place.copy(b"e" * SIZE) is None
+
+
+def test_what_is_small_is_not_staged() -> None:
+    assert Stage().copy(b"a" * (stage.LEAST - 1)) is None
+
+
+def test_without_shared_memory_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_size: int) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    place = Stage()
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "create", refuse)
+        for _ in range(2 * stage.MOST):
+            assert place.copy(b"a" * SIZE) is None
+    assert staged(place, b"b")
+
+
+def test_who_keeps_many_descriptors_passes_on_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slabs, "_MOST_KEPT", 1)
+    place, first, second = Stage(), Way(), Way()
+    (one,) = first.carry(passed(staged(place, b"a")))
+    (two,) = first.carry(passed(staged(place, b"b")))
+    (shared, copied) = second.carry(passed(one), passed(two))
+    shared[0], copied[0] = ord("x"), ord("y")
+    assert (bytes(one[:1]), bytes(two[:1])) == (b"x", b"b")
+    first.finish.close()
+    assert first.budget.kept == 0
+
+
+def test_a_message_that_is_not_sent_takes_its_loans_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, way = Stage(), Way()
+    made = staged(place, b"a")
+
+    def refuse(_size: int) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "create", refuse)
+        came = way.carry(passed(made), pickle.PickleBuffer(b"l" * SIZE))  # in the frame
+    assert [bytes(one[:1]) for one in came] == [b"a", b"l"]
+    (again,) = way.carry(passed(made))
+    again[0] = ord("x")
+    assert bytes(made[:1]) == b"x"
