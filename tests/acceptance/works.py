@@ -803,3 +803,50 @@ class LoadDiesAfterAFailure:
             (self._folder / "failed").touch()
             raise ValueError("once")
         return item
+
+
+def _opened_outside(value: int, caller: int) -> OpenedOutside:
+    if os.getpid() == caller:
+        raise RuntimeError("the caller has unpickled what it only passes on")
+    return OpenedOutside(value, caller)
+
+
+class OpenedOutside:
+    """A value that can be unpickled in any process but one."""
+
+    def __init__(self, value: int, caller: int) -> None:
+        self.value, self.caller = value, caller
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _opened_outside, (self.value, self.caller)
+
+
+def sealed_from(caller: int, x: int) -> OpenedOutside:
+    return OpenedOutside(x, caller)
+
+
+def value_of(sealed: OpenedOutside) -> int:
+    return sealed.value
+
+
+def fail_on_thirteen(sealed: Any) -> Any:
+    if getattr(sealed, "value", sealed) in (13, [13]):
+        raise LookupError("thirteen")
+    return sealed
+
+
+_tried: set[float] = set()
+
+
+def fails_once_in_place(array: Any) -> Any:
+    """Doubles in place where it can, and fails each time that it sees a value for the first time."""
+    first = float(array[0])
+    doubled = array
+    if array.flags.writeable:
+        doubled *= 2
+    else:
+        doubled = array * 2
+    if first not in _tried:
+        _tried.add(first)
+        raise LookupError("once")
+    return doubled

@@ -13,6 +13,7 @@ from pullahead import actors
 from pullahead.actors import ObjectRef
 from pullahead.core.lookahead import MAX_BYTES
 from pullahead.farm.payload import ITSELF, Payload, is_word, pack, unpack
+from pullahead.farm.relay import Unopened
 
 __all__ = ["UNKNOWN", "Freight", "freight_of", "ship", "ship_now"]
 
@@ -67,6 +68,8 @@ def _aside(payload: Any) -> Any:
 
 def ship(item: Any) -> Any:
     """Return what travels to a worker for an item. Raises what pickling it raises."""
+    if type(item) is Unopened:
+        return item.as_item()
     return freight_of(item) or _aside(pack(item))
 
 

@@ -21,6 +21,7 @@ from pullahead.farm.failure import Failure
 from pullahead.farm.interrupts import Interrupts, of_a_run
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
+from pullahead.farm.relay import Relay
 from pullahead.farm.results import Results
 from pullahead.farm.run import Run
 from pullahead.farm.submissions import Submissions
@@ -96,8 +97,9 @@ def map(work: Any, items: Any, **options: Any) -> Results:
         RunError: the run cannot go on; the message says what is lost.
         JournalError: the journal cannot be used, or is of another work.
     """
-    with _opened(items) as source:
-        Options.of(options).order(source.capabilities)  # refused before workers are started
+    chosen = Options.of(options)
+    with _opened(items, chosen) as source:
+        chosen.order(source.capabilities)  # refused before workers are started
         pool = _once(work, options)
         return pool._begin(source, total_hint(items), pool._options, owner=True)
 
@@ -166,7 +168,7 @@ class Pool:
     def map(self, items: Any, **options: Any) -> Results:
         """As `pullahead.map`; only `ordered`, `pairs`, `on_error` and `progress` are options here."""
         chosen = self._chosen(options)
-        with _opened(items) as source:
+        with _opened(items, chosen) as source:
             return self._begin(source, total_hint(items), chosen, owner=False)
 
     def run(self, source: Any, sink: Any = None, **options: Any) -> Report:
@@ -332,9 +334,14 @@ def _check_run_options(options: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _opened(items: Any) -> Iterator[Source]:
-    """Make a source of what the user gave. If it comes to nothing, what was opened here is closed."""
-    source = as_source(items)
+def _opened(items: Any, options: Options | None = None) -> Iterator[Source]:
+    """Make a source of what the user gave. If it comes to nothing, what was opened here is closed.
+
+    Results of another map pass through where nobody looks at each: neither the user nor a journal. `options`:
+    of a map; None: of a run, whose sink sees each item.
+    """
+    passes = options is not None and not options.pairs and options.journal is None
+    source = as_source(Relay(items) if passes and isinstance(items, Results) else items)
     try:
         yield source
     except BaseException:

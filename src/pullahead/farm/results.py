@@ -22,6 +22,7 @@ from pullahead.farm.failure import Attempt, Failure, Try, brief, reason_of, trie
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
 from pullahead.farm.payload import ITSELF, unpack
+from pullahead.farm.relay import Unopened, opened
 from pullahead.farm.run import DONE, Outcome, Run
 from pullahead.journal.identity import Place
 from pullahead.observe.progress import watcher
@@ -75,6 +76,7 @@ class Results(Iterator[Any]):
         self._outcomes: deque[Outcome] = deque()
         self._acknowledge, self._keep = run.acknowledge, run.keep
         self._pairs = options.pairs
+        self._opens = True  # what comes is for the user, and not for another run
         self._token: Any = _NOBODYS  # of the last result, as long as nobody has asked for the next one
         self.place: Place | None = None  # of the last result, in the journal
         self._failed_with: Failure | None = None  # in its place
@@ -152,6 +154,17 @@ class Results(Iterator[Any]):
             if result is not _AGAIN:
                 return (item, result) if self._pairs else result
 
+    def unopened(self) -> Any:
+        """Return the next result as it came, for another run: `Unopened`, unless it is as plain as it looks.
+
+        Raises what `next` does.
+        """
+        self._opens = self._pairs
+        try:
+            return next(self)
+        finally:
+            self._opens = True
+
     def _wait_for_some(self) -> None:
         """Wait for outcomes. Raises StopIteration at the end."""
         while not self._outcomes:
@@ -186,6 +199,8 @@ class Results(Iterator[Any]):
         self._run.release(_PARTING)
 
     def _result(self, item: Any, payload: Any) -> Any:
+        if not (self._opens or self._keep):
+            return Unopened(payload)
         try:
             result = unpack(payload, own=True)
         except Exception as error:  # noqa: BLE001  a class that cannot be imported here: this item's failure
@@ -202,7 +217,7 @@ class Results(Iterator[Any]):
         """The work has returned what is of no use: its item has failed."""
         self._run.spoiled()
         last = Attempt(error, "".join(format_exception(error)), None, None, time())
-        return self._failed(Failure(item, (last,), 1))
+        return self._failed(Failure(opened(item), (last,), 1))
 
     def cancel(self) -> None:
         """Take no more items; what runs is finished within its `grace` and can still be iterated over."""
@@ -271,7 +286,8 @@ class Results(Iterator[Any]):
 
     def _failure(self, item: Any, payload: Any) -> Any:
         history = tuple(self._attempt(one) for one in payload)
-        return self._failed(Failure(item, history, sum(one.worker is not None for one in history)))
+        tries = sum(one.worker is not None for one in history)
+        return self._failed(Failure(opened(item), history, tries))
 
     def _attempt(self, failed: Try) -> Attempt:
         error = loads_error(failed.error)
