@@ -72,23 +72,27 @@ def prepare(kind: Size, peers: tuple[str, ...], stage: Stage) -> list[Contender 
     everybody = contest(stage, peers, kind.work, rate, settings=LARGE, warm=_item(size))
     if not kind.targets or peers != POOLS:
         return everybody
-    return [*everybody, Contender(MEMCPY, partial(_memcpy, _item(size), _SECONDS[stage.quick] / 4))]
+    return [*everybody, Contender(MEMCPY, partial(_memcpy, size, count, _SECONDS[stage.quick] / 4))]
 
 
 def _item(size: int) -> Any:
     return bytes(bytearray(size)) if size < 100 * KB else import_module("numpy").ones(size // 8)
 
 
-def _memcpy(array: Any, seconds: float) -> float:
-    """Copy an array there and back, by one thread, into memory that is mapped; return MB/s each way."""
+def _memcpy(size: int, count: int, seconds: float) -> float:
+    """Copy arrays there and back, by one thread, into memory that is mapped; return MB/s each way.
+
+    As many and as new ones as everybody gets: what is copied again and again is in the processor's caches.
+    """
     copy = import_module("numpy").copyto
-    there, back = array.copy(), array.copy()
+    arrays = [_item(size) for _ in range(count)]
+    there, back = arrays[0].copy(), arrays[0].copy()
     done, start = 0, perf_counter()
-    while (now := perf_counter()) < start + seconds:
-        copy(there, array)
+    while (now := perf_counter()) < start + seconds or done < count:
+        copy(there, arrays[done % count])
         copy(back, there)
         done += 1
-    return float(done * array.nbytes / MB / (now - start))
+    return float(done * size / MB / (now - start))
 
 
 def _case(size: Size, suffix: str) -> Case:
@@ -101,8 +105,8 @@ def _case(size: Size, suffix: str) -> Case:
         prepare=partial(prepare, size, EVERYBODY[suffix]),
         targets=size.targets if EVERYBODY[suffix] == POOLS else (),
         notes=(
-            "MB/s are those of one way. No result is kept, but by whoever returns a list. Memcpy is one "
-            "thread's, one way after the other, into memory that is mapped"
+            "MB/s are those of one way. No result is kept, but by whoever returns a list. Memcpy copies the "
+            "same items, by one thread, one way after the other, into memory that is mapped"
         ),
         beside=size.name if suffix else "",
     )
