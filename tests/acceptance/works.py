@@ -850,3 +850,7 @@ def fails_once_in_place(array: Any) -> Any:
         _tried.add(first)
         raise LookupError("once")
     return doubled
+
+
+def ones_or_pid(count: int) -> Any:
+    return np.ones(count) if count else os.getpid()

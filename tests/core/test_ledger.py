@@ -25,7 +25,7 @@ from pullahead.core.ledger import (
     Withdraw,
     message_of,
 )
-from pullahead.core.lookahead import MAX_BYTES
+from pullahead.core.lookahead import WAY_BYTES
 from pullahead.core.retry import LONG, Again, Bury
 from pullahead.core.runs import Runs
 from pullahead.core.service import Pace
@@ -488,14 +488,14 @@ def test_as_long_as_it_has_finished_nothing_a_worker_holds_two_or_what_fits_into
     ledger.opened(1)
     for worker in range(3):
         ledger.joined(worker)
-    ledger.submitted(1, 0, 40, SOURCE, 0.0, largest=MAX_BYTES // 5)
+    ledger.submitted(1, 0, 40, SOURCE, 0.0, largest=WAY_BYTES // 5)
     assert ledger.asked(0, 9, 0.0) == [grant(0, 1, 0, 5, backlog=11)]
     assert ledger.asked(0, 1, 0.0) == []
     assert ledger.finished(0, 1, (0,), 1.0)[1] == [
         Ended(1, (0,), State.DONE),
         grant(0, 2, 5, 5, 1.0, backlog=10),
     ]
-    ledger.submitted(1, 40, 1, SOURCE, 1.0, largest=MAX_BYTES)
+    ledger.submitted(1, 40, 1, SOURCE, 1.0, largest=WAY_BYTES)
     assert ledger.asked(1, 9, 1.0) == [grant(1, 3, 10, 2, backlog=9)], (
         "one runs, and one is fetched meanwhile"
     )

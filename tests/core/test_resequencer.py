@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
+from types import FrameType
 from typing import Any
 
 from hypothesis import given
@@ -93,6 +96,49 @@ def test_without_an_order_nothing_waits() -> None:
     assert (one.ready, one.early) == (3, 0)
     assert one.take(1) == [ends(5)]
     assert one.take(5) == [ends(3), ends(1)]
+
+
+def interrupted_at(line: int, one: Resequencer) -> bool:
+    """Take, and be interrupted at this line of `take`. Returns whether there is such a line."""
+    seen = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal seen
+        if frame.f_code is Resequencer.take.__code__ and event == "line":
+            seen += 1
+            if seen == line:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        one.take(5)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_who_was_interrupted_at_any_line_may_go_on() -> None:
+    for line in itertools.count(1):
+        one = resequencer(expected=20)
+        one.ended(*ends(0, 1))
+        one.ended(*ends(2, 3, 4, 5, 6))
+        was_interrupted = interrupted_at(line, one)
+        one.ended(*ends(*range(7, 20)))
+        taken = []
+        while one.any_ready:
+            some = [item for items, _, _ in one.take(3) for item in items]
+            assert some, "or it would go on for ever"
+            taken += some
+        assert taken == sorted(set(taken))
+        assert set(taken) >= set(range(7, 20))
+        assert one.ready == 0
+        if not was_interrupted:
+            break
+    assert line > 10
 
 
 @st.composite

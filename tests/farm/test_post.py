@@ -14,7 +14,7 @@ from pullahead.core.clocks import PRECISION
 from pullahead.core.messages import Message
 from pullahead.farm.envelope import Sealed, opened, sealed
 from pullahead.farm.line import Answered
-from pullahead.farm.post import Post
+from pullahead.farm.post import Post, latest
 
 MS = 1e-3
 
@@ -114,3 +114,16 @@ def test_another_queue_is_told_all_that_is_known_and_asked_again(monkeypatch: py
     assert wire.told_again == []
     post.send([])
     assert wire.said[-1] == [(m.CLOCK, 5.5), told]
+
+
+def test_of_each_item_the_last_report_is_told_again() -> None:
+    first = (m.DONE, 1, (1, 2, 3), ["a", "b", "c"])
+    failed = (m.FAILED, 2, 2, ("error", 0.0, 1.0), "error", 0.0)
+    again = (m.DONE, 3, (3, 4), ["d", "e"])
+    assert latest([first, again]) == [(m.DONE, 1, (1, 2), ["a", "b"]), again]
+    assert latest([first, failed, again]) == [(m.DONE, 1, (1,), ["a"]), failed, again]
+    assert latest([failed, first]) == [first]
+    assert latest([first, first]) == [first]
+    assert latest([first, failed, again], newer={1, 2, 4}) == [(m.DONE, 3, (3,), ["d"])]
+    unstored = (m.UNSTORED, 4, 5, ("error", 0.0, 1.0), "error", 0.0)
+    assert latest([unstored, again, unstored]) == [again, unstored]

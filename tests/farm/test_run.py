@@ -96,6 +96,18 @@ def test_the_source_is_read_as_soon_as_there_is_room(seed: int, ordered: bool) -
         assert sorted(map(repr, came)) == sorted(map(repr, items))
 
 
+def test_what_is_too_large_to_be_packed_at_once_comes_as_the_rest_does() -> None:
+    sizes = [0] * 300 + [5 << 20, 10, 13 << 20, 9 << 20, 10] * 3
+    items = [bytes([place % 251]) * size for place, size in enumerate(sizes)]
+    workers = Workers(0)
+    run = Run(cast(Crew, workers), IterableSource(items), ordered=True)
+    came: list[Any] = []
+    while (outcomes := run.take(20.0)) is not None:
+        came += [item for item, *_ in outcomes]
+    workers.join()
+    assert came == items
+
+
 class Idle(Workers):
     """A crew that computes nothing, and says when so many items are here."""
 

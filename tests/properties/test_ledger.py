@@ -26,7 +26,7 @@ from pullahead.core.ledger import (
     Unasked,
     Withdraw,
 )
-from pullahead.core.lookahead import MAX_BYTES
+from pullahead.core.lookahead import WAY_BYTES
 from pullahead.core.retry import LONG, Again, Bury
 
 READY, HELD, RUNNING, DELAYED = State.READY, State.HELD, State.RUNNING, State.DELAYED
@@ -179,7 +179,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if worker in self.finishers or not self.largest:
             return sys.maxsize
         held = 0 if worker in self.hungry else self.holds(worker)
-        return max(2 * self.unit, MAX_BYTES // self.largest) - held
+        return max(2 * self.unit, WAY_BYTES // self.largest) - held
 
     def spare(self, worker: int) -> int:
         """What a worker holds beyond what it runs, or the batch that it is about to run."""
@@ -268,7 +268,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if count:
             record.starved = False
         ended = dict.fromkeys(range(first, first + count), LEFT) if record.cancelled else {}
-        largest = MAX_BYTES // share if share and count else 0
+        largest = WAY_BYTES // share if share and count else 0
         self.largest = max(self.largest, largest)
         self.expect(self.ledger.submitted(run, first, count, "source", self.now, largest), ended)
 

@@ -44,6 +44,11 @@ class Resequencer:
         self._early: dict[int, End] = {}  # by the first item of each
         self._ends: deque[End] = deque()
 
+    @property
+    def any_ready(self) -> bool:
+        """Whether there are any that can be taken."""
+        return bool(self._ends)
+
     def expect(self, first: int, count: int) -> None:
         """So many items were submitted, the numbers from `first` on."""
         if not self._ordered or not count:
@@ -78,16 +83,22 @@ class Resequencer:
 
     def take(self, most: int) -> list[End]:
         """Take up to so many items, in order, as they came together."""
+        ends = self._ends
         taken: list[End] = []
-        while most and self._ends:
-            items, state, payloads = self._ends[0]
-            if len(items) <= most:
-                taken.append(self._ends.popleft())
-            else:
-                self._ends[0] = items[most:], state, payloads[most:]
-                taken.append((items[:most], state, payloads[:most]))
-            most -= len(taken[-1][0])
-            self.ready -= len(taken[-1][0])
+        for end in ends:
+            if len(end[0]) > most:
+                break
+            taken.append(end)
+            most -= len(end[0])
+        whole = len(taken)
+        if most and whole < len(ends):
+            items, state, payloads = ends[whole]
+            taken.append((items[:most], state, payloads[:most]))
+            ends[whole] = items[most:], state, payloads[most:]
+        for _ in range(whole):
+            ends.popleft()
+        # Who takes may have been interrupted after any step, and then what it took is lost; it may go on.
+        self.ready = self.ready - sum([len(items) for items, _, _ in taken]) if ends else 0
         return taken
 
     def _release_next(self) -> None:

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from typing import Final, final
 
 from pullahead.core.claims import Claim, Claims
-from pullahead.core.lookahead import MAX_BYTES
+from pullahead.core.lookahead import WAY_BYTES
 from pullahead.core.neighbours import Need
 from pullahead.core.ranking import Ranking
 from pullahead.core.recalls import Recalls
@@ -251,7 +251,7 @@ class Service:
         if worker.fresh and self._largest:
             # What a hungry one held is over, even if it has not said so yet.
             held = 0 if worker.hungry else worker.held
-            room = max(2 * self._unit, MAX_BYTES // self._largest) - held
+            room = max(2 * self._unit, WAY_BYTES // self._largest) - held
             most = max(0, min(most, room - room % self._unit))
         return most
 

@@ -7,14 +7,15 @@ server, so only the feeder's thread waits for it: ends are noted by who hears of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from threading import Lock
 from time import monotonic
 from typing import Any, Final, final
 
 from pullahead.core.hunger import HEED, Hunger
 from pullahead.core.leases import Leases
-from pullahead.sources.source import KeepsResults, Neighbourly, Pair, Source, TakesPairs, TriesAgain
+from pullahead.sources.source import KeepsResults, Neighbourly, Pair, Source, TriesAgain
 
 #: Seconds that an end waits for others, so that they are told in one go. The caller's notices wait as long.
 _COMPANY: Final = 0.01
@@ -31,7 +32,11 @@ class Custody:
 
     def __init__(self, source: Source, queues: int = 1) -> None:
         self._source = source
-        self._take = source.take_pairs if isinstance(source, TakesPairs) else self._take_apart
+        # Of its class: what delegates to another source may have a `take` of its own.
+        pairs = getattr(type(source), "take_pairs", None)
+        self._take: Callable[[int, float], list[Pair]] = (
+            self._take_apart if pairs is None else partial(pairs, source)
+        )
         self.is_live = source.capabilities.deadlines
         self.delays = self.is_live and source.capabilities.delayed_retry
         #: Gives the source the result of an item that will be settled, if it keeps results.

@@ -11,7 +11,7 @@ from typing import Any, Final, final
 
 from pullahead import actors
 from pullahead.actors import ObjectRef
-from pullahead.core.lookahead import MAX_BYTES
+from pullahead.core.lookahead import WAY_BYTES
 from pullahead.farm.payload import ITSELF, Payload, is_word, pack, unpack
 from pullahead.farm.relay import Unopened
 
@@ -19,7 +19,7 @@ __all__ = ["UNKNOWN", "Freight", "freight_of", "ship", "ship_now"]
 
 #: Bytes that a value counts at the queue of which nobody knows yet how many it has: two are all that a worker
 #: gets before it has found out.
-UNKNOWN: Final = MAX_BYTES // 2
+UNKNOWN: Final = WAY_BYTES // 2
 
 
 @final

@@ -7,10 +7,13 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple
 
 from pullahead.farm.freight import ship, ship_all
+from pullahead.farm.payload import size_of
 from pullahead.farm.recorded import UNPACKED, Recalled, Recorded
 from pullahead.sources.source import Pair
 
 _item: Final = itemgetter(1)
+#: Bytes that are packed before what follows is looked at again: there may be room for less of it.
+_ENOUGH: Final = 16 << 20
 
 
 class Parcel(NamedTuple):
@@ -29,13 +32,16 @@ class Parcel(NamedTuple):
     recalled: list[Recalled]
 
 
-def parcels(taken: list[Pair], recorded: Recorded | None) -> tuple[list[Parcel], Exception | None]:
+def parcels(
+    taken: list[Pair], recorded: Recorded | None
+) -> tuple[list[Parcel], list[Pair], Exception | None]:
     """Pack what was taken from a source, in order.
 
-    Returns the parcels up to an item that a journal cannot tell from others, and that error.
+    Returns the parcels; what is left, because it would be too much at once; and, of an item that a journal
+    cannot tell from others, that error: then the parcels are those before it.
     """
     if recorded is None:
-        return _pack_all(taken), None
+        return *_pack_some(taken), None
     recalled, error = recorded.read([item for _, item in taken])
     rest = iter(taken)
     found = []
@@ -43,16 +49,18 @@ def parcels(taken: list[Pair], recorded: Recorded | None) -> tuple[list[Parcel],
         some = list(group)
         pairs = list(islice(rest, len(some)))
         found.append(Parcel(state, pairs, [one.payload for one in some], some))
-    return found, error
+    return found, [], error
 
 
-def _pack_all(taken: list[Pair]) -> list[Parcel]:
+def _pack_some(taken: list[Pair]) -> tuple[list[Parcel], list[Pair]]:
     payloads = ship_all(list(map(_item, taken)))
     if payloads:
-        return [Parcel(None, taken, payloads, [])]
+        return [Parcel(None, taken, payloads, [])], []
     found: list[Parcel] = []
     parcel = Parcel(None, [], [], [])
-    for pair in taken:
+    left = iter(taken)
+    size = 0
+    for pair in left:
         try:
             payload = ship(pair[1])
         except Exception as error:  # noqa: BLE001  what cannot be pickled is that item's failure
@@ -61,4 +69,7 @@ def _pack_all(taken: list[Pair]) -> list[Parcel]:
         else:
             parcel.payloads.append(payload)
             parcel.pairs.append(pair)
-    return [one for one in [*found, parcel] if one.pairs]
+            size += size_of(payload)
+            if size >= _ENOUGH:
+                break
+    return [one for one in [*found, parcel] if one.pairs], list(left)

@@ -47,7 +47,7 @@ def map(work: Any, items: Any, **options: Any) -> Results:
             go: at first there are the least, more are started while what is to be done keeps all of them busy
             for longer than starting one takes, and whoever is idle for some seconds is ended, so that its
             cores, or its node of a cluster, are free.
-        ordered: results in the order of the items, at most some thousand of which can wait for a slow one;
+        ordered: results in the order of the items, at most 32,768 of which can wait for a slow one;
             None: where the items have an order. A live queue has none.
         pairs: iterate over (item, result) instead of results.
         lookahead: how many items a worker holds beyond the one that it computes. "auto" finds it; a number

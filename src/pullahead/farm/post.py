@@ -7,7 +7,7 @@ one is told what was kept.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import Future
 from functools import partial
 from threading import RLock, Thread
@@ -25,6 +25,27 @@ _RETURN: Final = 10.0
 _LOOK: Final = 0.01
 #: Queues in a row that may die before a worker has found them.
 _AHEAD: Final = 6
+
+
+def latest(reports: Sequence[m.Message], newer: Container[int] = ()) -> list[m.Message]:
+    """Return the last report of each item, in order. `newer`: items of which there is a later one elsewhere.
+
+    The queue that took the place of one that died may have granted what it did not know to have ended.
+    """
+    told: set[int] = set()
+    kept: list[m.Message] = []
+    for report in reversed(reports):
+        if report[0] == m.DONE:
+            kind, lease, items, results = report
+            both = zip(items, results, strict=True)
+            new = [(item, result) for item, result in both if not (item in told or item in newer)]
+            told.update(items)
+            if new:
+                kept.append((kind, lease, tuple([item for item, _ in new]), [result for _, result in new]))
+        elif not (report[2] in told or report[2] in newer):
+            told.add(report[2])
+            kept.append(report)
+    return kept[::-1]
 
 
 class Unreachable(Exception):  # noqa: N818  it is said of the queue

@@ -95,6 +95,7 @@ class Run:
         self._places: dict[int, Place] = {}  # of those that are recorded
         self._weights: dict[int, int] = {}  # bytes of large items, or of their results
         self._ends = Resequencer(ordered=ordered)
+        self._unpacked: list[Pair] = []  # taken from the source, and too much to be sent at once
         self._changed = Condition(Lock())
         self._cancelled = self._over = self._released = False
         self._yields_until = 0.0
@@ -117,7 +118,7 @@ class Run:
         Raises what broke the crew, and, after the last outcome, what the source raised.
         """
         with self._changed:
-            while not self._ends.ready:
+            while not self._ends.any_ready:
                 if self._error is not None:
                     raise self._error
                 if self._over:
@@ -343,14 +344,16 @@ class Run:
         if self._cancelled or self._error is not None:
             return False
         before = monotonic()
-        taken = self._source.take(min(self._room, _CHUNK), _PATIENCE)
+        most = min(self._room, _CHUNK)
+        taken = self._unpacked[:most] or self._source.take(most, _PATIENCE)
         if not taken:
             # A worker that waited before this run began is not said to starve; with nothing here, each does.
             if (self._window.is_starving or not self._window.inside) and (idle := self._idle):
                 self._source.hungry(idle)
             return not self._source.closed or self._gets_some_back()
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
-        found, error = parcels(taken, self._crew.recorded)
+        found, left, error = parcels(taken, self._crew.recorded)
+        self._unpacked[:most] = left
         for parcel in found:
             if parcel.state is None:
                 self._submit(parcel, cause)
@@ -432,7 +435,7 @@ class Run:
             return False
         if self._room and (self._idle or monotonic() >= self._yields_until):
             return False
-        if self._ends.ready:
+        if self._ends.any_ready:
             self._blocker = trace.CAUSE_CONSUMER
         elif self._ends.early:
             self._blocker = trace.CAUSE_ORDER

@@ -72,13 +72,14 @@ class WorkSpec:
 
     @property
     def loads(self) -> bool:
-        """Whether there is a `load`."""
-        return self.load is not None or callable(getattr(_target(self.work), "load", None))
+        """Whether there is a `load`, as far as it is known before the work is built."""
+        target = _target(self.work)
+        return self.load is not None or (hasattr(target, "process") and hasattr(target, "load"))
 
     @property
     def budget(self) -> int:
-        """How many bytes a worker may hold and have asked for."""
-        return MAX_BYTES if self.loads else WAY_BYTES
+        """How many bytes a worker may hold and have asked for, as far as that is known."""
+        return budget(loads=self.loads)
 
     def build(self, finish: Callable[[Verb], Any]) -> Work:
         """Make the work, in the worker: this is where a class is instantiated.
@@ -101,6 +102,11 @@ class WorkSpec:
         return Work(
             process=_finished(work, finish), load=self.load, store=self.store, batch_size=self.batch_size
         )
+
+
+def budget(*, loads: bool) -> int:
+    """Return how many bytes a worker may hold and have asked for."""
+    return MAX_BYTES if loads else WAY_BYTES
 
 
 @final

@@ -35,8 +35,8 @@ from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
 from pullahead.farm.payload import ITSELF, WIDE, largest, pack_for_journal_now, unpack
-from pullahead.farm.post import Post, Unreachable
-from pullahead.farm.work import DEADLY, Raised, WorkSpec
+from pullahead.farm.post import Post, Unreachable, latest
+from pullahead.farm.work import DEADLY, Raised, WorkSpec, budget
 
 #: Threads for synchronous `load` and `store` calls; as many as other pools of blocking I/O take.
 _THREADS = 64
@@ -106,12 +106,13 @@ class Shell:
         self._pack = pack_for_journal_now if options.recorded else ship_now
         self._retry_on = options.retry_on
         self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
+        bytes_held = budget(loads=self._work.load is not None)
         self._pipeline = Pipeline(
             Lookahead(
                 options.lookahead,
                 batch=spec.batch_size or 1,
                 eager=self._work.load is None,
-                budget=spec.budget,
+                budget=bytes_held,
             ),
             Meter(number, self._now(), os.getpid(), clock.host, clock.name),
             Recorder(options.trace),
@@ -127,7 +128,7 @@ class Shell:
         self._items: dict[int, Any] = {}  # unpickled; kept until they are stored
         self._coming: dict[int, float] = {}  # items whose value is on its way, and since when
         # Bytes that a value counts of which nobody knows how large it is: two are all that may be held.
-        self._usual = spec.budget // 2
+        self._usual = bytes_held // 2
         self._loaded: dict[int, Any] = {}
         self._results: dict[int, Any] = {}  # for `store` as they are, for the queue packed
         self._alarm = Alarm(self._ring, "pullahead-worker-alarm", self._now)
@@ -413,7 +414,8 @@ class Shell:
 
     def rejoined(self, reports: list[m.Message]) -> None:
         """See `Reader`."""
-        self._perform(self._pipeline.rejoined([self._unsaid(one) for one in reports], self._now()))
+        last = latest(reports, self._results)
+        self._perform(self._pipeline.rejoined([self._unsaid(one) for one in last], self._now()))
 
     def broken(self, error: BaseException) -> None:
         """See `Reader`."""

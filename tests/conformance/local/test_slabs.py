@@ -90,15 +90,18 @@ def test_of_several_large_parts_each_gives_its_memory_back_by_itself() -> None:
 SIZES = st.sampled_from([0, 1, 64, 100, slabs.ALONE - 1, slabs.ALONE, slabs.ALONE + 1])
 
 
-@given(st.lists(SIZES, min_size=1, max_size=12), st.integers(1, 6))
-def test_places_are_apart_and_both_ends_find_the_same_ones(lengths: list[int], most: int) -> None:
-    places, ends = slabs._places(lengths, most)
-    assert 1 <= len(ends) <= most
-    assert slabs._places(lengths, len(ends)) == (places, ends)
+@given(st.lists(SIZES, min_size=1, max_size=12), st.integers(1, 6), st.sets(st.integers(0, 11)))
+def test_parts_are_apart_and_those_that_are_to_be_alone_are(
+    lengths: list[int], most: int, alone: set[int]
+) -> None:
+    slab_of = slabs._shelve(lengths, alone, most)
+    offsets, ends = slabs._offsets(lengths, slab_of)
+    assert set(slab_of) == set(range(len(ends)))
+    mates = {slab: [place for place, one in enumerate(slab_of) if one == slab] for slab in slab_of}
+    assert all(mates[slab_of[place]] == [place] for place in alone if place < len(lengths))
+    assert len({slab for place, slab in enumerate(slab_of) if place not in alone}) <= most
     for slab, end in enumerate(ends):
-        inside = [
-            (start, length) for (one, start), length in zip(places, lengths, strict=True) if one == slab
-        ]
+        inside = [(offsets[place], lengths[place]) for place in mates[slab]]
         starts = [*(start for start, _ in inside), end]
         assert all(start + length <= after for (start, length), after in zip(inside, starts[1:], strict=True))
         assert all(start % 64 == 0 for start, _ in inside)
@@ -108,9 +111,9 @@ def test_a_channel_with_many_slabs_out_uses_one_for_a_message() -> None:
     wire = Wire()
     arrays = [np.full(200_000, n) for n in range(20)]
     held = [wire.transfer(arrays) for _ in range(5)]
-    out = wire.sender._made
+    out = len(wire.sender._busy)
     held.append(wire.transfer(arrays))
-    assert (out, wire.sender._made) == (65, 66)
+    assert (out, len(wire.sender._busy)) == (65, 66)
     assert [[int(one[9]) for one in some] for some in held] == [[*range(20)]] * 6
 
 
@@ -161,7 +164,8 @@ def test_a_large_stream_travels_in_the_slab_too() -> None:
     wire = Wire()
     value: dict[str, Any] = {"bytes": b"x" * 1_000_000, "array": np.ones(50_000), "small": np.ones(3)}
     head, rest, fds = wire.sender.pack(dumps(value))
-    assert (len(rest), len(head[1]), head[2]) == (0, 2, True)
+    _, slab_of, lengths, stream_inside = head
+    assert (len(rest), slab_of, len(lengths), stream_inside) == (0, (0, 0), 2, True)
     back = loads(wire.receiver.unpack(head, b"", list(fds)))
     assert back["bytes"] == value["bytes"]
     assert np.array_equal(back["array"], value["array"])

@@ -161,15 +161,25 @@ def test_others_travel_beside_it() -> None:
     assert bytes(made[:1]) == b"x"
 
 
-def test_with_many_slabs_out_it_shares_one_with_others_and_is_copied() -> None:
+def test_it_is_passed_on_however_many_slabs_are_out() -> None:
     place, way = Stage(), Way()
-    held = [way.carry(pickle.PickleBuffer(b"l" * SIZE)) for _ in range(63)]
-    made = staged(place, b"a")
-    came = way.carry(passed(made), pickle.PickleBuffer(b"m" * SIZE))
-    assert [bytes(one[:1]) for one in came] == [b"a", b"m"]
-    came[0][0] = ord("x")
-    assert bytes(made[:1]) == b"a"
-    assert len(held) == 63
+    held = [way.carry(pickle.PickleBuffer(b"l" * SIZE)) for _ in range(70)]
+    made = [staged(place, b"a"), staged(place, b"b")]
+    came = way.carry(*map(passed, made), pickle.PickleBuffer(b"m" * SIZE), pickle.PickleBuffer(b"n" * SIZE))
+    assert [bytes(one[:1]) for one in came] == [b"a", b"b", b"m", b"n"]
+    came[0][0], came[1][0] = b"xy"
+    assert [bytes(one[:1]) for one in made] == [b"x", b"y"]
+    assert len(held) == 70
+
+
+def test_beyond_what_comes_with_one_read_it_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slabs, "_MOST_LOANS", 2)
+    place, way = Stage(), Way()
+    made = [staged(place, b"a") for _ in range(3)]
+    came = way.carry(*map(passed, made))
+    for one in came:
+        one[0] = ord("x")
+    assert [bytes(one[:1]) for one in made] == [b"x", b"x", b"a"]
 
 
 def test_if_a_process_dies_that_had_it_it_is_not_used_again() -> None:
@@ -214,8 +224,18 @@ def test_what_is_dropped_is_dropped_everywhere(monkeypatch: pytest.MonkeyPatch) 
     gc.collect()
     assert (first.said[-1], second.said[-1]) == (("drop", 1), ("drop", 1))
     assert mappings() == 1
-    assert first.budget.kept == 0
+    assert len(first.budget.kept) == 0
     del other
+
+
+def test_what_is_too_much_goes_as_soon_as_nobody_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "_IDLE", 4 * SIZE)
+    place, way = Stage(), Way()
+    came = [way.carry(passed(staged(place, b"a"))) for _ in range(6)]
+    assert mappings() == 12
+    del came
+    gc.collect()
+    assert mappings() == 4, "two of them, of 2 MiB each, at both ends"
 
 
 def test_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +274,45 @@ def test_who_keeps_many_descriptors_passes_on_copies(monkeypatch: pytest.MonkeyP
     shared[0], copied[0] = ord("x"), ord("y")
     assert (bytes(one[:1]), bytes(two[:1])) == (b"x", b"b")
     first.finish.close()
-    assert first.budget.kept == 0
+    assert len(first.budget.kept) == 1, "as long as somebody looks at it"
+    del one, shared
+    gc.collect()
+    assert len(first.budget.kept) == 0
+
+
+def test_who_has_no_descriptors_left_gets_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, way = Stage(), Way()
+    packed = way.pack(passed(staged(place, b"a")))
+
+    def refuse(_fd: int) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "dup", refuse)
+        (came,) = way.deliver(packed)
+        assert bytes(came) == b"a" * SIZE
+        (again,) = way.carry(passed(staged(place, b"b")))
+    assert bytes(again[:1]) == b"b"
+
+
+def test_an_interrupted_copy_costs_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "MOST", 1)
+    place = Stage()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            place.copy(b"a" * SIZE)
+    staged(place, b"b")
+    gc.collect()
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.Memory, "copy_in", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            place.copy(b"c" * SIZE)
+    assert staged(place, b"d")
 
 
 def test_a_message_that_is_not_sent_takes_its_loans_back(monkeypatch: pytest.MonkeyPatch) -> None:

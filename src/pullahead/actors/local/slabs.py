@@ -29,12 +29,14 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, final
 
 from pullahead.actors.local import kinds, memory
 from pullahead.actors.local.descriptors import close_all
+from pullahead.actors.local.loans import Loan, Loans
 from pullahead.actors.local.memory import Memory
 from pullahead.actors.local.payload import Payload
 from pullahead.actors.local.stage import LEAST, passed_memory
@@ -49,9 +51,11 @@ INLINE: Final = 31 << 10
 IDLE_BYTES: Final = 256 << 20
 # Bytes from which on a part has a slab of its own: so its memory is back before that of the others.
 ALONE: Final = LEAST
-# Slabs of one message at most: their descriptors may all be new, and have to come with one read. And slabs
-# of a channel that are out: beyond, a message has one, because the kernel bounds the descriptors under way.
+# Slabs of one message at most, and how many more are passed on with it: their descriptors may all be new,
+# and have to come with one read. And slabs of a channel that are out: beyond, a message has one, because the
+# kernel bounds the descriptors under way.
 _MOST: Final = 16
+_MOST_LOANS: Final = 32
 _MOST_OUT: Final = 64
 # Descriptors that a process keeps of slabs that it may have to pass on.
 _MOST_KEPT: Final = 256
@@ -61,34 +65,40 @@ _ALIGN: Final = 64  # a cache line; what vector instructions and Arrow want
 _SEALED: Final = -1  # instead of a slab's number: a slab of its own, read-only
 _IN_FRAME: Final = -2
 
-Head = tuple[tuple[tuple[int, int, bool], ...], tuple[int, ...], bool]
-"""(number and size of each slab, and whether it may be passed on; lengths of the parts; whether the first
-part is the pickle stream)."""
-
-_Places = list[tuple[int, int]]
-"""Of each part, in which of the slabs it is, and from where on."""
+Head = tuple[tuple[tuple[int, int, bool], ...], tuple[int, ...], tuple[int, ...], bool]
+"""(number and size of each slab, and whether it may be passed on; in which slab each part is; lengths of the
+parts; whether the first part is the pickle stream)."""
 
 
-def _places(lengths: Sequence[int], most: int) -> tuple[_Places, list[int]]:
-    """Place parts in at most so many slabs. Returns how much each slab has to hold, too.
-
-    Both ends compute the same: with as many slabs as were needed, the places are the same ones.
-    """
-    places: _Places = []
-    ends: list[int] = []
+def _shelve(lengths: Sequence[int], alone: Collection[int], most: int) -> list[int]:
+    """Return in which slab each part goes. Those of the places `alone` have one each. The others are in at
+    most so many: each that is large in its own, and what is left in one."""
+    slab_of: list[int] = []
+    count = own = 0
     shared = -1  # the slab of those that have none of their own
-    for length in lengths:
-        if length >= ALONE and len(ends) < most - (shared < 0):
-            slab = len(ends)
-            ends.append(0)
+    for place, length in enumerate(lengths):
+        if place in alone:
+            slab = count
+        elif length >= ALONE and own < most - (shared < 0):
+            slab, own = count, own + 1
         elif shared < 0:
-            slab = shared = len(ends)
-            ends.append(0)
+            slab = shared = count
+            own += 1
         else:
             slab = shared
-        places.append((slab, ends[slab]))
+        slab_of.append(slab)
+        count = max(count, slab + 1)
+    return slab_of
+
+
+def _offsets(lengths: Sequence[int], slab_of: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return from where on each part is in its slab, and how much each slab holds. Both ends compute this."""
+    offsets: list[int] = []
+    ends = [0] * (max(slab_of, default=-1) + 1)
+    for length, slab in zip(lengths, slab_of, strict=True):
+        offsets.append(ends[slab])
         ends[slab] += -(-length // _ALIGN) * _ALIGN
-    return places, ends
+    return offsets, ends
 
 
 def _parts(payload: Payload) -> tuple[list[memoryview], bool]:
@@ -105,17 +115,18 @@ class Budget:
 
     def __init__(self) -> None:
         self.idle_bytes = 0
-        self.kept = 0
+        self.kept: weakref.WeakSet[Memory] = weakref.WeakSet()  # mappings that have a descriptor
 
 
 @final
 class _Slab:
-    __slots__ = ("lent", "memory", "number", "size", "used")
+    __slots__ = ("fd", "may_pass", "memory", "number", "size", "used")
 
-    def __init__(self, number: int, memory: Memory, lent: memoryview | None = None) -> None:
+    def __init__(self, number: int, memory: Memory, fd: int | None) -> None:
         self.number, self.size, self.memory = number, memory.size, memory
         self.used = 0  # the most that was ever in it: what it costs
-        self.lent = lent  # what keeps it from being used for anything else; None: it is this channel's own
+        self.fd = fd  # until it is sent for the first time
+        self.may_pass = False
 
 
 @final
@@ -128,10 +139,8 @@ class Slabs:
         self._lock = threading.RLock()
         self._busy: dict[int, _Slab] = {}
         self._idle: deque[_Slab] = deque()
-        self._made = 0
-        self._numbers: weakref.WeakKeyDictionary[Memory, int] = weakref.WeakKeyDictionary()  # of lent ones
-        self._lent: dict[int, weakref.ref[Memory]] = {}  # by their numbers
-        self._over: deque[int] = deque()  # numbers whose memory is gone
+        self._numbers = count(1)
+        self._loans = Loans(channel, self._lock, self._numbers.__next__)
         self._maps: dict[int, Memory] = {}  # the peer's slabs
         self._anchors: dict[int, weakref.ref[Any]] = {}
         self._gone: deque[int] = deque()
@@ -143,98 +152,82 @@ class Slabs:
         if payload.shared is not None:
             return payload.shared.head, payload.shared.rest, (os.dup(payload.shared.fd),)
         parts, stream_inside = _parts(payload)
-        lengths = tuple(len(part) for part in parts)
-        places, ends = _places(lengths, max(1, min(_MOST, _MOST_OUT - len(self._busy))))
         rest = b"" if stream_inside else payload.data
+        lengths = tuple(len(part) for part in parts)
+        loans: dict[int, Loan] = {}
         slabs: list[_Slab] = []
-        new: dict[int, int] = {}  # descriptors, by place among the slabs
-        first_in = {place: part for part, (place, _) in zip(reversed(parts), reversed(places), strict=True)}
         try:
-            for place, end in enumerate(ends):
-                slab, fd = self._lend(first_in[place], end) or self._take(end)
-                if fd is not None:
-                    new[len(slabs)] = fd
-                slabs.append(slab)
+            self._lend(parts, loans)
+            slab_of = _shelve(lengths, loans, max(1, min(_MOST, _MOST_OUT - len(self._busy))))
+            offsets, ends = _offsets(lengths, slab_of)
+            lent = {slab_of[place]: loan for place, loan in loans.items()}
+            carriers = [lent.get(slab) or self._take(end, slabs) for slab, end in enumerate(ends)]
         except OSError:
-            self._take_back(slabs, new)
-            return (((_IN_FRAME, 0, False),), lengths, stream_inside), b"".join((*parts, rest)), ()
-        try:
-            for part, (place, offset) in zip(parts, places, strict=True):
-                if slabs[place].lent is not None:
-                    continue
-                if place in new:
-                    memory.write(new[place], part, offset)
-                else:
-                    slabs[place].memory.copy_in(part, offset)
-        except BaseException:  # Ctrl-C, or no memory left
-            self._take_back(slabs, new)
+            self._take_back(slabs, loans)
+            head = ((_IN_FRAME, 0, False),), (), lengths, stream_inside
+            return head, b"".join((*parts, rest)), ()
+        except BaseException:
+            self._take_back(slabs, loans)
             raise
-        told = tuple((slab.number, slab.size, slab.memory.is_staged) for slab in slabs)
-        return (told, lengths, stream_inside), rest, tuple(new.values())
+        try:
+            for place, part in enumerate(parts):
+                slab = carriers[slab_of[place]]
+                if place in loans:
+                    continue
+                if slab.fd is not None:
+                    memory.write(slab.fd, part, offsets[place])
+                else:
+                    slab.memory.copy_in(part, offsets[place])
+        except BaseException:  # Ctrl-C, or no memory left
+            self._take_back(slabs, loans)
+            raise
+        told = tuple((one.number, one.size, one.may_pass) for one in carriers)
+        fds = tuple(one.fd for one in carriers if one.fd is not None)
+        for slab in slabs:
+            slab.fd = None  # it is the channel's from now on
+        return (told, tuple(slab_of), lengths, stream_inside), rest, fds
 
-    def _lend(self, part: memoryview, needed: int) -> tuple[_Slab, int | None] | None:
-        """Lend the memory of what is passed on; it comes with its descriptor if the peer has none. None: it
-        is to be copied."""
-        lent = passed_memory(part)
-        if lent is None or len(part) < ALONE or needed > -(-len(part) // _ALIGN) * _ALIGN:
-            return None  # others would lie behind it
-        view, memory = lent
-        fd = None
-        with self._lock:
-            number = self._numbers.get(memory)
-            if number is None:
-                fd = os.dup(memory.fd)
-                self._made += 1
-                number = self._numbers[memory] = self._made
-                self._lent[number] = weakref.ref(memory, partial(self._memory_gone, number))
-            elif number in self._busy:  # the peer has it already, from another message
-                return None
-            slab = self._busy[number] = _Slab(number, memory, view)
-        return slab, fd
+    def _lend(self, parts: Sequence[memoryview], loans: dict[int, Loan]) -> None:
+        """Lend what is passed on, by its place. What cannot be lent is to be copied."""
+        for place, part in enumerate(parts):
+            lent = passed_memory(part)
+            if lent is not None and len(part) >= ALONE and len(loans) < _MOST_LOANS:
+                loan = self._loans.lend(*lent)
+                if loan is not None:
+                    loans[place] = loan
 
-    def _memory_gone(self, number: int, _memory: object) -> None:
-        # The garbage collector may call this anywhere: no lock, no wait.
-        self._over.append(number)
-        self._channel.loop.call(self._send_drops)
-
-    def _send_drops(self) -> None:
-        while self._over:
-            number = self._over.popleft()
-            self._lent.pop(number, None)
-            self._channel.send(kinds.SLAB_DROP, number)
-
-    def _take(self, needed: int) -> tuple[_Slab, int | None]:
-        """Take an idle slab, or a new one, which comes with its descriptor."""
+    def _take(self, needed: int, taken: list[_Slab]) -> _Slab:
+        """Take an idle slab, or a new one, and put it to what was taken."""
         size = max(_SMALLEST, 1 << (needed - 1).bit_length())
         with self._lock:
             for index in range(len(self._idle) - 1, -1, -1):  # the latest: its pages are the warmest
                 slab = self._idle[index]
                 if slab.size == size:
                     del self._idle[index]
+                    taken.append(slab)
                     self._budget.idle_bytes -= slab.used
                     slab.used = max(slab.used, needed)
                     self._busy[slab.number] = slab
-                    return slab, None
-            self._made += 1
-            number = self._made
+                    return slab
         fd = memory.create(size)
         try:
-            slab = _Slab(number, Memory(fd, size))
+            slab = _Slab(next(self._numbers), Memory(fd, size), fd)
         except OSError:
             os.close(fd)
             raise
+        taken.append(slab)
         slab.used = needed
-        self._busy[number] = slab
-        return slab, fd
+        self._busy[slab.number] = slab
+        return slab
 
-    def _take_back(self, slabs: Sequence[_Slab], new: dict[int, int]) -> None:
+    def _take_back(self, slabs: Sequence[_Slab], loans: dict[int, Loan]) -> None:
         """These are not sent after all. The peer knows nothing of new ones."""
-        for place, slab in enumerate(slabs):
-            if place in new:
+        for loan in loans.values():
+            self._loans.take_back(loan)
+        for slab in slabs:
+            if slab.fd is not None:
                 self._busy.pop(slab.number, None)
-                self._numbers.pop(slab.memory, None)
-                self._lent.pop(slab.number, None)
-                os.close(new[place])
+                os.close(slab.fd)
             else:
                 self.on_free(slab.number)
 
@@ -243,7 +236,8 @@ class Slabs:
         dropped = []
         with self._lock:
             slab = self._busy.pop(number, None)
-            if slab is None or slab.lent is not None:
+            if slab is None:
+                self._loans.returned(number)
                 return
             self._idle.append(slab)
             self._budget.idle_bytes += slab.used
@@ -257,34 +251,33 @@ class Slabs:
 
     def unpack(self, head: Head, rest: bytes, fds: list[int]) -> Payload:
         """Map what `pack` packed. Under the loop's lock."""
-        slabs, lengths, stream_inside = head
+        slabs, slab_of, lengths, stream_inside = head
         if slabs[0][0] < 0:
             return unpack(head, rest, fds)
+        new = deque(fds)
         try:
-            new = iter(fds)
             for number, size, may_pass in slabs:
                 if number not in self._maps:
-                    self._maps[number] = self._mapped(next(new), size, keep=may_pass)
+                    self._maps[number] = self._mapped(new, size, keep=may_pass)
         finally:
-            close_all(fds)
+            close_all(new)
         wholes = []
         for number, *_ in slabs:
             # All views of a slab end in this one object, so its death is the death of the last of them.
             anchor, whole = self._maps[number].view()
             self._anchors[number] = weakref.ref(anchor, partial(self._view_gone, number))
             wholes.append(whole)
-        return _assemble(wholes, _places(lengths, len(slabs))[0], lengths, stream_inside, rest)
+        return _assemble(wholes, slab_of, lengths, stream_inside, rest)
 
-    def _mapped(self, fd: int, size: int, *, keep: bool) -> Memory:
-        if not keep or self._budget.kept >= _MOST_KEPT:
-            return Memory(fd, size)
-        own = os.dup(fd)
-        try:
-            found = Memory(own, size, keep=True)
-        except OSError:
-            os.close(own)
-            raise
-        self._budget.kept += 1
+    def _mapped(self, fds: deque[int], size: int, *, keep: bool) -> Memory:
+        """Map what the next descriptor leads to, which is closed, or kept."""
+        keep = keep and len(self._budget.kept) < _MOST_KEPT
+        found = Memory(fds[0], size, keep=keep)
+        fd = fds.popleft()
+        if keep:
+            self._budget.kept.add(found)
+        else:
+            os.close(fd)
         return found
 
     def _view_gone(self, number: int, _anchor: object) -> None:
@@ -302,11 +295,7 @@ class Slabs:
 
     def on_drop(self, number: int) -> None:
         """The sender will not use this slab again."""
-        self._let_go(self._maps.pop(number, None))
-
-    def _let_go(self, known: Memory | None) -> None:
-        if known is not None and known.fd >= 0:
-            self._budget.kept -= 1
+        self._maps.pop(number, None)
 
     def close(self) -> None:
         """Let go of everything; views of the receiver stay good."""
@@ -314,36 +303,32 @@ class Slabs:
             for slab in self._idle:
                 self._budget.idle_bytes -= slab.used
             self._idle.clear()
-            for slab in self._busy.values():
-                slab.memory.is_over = True  # whoever had it may have passed it on
             self._busy.clear()
-        for known in self._maps.values():
-            self._let_go(known)
+            self._loans.close()
         self._maps.clear()
 
 
 def _assemble(
     wholes: Sequence[memoryview],
-    places: _Places,
+    slab_of: Sequence[int],
     lengths: Sequence[int],
     stream_inside: bool,
     rest: bytes | memoryview,
 ) -> Payload:
-    parts = [
-        wholes[slab][start : start + length] for (slab, start), length in zip(places, lengths, strict=True)
-    ]
+    places = zip(slab_of, _offsets(lengths, slab_of)[0], lengths, strict=True)
+    parts = [wholes[slab][start : start + length] for slab, start, length in places]
     return Payload(parts[0], parts[1:]) if stream_inside else Payload(rest, parts)
 
 
 def unpack(head: Head, rest: bytes | memoryview, fds: Sequence[int]) -> Payload:
     """Open a sealed slab, or parts that came in the frame."""
-    ((number, size, _),), lengths, stream_inside = head
+    ((number, size, _),), slab_of, lengths, stream_inside = head
     if number == _SEALED:
         try:
             _, whole = Memory(fds[0], size, writable=False).view()
         finally:
             close_all(fds)
-        return _assemble([whole], _places(lengths, 1)[0], lengths, stream_inside, rest)
+        return _assemble([whole], slab_of, lengths, stream_inside, rest)
     parts, start = [], 0
     for length in lengths:
         parts.append(memoryview(bytearray(rest[start : start + length])))  # writable, as from a slab
@@ -368,15 +353,16 @@ def seal(payload: Payload) -> Payload:
     if not parts:
         return payload
     lengths = tuple(len(part) for part in parts)
-    places, (end,) = _places(lengths, 1)
+    slab_of = (0,) * len(parts)
+    offsets, (end,) = _offsets(lengths, slab_of)
     try:
         fd = memory.create(end)
     except OSError:  # each reader gets a copy of this copy
         return Payload(payload.data, [memoryview(bytes(view)) for view in payload.buffers], payload.refs)
-    for part, (_, offset) in zip(parts, places, strict=True):
+    for part, offset in zip(parts, offsets, strict=True):
         memory.write(fd, part, offset)
     memory.seal(fd)
-    head = ((_SEALED, end, False),), lengths, stream_inside
+    head = ((_SEALED, end, False),), slab_of, lengths, stream_inside
     sealed = Sealed(fd, head, b"" if stream_inside else payload.data)
     opened = unpack(sealed.head, sealed.rest, (os.dup(fd),))
     return Payload(opened.data, opened.buffers, payload.refs, sealed)

@@ -63,45 +63,45 @@ class Stage:
                 self._idle.remove(found)
             elif not self._make_room():
                 return None
-            else:
-                self._count += 1
-        if found is None:
-            try:
-                found = self._made(size, part)
-            except OSError:
-                with self._lock:
-                    self._count -= 1
-                return None
-        else:
-            found.copy_in(part, 0)
-        anchor, view = found.view()
-        self._out[id(found)] = weakref.ref(anchor, partial(self._is_free, found))
-        return view[: len(part)]
-
-    def _made(self, size: int, part: memoryview) -> Memory:
-        fd = memory.create(size)
         try:
-            made = Memory(fd, size, keep=True)
-        except OSError:
-            os.close(fd)
+            if found is None:
+                found = _made(size, part)
+            else:
+                found.copy_in(part, 0)
+            anchor, view = found.view()
+            self._out[id(found)] = weakref.ref(anchor, partial(self._is_free, found))
+        except BaseException as error:
+            with self._lock:
+                self._count -= 1
+            if isinstance(error, OSError):
+                return None
             raise
-        made.is_staged = True
-        memory.write(fd, part, 0)
-        return made
+        finally:
+            self._trim()  # what came back meanwhile
+        return view[: len(part)]
 
     def _make_room(self) -> bool:
         """Whether there may be one more; if need be, instead of one that is idle and of another size."""
-        if self._count < MOST:
-            return True
-        if not self._idle:
-            return False
-        del self._idle[0]
-        self._count -= 1
+        if self._count >= MOST:
+            if not self._idle:
+                return False
+            del self._idle[0]
+            self._count -= 1
+        self._count += 1
         return True
 
     def _is_free(self, found: Memory, _anchor: object) -> None:
-        # The garbage collector may call this anywhere: no lock, no wait.
+        # The garbage collector may call this anywhere, and whoever it interrupts may have the lock: no wait.
         self._back.append(found)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Let go of what is too much, unless somebody is at it: that one looks when it is done."""
+        while self._back and self._lock.acquire(blocking=False):
+            try:
+                self._settle()
+            finally:
+                self._lock.release()
 
     def _settle(self) -> None:
         while self._back:
@@ -114,6 +114,18 @@ class Stage:
         while sum(one.size for one in self._idle) > _IDLE:
             del self._idle[0]
             self._count -= 1
+
+
+def _made(size: int, part: memoryview) -> Memory:
+    fd = memory.create(size)
+    try:
+        made = Memory(fd, size, keep=True)
+    except OSError:
+        os.close(fd)
+        raise
+    made.is_staged = True
+    memory.write(fd, part, 0)
+    return made
 
 
 def passed(buffer: Any) -> pickle.PickleBuffer:

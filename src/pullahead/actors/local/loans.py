@@ -1,0 +1,107 @@
+"""What one end of a channel has lent to the other: memory that is passed on, and not copied (see `stage`).
+
+A loan has a number of the channel, as its slabs have, and the other end knows no difference: it maps what the
+descriptor that comes with the first loan of this memory leads to, finds it by its number from then on, says
+when it has no view of it any more, and forgets it when it is told to. That is when the memory itself is gone
+here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, final
+
+from pullahead.actors.local import kinds
+from pullahead.actors.local.memory import Memory
+
+if TYPE_CHECKING:
+    from pullahead.actors.local.wire import Channel
+
+__all__ = ["Loan", "Loans"]
+
+
+class Loan(NamedTuple):
+    """What is sent of one.
+
+    Attributes:
+        number, size: of the memory, on this channel.
+        may_pass: whether its receiver may pass it on.
+        memory: itself.
+        fd: what leads to it; None: the other end has it already.
+    """
+
+    number: int
+    size: int
+    may_pass: bool
+    memory: Memory
+    fd: int | None
+
+
+@final
+class Loans:
+    """See the module.
+
+    Args:
+        channel: whose.
+        lock: held while something is lent or comes back.
+        number: gives numbers.
+    """
+
+    def __init__(self, channel: Channel, lock: threading.RLock, number: Callable[[], int]) -> None:
+        self._channel, self._lock, self._number = channel, lock, number
+        self._out: dict[int, memoryview] = {}  # what keeps each from being used for anything else
+        self._numbers: weakref.WeakKeyDictionary[Memory, int] = weakref.WeakKeyDictionary()
+        self._known: dict[int, weakref.ref[Memory]] = {}
+        self._gone: deque[int] = deque()  # numbers of which the memory is gone
+
+    def lend(self, view: memoryview, memory: Memory) -> Loan | None:
+        """Lend what a view begins; None: the other end has it already, from another message.
+
+        Raises OSError: there are no descriptors left.
+        """
+        with self._lock:
+            number, fd = self._numbers.get(memory), None
+            if number in self._out:
+                return None
+            if number is None:
+                fd, number = os.dup(memory.fd), self._number()
+                self._known[number] = weakref.ref(memory, partial(self._is_gone, number))
+                self._numbers[memory] = number
+            self._out[number] = view
+        return Loan(number, memory.size, memory.is_staged, memory, fd)
+
+    def take_back(self, loan: Loan) -> None:
+        """It is not sent after all. If it is new, the other end knows nothing of it."""
+        with self._lock:
+            self._out.pop(loan.number, None)
+            if loan.fd is not None:
+                os.close(loan.fd)
+                self._numbers.pop(loan.memory, None)
+                self._known.pop(loan.number, None)
+
+    def returned(self, number: int) -> bool:
+        """The other end has no view of it any more. False if it is none of these."""
+        return self._out.pop(number, None) is not None
+
+    def close(self) -> None:
+        """Nobody will say so any more, and whoever had it may have passed it on."""
+        with self._lock:
+            for memory, number in list(self._numbers.items()):
+                memory.is_over = memory.is_over or number in self._out
+            self._out.clear()
+
+    def _is_gone(self, number: int, _memory: object) -> None:
+        # The garbage collector may call this anywhere: no lock, no wait.
+        self._gone.append(number)
+        self._channel.loop.call(self._send_drops)
+
+    def _send_drops(self) -> None:
+        while self._gone:
+            number = self._gone.popleft()
+            self._known.pop(number, None)
+            self._channel.send(kinds.SLAB_DROP, number)

@@ -1,0 +1,76 @@
+"""A large result is copied once, in its worker: the caller has the very memory of it, through the queue."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.acceptance import works
+
+import pullahead as pa
+
+LARGE = 300_000  # numbers: 2.4 MB
+
+
+def mapped(pid: int | str) -> dict[str, tuple[int, int]]:
+    """The shared memory that a process has mapped: from which address on and up to which, by inode."""
+    found = {}
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        span, _, _, _, inode, *name = line.split()
+        if name and "memfd:pullahead" in name[0]:
+            start, stop = (int(one, 16) for one in span.split("-"))
+            found[inode] = start, stop
+    return found
+
+
+def inode_of(array: Any) -> str:
+    address = array.__array_interface__["data"][0]
+    (inode,) = [inode for inode, (start, stop) in mapped("self").items() if start <= address < stop]
+    return inode
+
+
+@pytest.mark.parametrize("kept", [1, 20])
+def test_the_caller_has_the_memory_of_the_worker(kept: int) -> None:
+    pytest.importorskip("numpy")
+    with pa.Pool(works.ones_or_pid, workers=1) as pool:
+        (pid,) = pool.map([0])
+        arrays = list(pool.map([LARGE] * kept))
+        of_worker = mapped(pid)
+        assert {inode_of(array) for array in arrays} <= of_worker.keys()
+        for place, array in enumerate(arrays):
+            array[:] = place
+        assert [float(one.sum()) for one in pool.map([LARGE] * 40)] == [float(LARGE)] * 40
+        assert [(float(one[0]), float(one[-1])) for one in arrays] == [(x, x) for x in range(kept)]
+
+
+def test_more_of_them_than_can_be_staged_come_all_the_same() -> None:
+    pytest.importorskip("numpy")
+    arrays = list(pa.map(works.ones_or_pid, [LARGE] * 150, workers=2))
+    assert all(float(array.sum()) == LARGE for array in arrays)
+    assert len({array.__array_interface__["data"][0] for array in arrays}) == 150
+
+
+def test_what_the_caller_keeps_of_a_worker_that_is_gone_stays() -> None:
+    pytest.importorskip("numpy")
+    with pa.Pool(works.ones_or_pid, workers=1) as pool:
+        kept = list(pool.map([LARGE] * 5))
+    assert all(float(array.sum()) == LARGE for array in kept)
+    with pa.Pool(works.ones_or_pid, workers=1) as pool:
+        kept[0][:] = 2
+        assert [float(one.sum()) for one in pool.map([LARGE] * 5)] == [float(LARGE)] * 5
+    assert [float(array[0]) for array in kept] == [2.0, 1.0, 1.0, 1.0, 1.0]
+
+
+def test_after_the_last_large_result_little_is_kept() -> None:
+    pytest.importorskip("numpy")
+    with pa.Pool(works.ones_or_pid, workers=1) as pool:
+        (pid,) = pool.map([0])
+        for array in pool.map([16 * LARGE] * 12):  # 38 MB, in 64 MiB
+            assert array[0] == 1.0
+        del array
+        deadline = time.monotonic() + 10
+        while len(mapped(pid)) > 2 and time.monotonic() < deadline:
+            time.sleep(0.01)  # the last notices are on their way
+        assert len(mapped(pid)) <= 2, "128 MiB"
