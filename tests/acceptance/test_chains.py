@@ -64,12 +64,20 @@ def test_a_sink_and_a_journal_see_each_item(tmp_path: Path) -> None:
 
 
 def test_the_owner_goes_on_with_what_is_left() -> None:
-    with pa.Pool(works.echo, workers=1) as pool:
-        first = pool.map([[x] for x in range(40)])
+    """While the other map, which was left, is still inside this one, waiting for the next result."""
+    with pa.Pool(works.slowly, workers=1, lookahead=0) as pool:
+        first = pool.map([[x] for x in range(6)])
         with pa.map(works.echo, first, workers=1) as second:
             assert next(second) == [0]
         rest = list(first)
-    assert rest == [[x] for x in range(40)][-len(rest) :]
+    assert rest
+    assert rest == [[x] for x in range(6)][-len(rest) :]
+
+
+def test_a_result_that_is_a_ref_stands_for_its_value() -> None:
+    with pa.Pool(works.put, workers=1) as pool:  # whose worker owns the values
+        first = pool.map([["a"], ["b"]])
+        assert list(pa.map(works.echo, first, workers=1)) == [["a"], ["b"]]
 
 
 def test_large_arrays_pass_and_each_stage_has_its_own() -> None:

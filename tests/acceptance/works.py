@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import pullahead as pa
+from pullahead import actors
 
 
 def square(x: int) -> int:
@@ -854,3 +855,12 @@ def fails_once_in_place(array: Any) -> Any:
 
 def ones_or_pid(count: int) -> Any:
     return np.ones(count) if count else os.getpid()
+
+
+def slowly(x: Any) -> Any:
+    time.sleep(0.2)
+    return x
+
+
+def put(x: Any) -> Any:
+    return actors.put(x)

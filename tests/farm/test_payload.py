@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import pickle
 from typing import Any
 
@@ -68,19 +69,19 @@ def test_plain_values_are_shipped_without_a_look_at_each() -> None:
 
 def test_an_item_whose_class_cannot_be_hashed_fails_alone() -> None:
     """Pickle cannot take it."""
-    found, left, error = parcels([(0, 1), (1, Odd()), (2, 3)], None)
+    found, left, error = parcels([(0, 1), (1, Odd()), (2, 3)], None, math.inf)
     assert (left, error) == ([], None)
     assert [(one.state, len(one.pairs)) for one in found] == [(None, 1), (UNPACKED, 1), (None, 1)]
 
 
 def test_no_more_is_packed_at_once_than_16_mib() -> None:
     items = [(place, bytes((1 << 20) - place)) for place in range(40)]
-    (parcel,), left, error = parcels([(-1, "small"), *items], None)
+    (parcel,), left, error = parcels([(-1, "small"), *items], None, 16 << 20)
     assert [place for place, _ in parcel.pairs] == list(range(-1, 16))
     assert (left, error) == (items[16:], None)
-    (parcel,), left, error = parcels(left[:3], None)
+    (parcel,), left, error = parcels(left[:3], None, 16 << 20)
     assert (len(parcel.payloads), left, error) == (3, [], None)
-    (parcel,), left, error = parcels([(0, bytes(17 << 20)), (1, Odd())], None)
+    (parcel,), left, error = parcels([(0, bytes(17 << 20)), (1, Odd())], None, 16 << 20)
     assert (len(parcel.payloads), [place for place, _ in left], error) == (1, [1], None)
 
 

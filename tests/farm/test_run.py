@@ -51,6 +51,9 @@ class Workers:
     def release(self) -> None:
         self.released += 1
 
+    def cancel_run(self, run: int) -> None:
+        pass
+
     def close_run(self, run: int) -> None:
         with self._changed:
             self._is_closed = True
@@ -106,6 +109,20 @@ def test_what_is_too_large_to_be_packed_at_once_comes_as_the_rest_does() -> None
         came += [item for item, *_ in outcomes]
     workers.join()
     assert came == items
+
+
+def test_what_was_taken_and_never_sent_goes_back() -> None:
+    source = IterableSource([1, *[bytes(9 << 20) for _ in range(40)]])
+    workers = Idle(64 << 20, 1 << 30)
+    run = Run(cast(Crew, workers), source, ordered=True)
+    assert run.take(0.2) == []
+    run.cancel()
+    run._feeder.join()
+    assert len(source._held) == workers.submitted < 41
+    assert run.returned == run.read - workers.submitted
+    workers.are_here.set()
+    workers.join()
+    run.broke(RuntimeError("it is over"))
 
 
 class Idle(Workers):

@@ -69,7 +69,7 @@ def _aside(payload: Any) -> Any:
 def ship(item: Any) -> Any:
     """Return what travels to a worker for an item. Raises what pickling it raises."""
     if type(item) is Unopened:
-        return item.as_item()
+        return _aside(item.as_item())
     return freight_of(item) or _aside(pack(item))
 
 

@@ -12,8 +12,6 @@ from pullahead.farm.recorded import UNPACKED, Recalled, Recorded
 from pullahead.sources.source import Pair
 
 _item: Final = itemgetter(1)
-#: Bytes that are packed before what follows is looked at again: there may be room for less of it.
-_ENOUGH: Final = 16 << 20
 
 
 class Parcel(NamedTuple):
@@ -33,15 +31,15 @@ class Parcel(NamedTuple):
 
 
 def parcels(
-    taken: list[Pair], recorded: Recorded | None
+    taken: list[Pair], recorded: Recorded | None, most: float
 ) -> tuple[list[Parcel], list[Pair], Exception | None]:
-    """Pack what was taken from a source, in order.
+    """Pack what was taken from a source, in order: so many bytes, and not many more.
 
     Returns the parcels; what is left, because it would be too much at once; and, of an item that a journal
     cannot tell from others, that error: then the parcels are those before it.
     """
     if recorded is None:
-        return *_pack_some(taken), None
+        return *_pack_some(taken, most), None
     recalled, error = recorded.read([item for _, item in taken])
     rest = iter(taken)
     found = []
@@ -52,7 +50,7 @@ def parcels(
     return found, [], error
 
 
-def _pack_some(taken: list[Pair]) -> tuple[list[Parcel], list[Pair]]:
+def _pack_some(taken: list[Pair], most: float) -> tuple[list[Parcel], list[Pair]]:
     payloads = ship_all(list(map(_item, taken)))
     if payloads:
         return [Parcel(None, taken, payloads, [])], []
@@ -70,6 +68,6 @@ def _pack_some(taken: list[Pair]) -> tuple[list[Parcel], list[Pair]]:
             parcel.payloads.append(payload)
             parcel.pairs.append(pair)
             size += size_of(payload)
-            if size >= _ENOUGH:
+            if size >= most:
                 break
     return [one for one in [*found, parcel] if one.pairs], list(left)

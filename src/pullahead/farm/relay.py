@@ -1,15 +1,18 @@
 """Results of a `map` that are the items of another one: they pass through the caller as they came.
 
-Nobody there unpickles them, and none of what they are made of need be known there. They are opened where the
-user sees them: as the item of a failure.
+Nobody there unpickles them, and none of what they are made of need be known there. What somebody sees is
+opened: the item of a failure, by the user. So is what may be a ref, which as an item stands for its value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol, final
+from typing import Any, Final, Protocol, final
 
 from pullahead.farm.payload import Payload, unpack
+
+#: What pickles of refs mention, on every engine.
+_OF_REFS: Final = b"pullahead.actors."
 
 
 class Unopening(Protocol):
@@ -46,6 +49,12 @@ class Relay(Iterator[Any]):
 
     def __next__(self) -> Any:
         return self._results.unopened()
+
+
+def may_hold_refs(payload: Any) -> bool:
+    """Whether a result may be a ref, or hold some."""
+    data = payload.data if type(payload) is Payload else payload
+    return type(data) is bytes and _OF_REFS in data
 
 
 def opened(item: Any) -> Any:

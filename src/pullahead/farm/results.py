@@ -22,7 +22,7 @@ from pullahead.farm.failure import Attempt, Failure, Try, brief, reason_of, trie
 from pullahead.farm.machine import usable_cores
 from pullahead.farm.options import Options
 from pullahead.farm.payload import ITSELF, unpack
-from pullahead.farm.relay import Unopened, opened
+from pullahead.farm.relay import Unopened, may_hold_refs, opened
 from pullahead.farm.run import DONE, Outcome, Run
 from pullahead.journal.identity import Place
 from pullahead.observe.progress import watcher
@@ -76,7 +76,6 @@ class Results(Iterator[Any]):
         self._outcomes: deque[Outcome] = deque()
         self._acknowledge, self._keep = run.acknowledge, run.keep
         self._pairs = options.pairs
-        self._opens = True  # what comes is for the user, and not for another run
         self._token: Any = _NOBODYS  # of the last result, as long as nobody has asked for the next one
         self.place: Place | None = None  # of the last result, in the journal
         self._failed_with: Failure | None = None  # in its place
@@ -136,7 +135,7 @@ class Results(Iterator[Any]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self, opens: bool = True) -> Any:
         if self._token is not _NOBODYS:  # who asks for the next one has dealt with this one
             if self._failed_with is None:
                 self._acknowledge(self._token)
@@ -150,7 +149,7 @@ class Results(Iterator[Any]):
             if state != DONE:
                 result = self._failure(item, result)
             elif self._keep is not None or type(result) not in ITSELF:
-                result = self._result(item, result)
+                result = self._result(item, result, opens)
             if result is not _AGAIN:
                 return (item, result) if self._pairs else result
 
@@ -159,11 +158,7 @@ class Results(Iterator[Any]):
 
         Raises what `next` does.
         """
-        self._opens = self._pairs
-        try:
-            return next(self)
-        finally:
-            self._opens = True
+        return Results.__next__(self, self._pairs)
 
     def _wait_for_some(self) -> None:
         """Wait for outcomes. Raises StopIteration at the end."""
@@ -198,8 +193,8 @@ class Results(Iterator[Any]):
         self._closed = True
         self._run.release(_PARTING)
 
-    def _result(self, item: Any, payload: Any) -> Any:
-        if not (self._opens or self._keep):
+    def _result(self, item: Any, payload: Any, opens: bool) -> Any:
+        if not (opens or self._keep or may_hold_refs(payload)):
             return Unopened(payload)
         try:
             result = unpack(payload, own=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
+from math import inf
 from threading import Condition, Lock, Thread, current_thread
 from time import monotonic, time
 from typing import Any, Final, final
@@ -41,6 +42,8 @@ _BATCH: Final = 256
 #: Seconds for which a run takes nothing after it gave something to others, unless its own workers are idle:
 #: they need a trip to take it.
 _YIELD: Final = 0.5
+#: Bytes that are packed before what follows is looked at again: there may be room for less of it.
+_ENOUGH: Final = 16 << 20
 #: Seconds for which what is at hand waits for more of it, when a run begins.
 _HOLD: Final = 0.0005
 #: Seconds until the feeder looks whether the run was closed while its source had nothing.
@@ -96,6 +99,8 @@ class Run:
         self._weights: dict[int, int] = {}  # bytes of large items, or of their results
         self._ends = Resequencer(ordered=ordered)
         self._unpacked: list[Pair] = []  # taken from the source, and too much to be sent at once
+        # Of a live source others may want these; and there is no room for more than can begin soon.
+        self._pack_most = inf if shared else _ENOUGH
         self._changed = Condition(Lock())
         self._cancelled = self._over = self._released = False
         self._yields_until = 0.0
@@ -308,6 +313,7 @@ class Run:
         except BaseException as error:  # noqa: BLE001  whatever the user's iterable raised is the consumer's
             self._source_error = error
         self.source_ended = not self._cancelled
+        self._return_unpacked()
         try:
             if not self._source.is_live:
                 self._source.close()
@@ -319,6 +325,16 @@ class Run:
         self._release_crew()
         if self._source.is_live:
             self._see_out()
+
+    def _return_unpacked(self) -> None:
+        """What was taken and never sent comes again, in a later run."""
+        tokens = [token for token, _ in self._unpacked]
+        self._unpacked.clear()
+        if tokens:
+            self._source.give_back(tokens)
+            with self._changed:
+                self.read += len(tokens)
+                self.returned += len(tokens)
 
     def _release_crew(self) -> None:
         """What was at hand is said, or takes longer than one waits for it."""
@@ -352,7 +368,7 @@ class Run:
                 self._source.hungry(idle)
             return not self._source.closed or self._gets_some_back()
         cause = blocker if waited > monotonic() - before else trace.CAUSE_SOURCE
-        found, left, error = parcels(taken, self._crew.recorded)
+        found, left, error = parcels(taken, self._crew.recorded, self._pack_most)
         self._unpacked[:most] = left
         for parcel in found:
             if parcel.state is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import array
 import os
+import resource
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-__all__ = ["FD_SPACE", "close_all", "received_fds", "socket_pair"]
+__all__ = ["FD_SPACE", "close_all", "most_open", "received_fds", "socket_pair"]
 
 _AT_ONCE: Final = 64  # how many may arrive with one read
 FD_SPACE: Final = socket.CMSG_SPACE(4 * _AT_ONCE)
@@ -28,6 +30,12 @@ def received_fds(ancillary: list[Any]) -> list[int]:
     for fd in found:
         os.set_inheritable(fd, False)
     return list(found)
+
+
+def most_open() -> int:
+    """Return how many descriptors this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def close_all(fds: Sequence[int]) -> None:

@@ -224,7 +224,7 @@ class Hub:
         member = self._tables.members.get(frame[0])
         if member is None or member is self._driver:
             return
-        member.detail = "by kill()"
+        member.detail = frame[2][0] if frame[2] else "by kill()"
         self._tables.release_name(member)  # at once: a new actor may take it
         self._kill(member)
 

@@ -19,7 +19,7 @@ SLAB_DROP: Final = 8  # [slab] it will not be used again: unmap it
 # [request, or 0] actor, label, name, get_if_exists, num_gpus, time_limit; fd; payload: handle
 SPAWN: Final = 0
 CONNECT: Final = 1  # [process] here is the other end of my channel to it; fd
-KILL: Final = 2  # [process]
+KILL: Final = 2  # [process] None, or why
 LOOKUP: Final = 3  # [request] name
 SHUTDOWN: Final = 4  # from the driver
 
@@ -54,6 +54,11 @@ SESSION_SHIFT: Final = 40
 def creator_of(process: int) -> int:
     """Return the serial number of the process that chose this number."""
     return (process >> COUNT_BITS) & ((1 << COUNT_BITS) - 1)
+
+
+def is_driver(process: int) -> bool:
+    """Return whether this is the number of the driver of its run."""
+    return not process & ((1 << SESSION_SHIFT) - 1)
 
 
 def session_of(process: int) -> int:

@@ -58,15 +58,16 @@ class Loans:
         self._numbers: weakref.WeakKeyDictionary[Memory, int] = weakref.WeakKeyDictionary()
         self._known: dict[int, weakref.ref[Memory]] = {}
         self._gone: deque[int] = deque()  # numbers of which the memory is gone
+        self._is_closed = False
 
     def lend(self, view: memoryview, memory: Memory) -> Loan | None:
-        """Lend what a view begins; None: the other end has it already, from another message.
+        """Lend what a view begins; None: the other end has it already, from another message, or is gone.
 
         Raises OSError: there are no descriptors left.
         """
         with self._lock:
             number, fd = self._numbers.get(memory), None
-            if number in self._out:
+            if number in self._out or self._is_closed:
                 return None
             if number is None:
                 fd, number = os.dup(memory.fd), self._number()
@@ -94,6 +95,7 @@ class Loans:
             for memory, number in list(self._numbers.items()):
                 memory.is_over = memory.is_over or number in self._out
             self._out.clear()
+            self._is_closed = True
 
     def _is_gone(self, number: int, _memory: object) -> None:
         # The garbage collector may call this anywhere: no lock, no wait.

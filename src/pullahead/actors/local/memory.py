@@ -1,4 +1,4 @@
-"""Shared memory without a name, and mappings of it that hold no descriptor.
+"""Shared memory without a name, and mappings of it that hold no descriptor, unless they are to be passed on.
 
 Not `mmap.mmap`: it keeps a copy of the descriptor for as long as the mapping lives (until Python 3.13), and a
 thousand arrays in flight would use up what a process may open.

@@ -21,7 +21,7 @@ from typing import final
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local import payload as payloads
-from pullahead.actors.local.descriptors import socket_pair
+from pullahead.actors.local.descriptors import most_open, socket_pair
 from pullahead.actors.local.io import Loop
 from pullahead.actors.local.slabs import Budget, Slabs
 from pullahead.actors.local.stage import Stage
@@ -40,6 +40,7 @@ class Peers:
         handlers: what the frames of peers do.
         offer: called with a process and a socket that it should get.
         on_death: called with a process that died, after its last frames were handled.
+        on_lost: called with a process that lives, but what it says cannot be understood any more, and why.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Peers:
         handlers: Sequence[Handler],
         offer: Callable[[int, socket.socket], None],
         on_death: Callable[[int], None],
+        on_lost: Callable[[int, str], None],
     ) -> None:
         self.dead: dict[int, ActorDiedError] = {}
         self.labels: dict[int, str] = {}  # what this process calls the actors that it started
@@ -55,6 +57,7 @@ class Peers:
         self._links: dict[int, list[Channel]] = {}  # all channels with a process
         self._lock = threading.RLock()  # guards these tables; nothing is sent while it is held
         self._loop, self._handlers, self._offer, self._on_death = loop, handlers, offer, on_death
+        self._on_lost = on_lost
         self._budget = Budget()
         self.stage = Stage()
 
@@ -144,9 +147,9 @@ class Peers:
 
     def _on_end(self, channel: Channel) -> None:
         if channel.truncated and channel.peer not in self.dead:
-            self.bury(
-                channel.peer, self.error(channel.peer, "its channel was lost: too many open files here")
-            )
+            why = f"its channel was lost: more than {most_open()} open files"
+            self.bury(channel.peer, self.error(channel.peer, why))
+            self._on_lost(channel.peer, why)
         elif channel.peer in self.dead:
             channel.close()
             channel.slabs.close()

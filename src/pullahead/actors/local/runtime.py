@@ -7,7 +7,9 @@ refs, `loop` reads. This is where they meet.
 from __future__ import annotations
 
 import itertools
+import os
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any, final
 
@@ -52,7 +54,7 @@ class Runtime:
         self.loop = Loop()
         self.objects = Objects(self)
         self.handlers = self._handlers()
-        self.peers = Peers(self.loop, self.handlers, self._offer, self._on_death)
+        self.peers = Peers(self.loop, self.handlers, self._offer, self._on_death, self._on_lost)
         self.dead, self.channel_to = self.peers.dead, self.peers.channel_to
         self.numbers = itertools.count(1)
         first = kinds.session_of(me) << kinds.SESSION_SHIFT | serial_number << kinds.COUNT_BITS
@@ -77,6 +79,15 @@ class Runtime:
     def _on_death(self, process: int) -> None:
         self.objects.on_died(process)
         self.on_peer_died(process)
+
+    def _on_lost(self, process: int, why: str) -> None:
+        """We cannot hear a process that lives. Nobody else knows, and all would wait for it."""
+        if kinds.is_driver(self.me):
+            return  # who waits for anything waits here, and has been told
+        if kinds.is_driver(process):
+            sys.stderr.write(f"pullahead: an actor ends because its driver cannot be heard: {why}\n")
+            os._exit(1)
+        self.hub.tell(kinds.KILL, process, head=(why,))
 
     def next_actor(self) -> int:
         """Return a number for a new actor."""

@@ -7,8 +7,8 @@ Rules
    last view dies the receiver says so, and the sender uses the slab again, whatever becomes of the other
    parts of that message. So a received array is the receiver's own to write to, and the sender's stays as it
    was.
-2. The descriptor of a slab crosses once, with the first message in it. Both ends map it once
-   and close it.
+2. The descriptor of a slab crosses once, with the first message in it. Both ends map it once and close it,
+   unless it may have to be passed on (rule 4).
 3. What is `put` has a slab of its own, sealed against writing, which every reader maps read-only.
 4. What is passed on (`stage`) is not copied again: the slab is lent under a number of this channel, and its
    receiver gives it back like any other.
@@ -35,7 +35,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, final
 
 from pullahead.actors.local import kinds, memory
-from pullahead.actors.local.descriptors import close_all
+from pullahead.actors.local.descriptors import close_all, most_open
 from pullahead.actors.local.loans import Loan, Loans
 from pullahead.actors.local.memory import Memory
 from pullahead.actors.local.payload import Payload
@@ -57,8 +57,8 @@ ALONE: Final = LEAST
 _MOST: Final = 16
 _MOST_LOANS: Final = 32
 _MOST_OUT: Final = 64
-# Descriptors that a process keeps of slabs that it may have to pass on.
-_MOST_KEPT: Final = 256
+# Descriptors that a process keeps of slabs that it may have to pass on: an eighth of what it may have.
+_MOST_KEPT: Final = min(256, most_open() // 8)
 _SMALLEST: Final = 64 << 10
 _ALIGN: Final = 64  # a cache line; what vector instructions and Arrow want
 

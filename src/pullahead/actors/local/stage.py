@@ -68,8 +68,6 @@ class Stage:
                 found = _made(size, part)
             else:
                 found.copy_in(part, 0)
-            anchor, view = found.view()
-            self._out[id(found)] = weakref.ref(anchor, partial(self._is_free, found))
         except BaseException as error:
             with self._lock:
                 self._count -= 1
@@ -78,6 +76,8 @@ class Stage:
             raise
         finally:
             self._trim()  # what came back meanwhile
+        anchor, view = found.view()
+        self._out[id(found)] = weakref.ref(anchor, partial(self._is_free, found))
         return view[: len(part)]
 
     def _make_room(self) -> bool:
