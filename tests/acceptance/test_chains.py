@@ -64,14 +64,14 @@ def test_a_sink_and_a_journal_see_each_item(tmp_path: Path) -> None:
 
 
 def test_the_owner_goes_on_with_what_is_left() -> None:
-    """While the other map, which was left, is still inside this one, waiting for the next result."""
+    """While the other map, which was left, is still inside this one, waiting for a last result."""
     with pa.Pool(works.slowly, workers=1, lookahead=0) as pool:
         first = pool.map([[x] for x in range(6)])
         with pa.map(works.echo, first, workers=1) as second:
             assert next(second) == [0]
         rest = list(first)
-    assert rest
-    assert rest == [[x] for x in range(6)][-len(rest) :]
+    assert 3 <= len(rest) < 6
+    assert rest == sorted(x for x in [[1], [2], [3], [4], [5]] if x in rest)
 
 
 def test_a_result_that_is_a_ref_stands_for_its_value() -> None:
