@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gc
 import os
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.conformance.local.own import descriptors, mappings
 
 from pullahead.actors.local import kinds, memory, slabs
 from pullahead.actors.local.memory import Memory
@@ -43,15 +43,6 @@ class Wire:
         """Send a value across."""
         head, rest, fds = self.sender.pack(dumps(value))
         return loads(self.receiver.unpack(head, bytes(rest), list(fds)))
-
-
-def mappings() -> int:
-    gc.collect()
-    return sum("memfd:pullahead" in line for line in Path("/proc/self/maps").read_text().splitlines())
-
-
-def descriptors() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def test_a_slab_comes_back_when_the_last_view_dies_and_is_used_again() -> None:

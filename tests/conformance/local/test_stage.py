@@ -7,11 +7,11 @@ import gc
 import os
 import pickle
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.conformance.local.own import descriptors, mappings
 
 from pullahead.actors.local import kinds, memory, slabs, stage
 from pullahead.actors.local.payload import Payload, dumps, loads
@@ -65,14 +65,8 @@ def nothing_is_left() -> Iterator[None]:
     assert (descriptors(), mappings()) == before
 
 
-def descriptors() -> int:
-    gc.collect()
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-def mappings() -> int:
-    gc.collect()
-    return sum("memfd:pullahead" in line for line in Path("/proc/self/maps").read_text().splitlines())
+def refuse(_: int) -> int:
+    raise OSError(errno.EMFILE, "too many open files")
 
 
 def staged(place: Stage, byte: bytes, size: int = SIZE) -> memoryview:
@@ -254,9 +248,6 @@ def test_what_is_small_is_not_staged() -> None:
 
 
 def test_without_shared_memory_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_size: int) -> int:
-        raise OSError(errno.EMFILE, "too many open files")
-
     place = Stage()
     with monkeypatch.context() as patch:
         patch.setattr(memory, "create", refuse)
@@ -283,9 +274,6 @@ def test_who_keeps_many_descriptors_passes_on_copies(monkeypatch: pytest.MonkeyP
 def test_who_has_no_descriptors_left_gets_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     place, way = Stage(), Way()
     packed = way.pack(passed(staged(place, b"a")))
-
-    def refuse(_fd: int) -> int:
-        raise OSError(errno.EMFILE, "too many open files")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "dup", refuse)
@@ -318,9 +306,6 @@ def test_an_interrupted_copy_costs_no_place(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_message_that_is_not_sent_takes_its_loans_back(monkeypatch: pytest.MonkeyPatch) -> None:
     place, way = Stage(), Way()
     made = staged(place, b"a")
-
-    def refuse(_size: int) -> int:
-        raise OSError(errno.EMFILE, "too many open files")
 
     with monkeypatch.context() as patch:
         patch.setattr(memory, "create", refuse)

@@ -85,9 +85,9 @@ class Loans:
                 self._numbers.pop(loan.memory, None)
                 self._known.pop(loan.number, None)
 
-    def returned(self, number: int) -> bool:
-        """The other end has no view of it any more. False if it is none of these."""
-        return self._out.pop(number, None) is not None
+    def returned(self, number: int) -> None:
+        """The other end has no view of it any more."""
+        self._out.pop(number, None)
 
     def close(self) -> None:
         """Nobody will say so any more, and whoever had it may have passed it on."""

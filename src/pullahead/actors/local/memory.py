@@ -15,7 +15,7 @@ import pickle
 import secrets
 from typing import Any, Final, final
 
-__all__ = ["Memory", "create", "create_unlinked", "seal"]
+__all__ = ["Memory", "create", "create_unlinked", "make", "seal"]
 
 _NAME: Final = "pullahead"
 _STEP: Final = 1 << 20  # bytes copied between two chances for other threads: 0.15 ms
@@ -110,6 +110,19 @@ class Memory:
             _munmap(self._address, self.size)
         if self.fd >= 0:
             os.close(self.fd)
+
+
+def make(size: int, *, keep: bool = False) -> tuple[int, Memory]:
+    """Return a descriptor of new shared memory and a mapping of it. `keep`: as `Memory` has it.
+
+    Raises OSError: it cannot be had, and then nothing of it is left.
+    """
+    fd = create(size)
+    try:
+        return fd, Memory(fd, size, keep=keep)
+    except OSError:
+        os.close(fd)
+        raise
 
 
 def write(fd: int, part: memoryview, offset: int) -> None:

@@ -120,13 +120,14 @@ class Budget:
 
 @final
 class _Slab:
-    __slots__ = ("fd", "may_pass", "memory", "number", "size", "used")
+    __slots__ = ("fd", "memory", "number", "size", "used")
+
+    may_pass = False  # as a loan may: whoever gets this one has it alone
 
     def __init__(self, number: int, memory: Memory, fd: int | None) -> None:
         self.number, self.size, self.memory = number, memory.size, memory
         self.used = 0  # the most that was ever in it: what it costs
         self.fd = fd  # until it is sent for the first time
-        self.may_pass = False
 
 
 @final
@@ -209,12 +210,8 @@ class Slabs:
                     slab.used = max(slab.used, needed)
                     self._busy[slab.number] = slab
                     return slab
-        fd = memory.create(size)
-        try:
-            slab = _Slab(next(self._numbers), Memory(fd, size), fd)
-        except OSError:
-            os.close(fd)
-            raise
+        fd, made = memory.make(size)
+        slab = _Slab(next(self._numbers), made, fd)
         taken.append(slab)
         slab.used = needed
         self._busy[slab.number] = slab

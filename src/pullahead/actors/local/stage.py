@@ -19,7 +19,6 @@ Rules
 from __future__ import annotations
 
 import ctypes
-import os
 import pickle
 import threading
 import weakref
@@ -117,12 +116,7 @@ class Stage:
 
 
 def _made(size: int, part: memoryview) -> Memory:
-    fd = memory.create(size)
-    try:
-        made = Memory(fd, size, keep=True)
-    except OSError:
-        os.close(fd)
-        raise
+    fd, made = memory.make(size, keep=True)
     made.is_staged = True
     memory.write(fd, part, 0)
     return made
