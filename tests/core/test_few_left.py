@@ -122,24 +122,25 @@ def test_every_item_is_computed_once_and_in_order_whoever_is_faster() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mean", "low", "more"),
+    ("mean", "low", "least", "most"),
     [
-        (0.0, -1, None),  # nothing is known
-        (1e-6, -1, None),  # a slice is over before anybody could look
-        (2e-6, 750, 1024),
-        (6e-6, 250, 666),
-        (0.1e-3, 15, 40),
-        (0.5e-3, 3, 8),
-        (1.5e-3, 0, 2),
-        (5e-3, 0, 1),
-        (60.0, 0, 1),
+        (0.0, -1, None, None),  # nothing is known
+        (1e-6, -1, None, None),  # a slice is over before anybody could look
+        (2e-6, 750, 1024, 1024),
+        (6e-6, 250, 666, 1024),
+        (0.1e-3, 15, 40, 640),
+        (0.5e-3, 3, 8, 128),
+        (1.5e-3, 0, 2, 43),
+        (5e-3, 0, 1, 13),
+        (60.0, 0, 1, 1),
     ],
 )
-def test_what_is_left_hides_a_look(mean: float, low: int, more: int | None) -> None:
+def test_what_is_left_hides_a_look(mean: float, low: int, least: int | None, most: int | None) -> None:
     assert low_mark(mean) == low
-    if more is not None:
-        assert refill_size(mean) == more
-        assert low + more <= MAX_SLICE
+    if least is not None and most is not None:
+        assert refill_size(mean, until_ask=0) == least
+        assert refill_size(mean, until_ask=round(0.064 / mean)) == most
+        assert low + most <= MAX_SLICE
 
 
 # The worker's machine
@@ -156,12 +157,10 @@ def make() -> Iterator[Make]:
         backlog: int = PLENTY,
         lookahead: int | None = 40,
         fetch: float = MS,
-        cost: float = 0.0,
     ) -> Pipeline:
         pipeline = Pipeline(Lookahead(lookahead), Meter(0, 0.0), Recorder(True), says_starts=False)
         made.append(pipeline)
         for _ in range(40):
-            pipeline.lookahead.called(cost)
             pipeline.lookahead.fetched(fetch)
             pipeline.lookahead.computed(item, 1)
         pipeline.began(0.0)
@@ -227,24 +226,60 @@ def test_what_has_finished_is_reported_while_the_next_one_is_computed(make: Make
     assert (totals.items, totals.useful) == (3, 12 * MS)
 
 
-@pytest.mark.parametrize(("cost", "held", "waiting"), [(0.1, 12, 4), (0.4, 12, 8), (0.4, 5, 3), (0.4, 4, 2)])
-def test_where_calls_are_dear_looks_are_rare_and_yet_in_time_for_an_ask(
-    make: Make, cost: float, held: int, waiting: int
-) -> None:
-    """With calls of 0.4 ms a result waits for 48 ms, so one look in 32 ms will do. With a depth of three, an
-    ask is due as soon as two are in hand."""
-    pipeline = make(held=held + 1, lookahead=None, fetch=10 * MS, cost=cost * MS)
+@pytest.mark.parametrize(("held", "waiting"), [(18, 16), (5, 3), (4, 2), (3, 1)])
+def test_looks_are_rare_and_yet_in_time_for_an_ask(make: Make, held: int, waiting: int) -> None:
+    """A bundle is sixteen items. With a depth of three, an ask is due as soon as two are in hand."""
+    pipeline = make(held=held + 1, lookahead=None, fetch=10 * MS)
     assert pipeline.lookahead.depth == 3
+    assert pipeline.lookahead.bundle == 16
     pipeline._demand.asks.taken_back(pipeline.asked)
     pipeline.few_left(MS)
     assert len(running(pipeline).waiting) == waiting
+
+
+def test_what_comes_while_others_wait_is_put_behind_them_at_once(make: Make) -> None:
+    """And nobody has to look at it for that, or because the slice lasts longer."""
+    pipeline = make(item=MS / 2, lookahead=None)
+    assert pipeline.lookahead.bundle == 131
+    waiting = running(pipeline).waiting
+    assert list(waiting) == [1, 2, 3]
+    looked_at = pipeline._patience.ends_at
+    assert looked_at is not None
+    pipeline.answered([(m.GRANT, 1, 6, [None] * 131, 0.0, "source", PLENTY)], 0.0)
+    assert running(pipeline).low < len(waiting) == 4 + 131
+    assert pipeline._patience.ends_at == pytest.approx(pipeline.lookahead.patience + 135 * MS / 2)
+
+
+def test_what_comes_when_a_look_was_asked_for_waits_for_that(make: Make) -> None:
+    pipeline = make(item=MS / 2, lookahead=None)
+    running(pipeline).asked()
+    pipeline.answered([(m.GRANT, 1, 6, [None] * 131, 0.0, "source", PLENTY)], 0.0)
+    assert list(running(pipeline).waiting) == [1, 2, 3]
+    pipeline.few_left(0.0)
+    assert len(running(pipeline).waiting) > 100
+
+
+def test_what_comes_behind_a_long_one_is_not_given_back_before_that_has_had_its_time(make: Make) -> None:
+    """Its worker has asked again, because it may soon be over."""
+    pipeline = make(held=2)
+    patience = pipeline.lookahead.patience
+    pipeline.tick(patience)
+    assert (m.STUCK,) in said(pipeline, patience)
+    again = pipeline._patience.stuck_until
+    assert again is not None
+    pipeline.tick(again)
+    until = pipeline._patience.ends_at
+    assert until is not None
+    pipeline.answered([(m.GRANT, 2, 7, [None] * 4, 0.0, "source", PLENTY)], again + MS)
+    assert pipeline._patience.ends_at == until
+    assert said(pipeline, again + MS) == []
 
 
 @pytest.mark.parametrize(("item", "spans"), [(4 * MS, [(0, 1), (1, 1), (2, 1)]), (MS, [(0, 3)])])
 def test_what_is_as_long_as_a_slice_is_recorded_by_itself(
     make: Make, item: float, spans: list[tuple[int, int]]
 ) -> None:
-    pipeline = make(item, held=12, lookahead=None, cost=0.4 * MS)
+    pipeline = make(item, held=12, lookahead=None)
     pipeline.few_left(0.0)
     for count in (1, 2, 3):
         goes_on(pipeline, count * item)
@@ -256,7 +291,7 @@ def test_what_is_as_long_as_a_slice_is_recorded_by_itself(
 
 def test_a_slice_that_goes_on_is_not_cut_while_each_of_its_items_takes_its_time(make: Make) -> None:
     """It lasts longer than anything should, by and by; what runs does not."""
-    pipeline = make(held=12, lookahead=None, cost=0.4 * MS)
+    pipeline = make(held=12, lookahead=None)
     pipeline.few_left(0.0)
     waiting = running(pipeline).waiting
     for begun in (1, 2):
@@ -265,7 +300,7 @@ def test_a_slice_that_goes_on_is_not_cut_while_each_of_its_items_takes_its_time(
     assert due is not None
     running(pipeline).since = due - MS
     pipeline.tick(due)
-    assert list(waiting) == [3, 4, 5, 6, 7, 8]
+    assert list(waiting) == list(range(3, 12))
     later = pipeline._patience.ends_at
     assert later is not None
     assert later - (due - MS) >= pipeline.lookahead.patience
@@ -394,8 +429,9 @@ def test_an_item_put_in_that_lasts_long_makes_nobody_wait_behind_it(make: Make) 
     pipeline.few_left(5 * MS)
     said(pipeline, 5 * MS)
     patience = pipeline.lookahead.patience
-    assert pipeline._patience.ends_at == 4 * MS + patience
-    pipeline.tick(4 * MS + patience)
-    assert (m.GAVE_BACK, 1, (2, 3, 4, 5)) in said(pipeline, 4 * MS + patience)
+    due = 4 * MS + patience + len(running(pipeline).waiting) * pipeline.lookahead.usual
+    assert pipeline._patience.ends_at == due
+    pipeline.tick(due)
+    assert (m.GAVE_BACK, 1, (2, 3, 4, 5)) in said(pipeline, due)
     pipeline.few_left(1.0)
     assert running(pipeline).open == (1,), "nothing is put behind it"

@@ -26,7 +26,7 @@ from pullahead.errors import ProtocolError
 S, W = Send(), Wake()
 PLENTY = 1 << 20  # items that are ready for each worker
 SOON = 2.0**-10  # 1 ms: with two calls out, the last one is too young for a third
-TINY = 2.0**-14  # 61 µs: 524 items in a bundle of 32 ms, 32 in a slice of 2 ms
+TINY = 2.0**-14  # 61 µs: 1,049 items in a bundle of 64 ms, 32 in a slice of 2 ms
 
 Make = Callable[..., Pipeline]
 
@@ -130,38 +130,38 @@ def test_the_next_ask_is_due_the_moment_an_item_is_taken(make: Make) -> None:
 
 def test_tiny_items_are_asked_for_by_the_bundle(make: Make) -> None:
     pipeline = measured(make(None))
-    assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 524)
+    assert (pipeline.lookahead.depth, pipeline.lookahead.bundle) == (1, 1049)
     assert pipeline.began(0.0) == [S, W]
     assert said(pipeline, 0.0) == [(m.ASK, 2), (m.HUNGRY, 2)], "nobody said that there is plenty"
     granted(pipeline, 0.0, 1, 0, 2)
-    assert said(pipeline, 0.0) == [(m.ASK, 524)]
+    assert said(pipeline, 0.0) == [(m.ASK, 1049)]
     pipeline.take_messages(0.0)
-    assert granted(pipeline, 0.0, 2, 2, 524) == [W]
-    assert (pipeline.held, pipeline.asked) == (526, 0)
+    assert granted(pipeline, 0.0, 2, 2, 1049) == [W]
+    assert (pipeline.held, pipeline.asked) == (1051, 0)
     rows = []
-    for _ in range(17):
+    for _ in range(34):
         items = pipeline.take(0.0)
         rows.append((items[0], len(items), pipeline.held, pipeline.tick(0.0)))
         if rows[-1][-1]:
             break
         compute(pipeline, 0.0, TINY * len(items))
     # It asks again as soon as a whole bundle is wanted, while the slice that made the room is computed.
-    assert [row[0] for row in rows] == list(range(0, 526, 32))
-    assert [row[1:] for row in rows[-2:]] == [(32, 14, []), (14, 0, [S])]
-    assert (m.ASK, 524) in said(pipeline, 0.0)
+    assert [row[0] for row in rows] == list(range(0, 1051, 32))
+    assert [row[1:] for row in rows[-2:]] == [(32, 27, []), (27, 0, [S])]
+    assert (m.ASK, 1049) in said(pipeline, 0.0)
 
 
 def test_what_the_next_slice_will_take_is_asked_for_with_the_report_before_it(make: Make) -> None:
     """After `take` it would be too late: the call with the report would be in the way of the ask."""
     pipeline = called_twice(measured(make(None)))
-    assert granted(pipeline, 0.0, 1, 0, 525) == [W]
-    for first in range(0, 480, 32):
+    assert granted(pipeline, 0.0, 1, 0, 1050) == [W]
+    for first in range(0, 992, 32):
         assert pipeline.take(0.0)[0] == first
         assert compute(pipeline, -32 * TINY, 0.0) == [W]
-    assert (pipeline.held, pipeline.asked) == (45, 0)
+    assert (pipeline.held, pipeline.asked) == (58, 0)
     pipeline.take(0.0)
-    assert compute(pipeline, 0.0, 0.0) == [S, W], "thirteen are left, and the next slice takes them"
-    assert said(pipeline, 0.0)[-2:] == [(m.ASK, 524), (m.DONE, 1, tuple(range(512)))]
+    assert compute(pipeline, 0.0, 0.0) == [S, W], "26 are left, and the next slice takes them"
+    assert said(pipeline, 0.0)[-2:] == [(m.ASK, 1049), (m.DONE, 1, tuple(range(1024)))]
 
 
 def test_a_bundle_is_an_amount_of_work_even_if_most_items_are_tiny(make: Make) -> None:
@@ -170,11 +170,11 @@ def test_a_bundle_is_an_amount_of_work_even_if_most_items_are_tiny(make: Make) -
     for seconds in [TINY, TINY, TINY, 65 * TINY] * 8:
         pipeline.lookahead.computed(seconds, 1)
     # The last review came before the last large one: its mean was a little smaller.
-    assert (pipeline.lookahead._median, pipeline.lookahead.bundle) == (TINY, 33)
+    assert (pipeline.lookahead._median, pipeline.lookahead.bundle) == (TINY, 66)
     called_twice(pipeline)
     granted(pipeline, 0.0, 1, 0, 2)
-    assert said(pipeline, 0.0) == [(m.ASK, 33)], "a bundle, beyond the two to compute"
-    assert (pipeline.held, pipeline.asked) == (2, 33)
+    assert said(pipeline, 0.0) == [(m.ASK, 66)], "a bundle, beyond the two to compute"
+    assert (pipeline.held, pipeline.asked) == (2, 66)
 
 
 def test_batches_are_asked_for_whole(make: Make) -> None:
@@ -238,15 +238,15 @@ def test_a_partly_answered_ask_stays_open_for_the_rest(make: Make) -> None:
         (4, 2, 2),
         (40, 20, 20),
         (100, 50, 32),
-        (1047, 523, 32),
-        (PLENTY, 524, 32),
+        (2096, 1048, 32),
+        (PLENTY, 1049, 32),
     ],
 )
 def test_half_of_what_is_ready_for_each_worker_may_travel_and_be_taken_together(
     make: Make, backlog: int, bundle: int, slice_: int
 ) -> None:
     pipeline = called_twice(measured(make(None, says_starts=False)))
-    assert pipeline.lookahead.bundle == 524
+    assert pipeline.lookahead.bundle == 1049
     assert granted(pipeline, 0.0, 1, 0, 2 * slice_, backlog=backlog) == [W]
     items = pipeline.take(0.0)
     assert len(items) == slice_
@@ -291,7 +291,7 @@ def test_a_bundle_that_is_smaller_than_usual_is_waited_for_for_as_much_less(make
     pipeline.take_messages(0.0)
     pipeline.answered([(m.CLOSED, 0.0, "source")], 0.0)
     assert compute(pipeline, 0.0, TINY) == [W]
-    assert pipeline.deadline == pytest.approx(TINY + QUANTUM * (backlog // 2) / 524)
+    assert pipeline.deadline == pytest.approx(TINY + QUANTUM * (backlog // 2) / 1049)
 
 
 def test_once_nothing_is_left_an_ask_goes_when_more_is_missing_than_is_asked_for(make: Make) -> None:
@@ -317,7 +317,7 @@ def test_once_nothing_is_left_an_ask_goes_when_more_is_missing_than_is_asked_for
 def test_any_message_takes_along_an_ask_for_what_is_missing(make: Make) -> None:
     """It costs nothing beside what is sent anyway."""
     pipeline = called_twice(measured(make(None, says_starts=False)))
-    assert granted(pipeline, 0.0, 1, 0, 556) == [W], "a bundle, and the slice that is taken next"
+    assert granted(pipeline, 0.0, 1, 0, 1081) == [W], "a bundle, and the slice that is taken next"
     items = pipeline.take(0.0)
     assert len(items) == 32
     assert compute(pipeline, 0.0, 0.0) == [W]
@@ -333,17 +333,17 @@ def test_any_message_takes_along_an_ask_for_what_is_missing(make: Make) -> None:
 def test_a_call_that_only_has_to_be_parked_takes_no_small_ask_along(make: Make) -> None:
     """The grant would be its answer, and again no call would be parked: a call for every few items."""
     pipeline = settled(measured(make(None, says_starts=False)))
-    assert granted(pipeline, 0.0, 1, 0, 556) == [S, W], "the one call that was out is answered"
+    assert granted(pipeline, 0.0, 1, 0, 1081) == [S, W], "the one call that was out is answered"
     items = pipeline.take(0.0)
     compute(pipeline, -32 * TINY, 0.0)
     begun = pipeline.take(0.0)
     said_ = said(pipeline, 0.0)
     assert said_ == [(m.DONE, 1, items), (m.STARTED, 1, begun[:1])], "what is missing is less than a bundle"
     assert (pipeline.asked, pipeline.deadline) == (0, None)
-    for _ in range(16):
+    for _ in range(32):
         compute(pipeline, -32 * TINY, 0.0)
         pipeline.take(0.0)
-    assert (m.ASK, 524) in said(pipeline, 0.0)
+    assert (m.ASK, 1049) in said(pipeline, 0.0)
 
 
 def test_a_worker_that_stops_takes_no_ask_along(make: Make) -> None:

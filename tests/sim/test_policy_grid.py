@@ -205,7 +205,7 @@ def test_bars_of_a_backlog() -> None:
     }
     assert one.bars[bars.BEST_THROUGHPUT].measured == pytest.approx((0.97, 0.0))
     assert one.bars[bars.HELD].limit == 2 * 8 + 3, "8 is within 1 % of the best"
-    assert one.bars[bars.BUNDLE_HELD].limit == 32, "a bundle of milliseconds is more"
+    assert one.bars[bars.BUNDLE_HELD].limit == 64, "a bundle of milliseconds is more"
     assert one.bars[bars.HOARD].measured == pytest.approx((0.1, 0.0))
     assert one.bars[bars.TRIP_HOARD].measured.value == pytest.approx(0.2 / 100_000 / 0.001), (
         "in delays per item"

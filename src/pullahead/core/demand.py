@@ -11,10 +11,10 @@ Rules:
    queue has said that nothing is left, an ask is due only when more is missing than is asked for already: it
    would bring nothing sooner.
 4. Who has nothing to compute says so once between two grants, and what it has asked for.
-5. With a backlog, a finished result waits for company for a quantum (24 ms, more where a call is dear); if a
-   bundle is smaller than the policy's, for as much less. Without one it waits for three milliseconds, but not
-   for longer than half of what is in hand takes: who waits for it may send more before this worker is idle.
-   It does not wait where one call takes as long as that.
+5. With a backlog, a finished result waits for company for a quantum (48 ms); if a bundle is smaller than
+   the policy's, for as much less. Without one it waits for three milliseconds, but not for longer than half
+   of what is in hand takes: who waits for it may send more before this worker is idle. It does not wait
+   where one call takes as long as that.
 6. Asks and places are multiples of a batch, where there are batches.
 """
 
@@ -24,7 +24,7 @@ from typing import Final, final
 
 from pullahead.core import messages as m
 from pullahead.core.asks import Asks
-from pullahead.core.lookahead import Lookahead
+from pullahead.core.lookahead import QUANTUM, Lookahead
 from pullahead.core.outbox import Outbox
 
 #: Seconds that a finished result waits for company where there is no backlog.
@@ -105,7 +105,7 @@ class Demand:
 
         `in_hand`: items that are here and have not begun.
         """
-        together = self._lookahead.quantum * self.bundle / self._lookahead.bundle if self.bundle > 1 else 0.0
+        together = QUANTUM * self.bundle / self._lookahead.bundle if self.bundle > 1 else 0.0
         return max(together, min(SPARSE, in_hand * self._lookahead.mean_compute / 2))
 
     @property

@@ -39,13 +39,12 @@ Rules:
 10. Where 64 items in a row (or batches) came one by one, each after the worker had waited for longer than a
    fetch because the source had nothing, there is nothing to look ahead at: 1, until one comes sooner.
 
-A *bundle* is how many items are asked for at once. What an exchange costs (about 0.15 ms of CPU in worker,
-queue and caller together, and as much again for the threads that it wakes, where every core is computing)
-must stay small against the compute that it brings: a bundle is about 32 ms of work by the mean (the median of
-a few large items among many tiny ones says nothing about either), so items of 22 ms and more travel alone and
-tiny ones by the hundred. Where the worker's own call takes longer than 0.1 ms, as on Ray, a bundle is longer
-by 320 times what it takes more, but not longer than 64 ms. What a call takes is the least of the recent ones,
-because a crowded machine makes any of them longer. A finished result waits for three quarters of a bundle.
+A *bundle* is how many items are asked for at once. What an exchange costs (0.3 ms of CPU in worker, queue and
+caller together, and up to 2 ms where every core is computing, because then whoever wakes finds nothing of its
+own in the caches) must stay small against the compute that it brings: a bundle is about 64 ms of work by the
+mean (the median of a few large items among many tiny ones says nothing about either), so items of 43 ms and
+more travel alone and tiny ones by the hundred. That is for a backlog: each of its items has waited for longer
+already. A finished result waits for three quarters of a bundle.
 """
 
 from __future__ import annotations
@@ -57,15 +56,10 @@ from typing import Final, final
 
 from pullahead.core.estimates import AGAIN, covering_depth, patience_of, percentile
 
-#: Seconds of work in one bundle, at least and at most; see the module.
-BUNDLE: Final = 0.032
-_LONGEST_BUNDLE: Final = 0.064
-#: What a call may cost, in CPU seconds, before a bundle is longer; and by how much it then is.
-_CHEAP: Final = 0.0001
-_LONGER: Final = 320
-_RECENT_CALLS: Final = 32
-#: Seconds that a message waits for company at most, while its sender computes, if a call costs little.
-QUANTUM: Final = 0.024
+#: Seconds of work in one bundle; see the module.
+BUNDLE: Final = 0.064
+#: Seconds that a message waits for company at most, while its sender computes.
+QUANTUM: Final = 0.75 * BUNDLE
 #: Items. Beyond this a worker's holdings would be a backlog of its own.
 MAX_LOOKAHEAD: Final = 4096
 MAX_BUNDLE: Final = 4096
@@ -76,6 +70,7 @@ WAY_BYTES: Final = 16 << 20
 
 _FIRST: Final = 16
 _WINDOW: Final = 128  # recent measurements of each kind: some seconds of work, or some hundred tiny items
+_FETCHES: Final = 64  # and of fetches, which bring two items or more: about as many seconds
 _QUANTILE: Final = 0.95
 _SLOW_START_LIMIT: Final = 64  # doubling without a single measured fetch must end somewhere
 _TRUST: Final = 32
@@ -85,7 +80,7 @@ _LATEST_FETCHES: Final = 3
 _BLIND_PATIENCE: Final = 0.5  # seconds, as long as no compute has ended
 _QUIET: Final = 64  # items in a row
 _IN_A_ROW: Final = 4  # long calls: where one in twenty is, that is no chance any more
-_REVIEW_EVERY: Final = 32  # a review costs about 50 µs: at most one in so many measurements once settled
+_REVIEW_EVERY: Final = 16  # a review costs about 50 µs: at most one in so many measurements once settled
 
 
 def say(seconds: float) -> str:
@@ -106,7 +101,6 @@ class Lookahead:
     Attributes:
         depth: the lookahead.
         bundle: how many items are asked for at once, with a backlog.
-        quantum: seconds that a finished result waits for company at most, while its worker computes.
         reason: why the depth is what it is.
         move: seconds until what is given back now could be elsewhere: the median fetch; 0: it is not known.
         usual: the mean seconds of those recent items that did not last much longer than usual; 0: not known.
@@ -123,7 +117,6 @@ class Lookahead:
 
     __slots__ = (
         "_budget",
-        "_calls",
         "_computes",
         "_counts",
         "_fetch",
@@ -143,7 +136,6 @@ class Lookahead:
         "bundle",
         "depth",
         "move",
-        "quantum",
         "reason",
         "usual",
     )
@@ -158,11 +150,10 @@ class Lookahead:
         self._fixed = fixed
         self._unit = batch
         self._budget = budget
-        self._fetches: deque[float] = deque(maxlen=_WINDOW)
+        self._fetches: deque[float] = deque(maxlen=_FETCHES)
         self._loads: deque[float] = deque(maxlen=_WINDOW)
         self._computes: deque[float] = deque(maxlen=_WINDOW)
         self._counts: deque[int] = deque(maxlen=_WINDOW)  # of how many items (or batches) each is the mean
-        self._calls: deque[float] = deque(maxlen=_RECENT_CALLS)  # CPU seconds
         self._sizes: deque[int] = deque(maxlen=_WINDOW)  # bytes of the largest item of each grant
         self._since_review = 0
         self._median = 0.0
@@ -176,7 +167,6 @@ class Lookahead:
         self.usual = 0.0
         self._quiet = 0  # items in a row that the worker had waited for longer than a fetch, for want of work
         self.bundle = 1
-        self.quantum = QUANTUM
         if fixed is None:
             self.depth = _FIRST if eager and batch == 1 else batch
             self.reason = f"{self.depth}: nothing measured yet"
@@ -285,10 +275,6 @@ class Lookahead:
         if self.depth > self._room:
             self._since_review = _REVIEW_EVERY  # with the next measurement
 
-    def called(self, seconds: float) -> None:
-        """A call to the queue has taken so many seconds of CPU time here."""
-        self._calls.append(seconds)
-
     def idled(self, seconds: float, items: int) -> None:
         """So many items came, and for so long there had been nothing to do, here or in the world."""
         if not items:
@@ -334,10 +320,7 @@ class Lookahead:
         self.move = percentile(sorted(self._fetches), 0.5) if self._fetches else 0.0
         if self._fixed is not None:
             return False
-        dear = max(0.0, min(self._calls, default=0.0) - _CHEAP)
-        span = min(_LONGEST_BUNDLE, BUNDLE + _LONGER * dear)
-        self.quantum = QUANTUM / BUNDLE * span
-        self.bundle = max(1, min(MAX_BUNDLE, self._fitting // 2, round(span / max(self._mean, 1e-9))))
+        self.bundle = max(1, min(MAX_BUNDLE, self._fitting // 2, round(BUNDLE / max(self._mean, 1e-9))))
         if fetch is None:
             return False
         if self._quiet >= _QUIET:

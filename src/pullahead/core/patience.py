@@ -9,7 +9,8 @@ Rules:
 3. From then on it is usual again, until it has lasted much longer once more.
 4. What a recall leaves here, because it will begin sooner than it could elsewhere, is waited for just as
    long: a fetch. If it has not begun by then, it goes after all.
-5. A slice is looked at when it has lasted for so long beyond what the others in it usually take.
+5. A slice is looked at when it has lasted for so long beyond what the others in it usually take. One that
+   goes on is looked at anyway before these have ended, and then counted from what runs.
 6. With a backlog, what is given back and asked for anew takes time from what computes. There, nothing has
    lasted for too long before 2 ms, and a slice may take twice as long as it should: a usual one is not cut.
    Elsewhere nobody computes less because of it.
@@ -63,6 +64,17 @@ class Patience:
         self._least = _LEAST if backlog else _LOOK
         usual = others * self._lookahead.usual
         self.ends_at = now + self._patience + (_LONG * usual if backlog else usual)
+
+    def goes_on(self, since: float, others: int) -> None:
+        """A slice goes on, of which one runs since then, and so many wait behind it."""
+        self.ends_at = since + self._patience + others * self._lookahead.usual
+
+    def waits_longer(self, since: float, others: int) -> None:
+        """More were put behind what runs: it need not be looked at sooner than that."""
+        if self.ends_at is not None:
+            before = self.ends_at
+            self.goes_on(since, others)
+            self.ends_at = max(before, self.ends_at)
 
     def ended(self) -> None:
         """It is over."""

@@ -49,7 +49,7 @@ from pullahead.core.news import News
 from pullahead.core.outbox import Outbox
 from pullahead.core.patience import Patience
 from pullahead.core.portions import Portions
-from pullahead.core.slices import MAX_SLICE, SLICE, Slice, slice_size, stretches
+from pullahead.core.slices import MAX_SLICE, SLICE, Slice, stretches
 from pullahead.core.starts import Starts
 from pullahead.core.stores import MOST, Stores
 from pullahead.errors import ProtocolError
@@ -162,8 +162,10 @@ class Pipeline:
         if self.phase is Phase.GONE:
             return []  # whatever the queue still says, it says to nobody: an answer to a goodbye is a stop
         effects: list[Effect] = []
+        came = False
         for kind, *rest in messages:
             if kind == m.GRANT:
+                came = True
                 lease, first, payloads, waited, cause, backlog, *more = rest
                 self._demand.granted(backlog)
                 suspects = more[0] if more else ()
@@ -198,6 +200,8 @@ class Pipeline:
                 effects += self._cut(now) + self._return(self._held(), now)
             else:
                 raise ProtocolError(f"a worker got a message of kind {kind!r}")
+        if came:
+            self._put_behind()
         return effects + self._after(now)
 
     def _granted(
@@ -396,13 +400,19 @@ class Pipeline:
         else:
             ran.asked()  # there is nothing to put in: it ends, and `turn` sees to what comes next
         if (ended or count) and self._gives_back and not self._patience.is_stuck:
-            self._watch(ran)
+            self._patience.goes_on(ran.since, len(ran.waiting))
         return effects
 
-    def _watch(self, ran: Slice) -> None:
-        """See that the item which runs, with a slice behind it, does not last for too long."""
-        others = min(len(ran.unstarted), slice_size(self.lookahead.mean_compute) - 1)
-        self._patience.began(ran.since, others, backlog=self._demand.is_plenty)
+    def _put_behind(self) -> None:
+        """Items have come while the main thread computes: put them where it finds them. Else it would soon
+        have to ask for a look that does nothing but that."""
+        ran, buffer = self.running, self._holdings.buffer
+        if not ran or ran.low < 0 or not buffer or buffer[0] < ran.items[ran.size - 1]:
+            return  # and what is older than that is not to wait behind it for so long
+        count = self._more(ran)
+        if count:
+            ran.extend(self._holdings.take(count))
+            self._patience.waits_longer(ran.since, len(ran.waiting))
 
     def stored(self, item: int, now: float) -> list[Effect]:
         """`store` has returned for this item."""
@@ -530,8 +540,7 @@ class Pipeline:
         ran = self.running
         assert ran is not None
         if ran.added and ran.waiting and not self._patience.has_ended(ran.since, now):
-            self._watch(ran)  # it goes on, and looks see to what has ended: no item in it is to blame
-            return []
+            return []  # it goes on, and looks see to what has ended: no item in it is to blame
         effects = self._cut(now)
         items = self._held()
         if self._patience.has_ended(ran.since, now) and (items or self.asked):

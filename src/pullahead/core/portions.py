@@ -6,8 +6,8 @@ Rules:
 2. Otherwise a slice: about two milliseconds of work, and at most half of what is ready for each worker, but
    a tenth of a millisecond in any case: to hand out one takes as long.
 3. With a backlog, more is put behind a slice while it is computed, so that it goes on; see `slices`. As much
-   as hides the next look, and what lies between two looks: 4 ms of work, or two thirds of the time for which
-   a finished result waits for company. But none lies beyond the item with which the next ask is due.
+   as hides the next look, and what there is before the next ask is due, so that one look does for both; but 4
+   ms of work in any case.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import final
 from pullahead.core.demand import Demand
 from pullahead.core.holdings import Holdings
 from pullahead.core.lookahead import Lookahead
-from pullahead.core.slices import LEAST_SLICE, REFILL_SHARE, Slice, low_mark, refill_size, slice_size
+from pullahead.core.slices import LEAST_SLICE, Slice, low_mark, refill_size, slice_size
 
 
 @final
@@ -88,9 +88,7 @@ class Portions:
         here = len(self._holdings.buffer)
         if ran.low < 0 or not here or self._holdings.has_suspects:
             return 0
-        mean, company = self._lookahead.mean_compute, self._lookahead.quantum * REFILL_SHARE
-        until_ask = self._demand.bundle - wanted
-        most = ran.low + max(refill_size(mean), min(refill_size(mean, company), until_ask))
+        most = ran.low + refill_size(self._lookahead.mean_compute, self._demand.bundle - wanted)
         return max(0, min(here, max(1, min(most, self._demand.plenty)) - len(ran.waiting)))
 
     @property

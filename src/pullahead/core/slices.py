@@ -32,10 +32,8 @@ MAX_SLICE: Final = 2048
 #: Seconds of work that hide a look: it takes some tenths of a millisecond, and where the work is pure Python
 #: it begins only when the interpreter is given up, half a millisecond later.
 LOOK: Final = 0.0015
-#: Seconds of work that a look puts behind what waits: a look costs 0.1 ms. Where results wait for company, it
-#: is this share of the time that they wait, for a look is what takes them out.
+#: Seconds of work that a look puts behind what waits, at least: a look costs 0.1 ms.
 REFILL: Final = 0.004
-REFILL_SHARE: Final = 2 / 3
 _ROUNDING: Final = 1e-9  # items: a mean of equal times is that exact
 
 
@@ -53,10 +51,10 @@ def low_mark(mean: float) -> int:
     return low if 2 * low <= MAX_SLICE else -1
 
 
-def refill_size(mean: float, seconds: float = REFILL) -> int:
-    """Return how many items may wait after a look, beside those of the low mark: so many seconds of work.
-    `mean`: as above."""
-    return max(1, min(MAX_SLICE // 2, int(seconds / mean + _ROUNDING)))
+def refill_size(mean: float, until_ask: int) -> int:
+    """Return how many items may wait after a look, beside those of the low mark: as many as there are before
+    the next ask is due, and 4 ms of work in any case. `mean`: as above."""
+    return max(1, min(MAX_SLICE // 2, max(until_ask, int(REFILL / mean + _ROUNDING))))
 
 
 @final

@@ -348,9 +348,7 @@ class Shell:
 
     def _send(self) -> None:
         messages = self._pipeline.take_messages(self._now())
-        began = thread_time()
         self._post.send([self._with_payloads(message) for message in messages])
-        self._pipeline.lookahead.called(thread_time() - began)
 
     def _with_payloads(self, message: m.Message) -> m.Message:
         """Put the results beside the numbers of the items."""
