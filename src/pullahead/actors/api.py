@@ -30,7 +30,6 @@ __all__ = [
     "Engine",
     "as_ref",
     "before_shutdown",
-    "copied",
     "cores",
     "current_engine",
     "get",
@@ -39,12 +38,14 @@ __all__ = [
     "is_better_put",
     "is_outside",
     "kill",
+    "lent",
     "notepad",
     "passed",
     "placed",
     "put",
     "shutdown",
     "size_of",
+    "staged",
     "store_size",
     "wait",
 ]
@@ -121,13 +122,17 @@ class Engine(Protocol):
     def put(self, value: Any) -> ObjectRef:
         """Store a value that many may read."""
 
-    def copied(self, buffer: Any) -> Any:
+    def staged(self, buffer: Any) -> memoryview | None:
         """Copy a large buffer into memory, which can be written to, that is sent from here without another
-        copy, where there is such memory."""
+        copy; None: there is no such memory."""
 
     def passed(self, buffer: Any) -> PickleBuffer:
-        """Return what is pickled instead of a buffer that was `copied`, here or where it came from: whoever
+        """Return what is pickled instead of a buffer that was `staged`, here or where it came from: whoever
         gets it may have this very memory, so nobody who sent it reads or writes it again."""
+
+    def lent(self, buffer: Any) -> PickleBuffer:
+        """Return what is pickled instead of such a buffer that its sender keeps, and writes to only when
+        nobody has it any more; what its receiver writes to it nobody else sees."""
 
     def size_of(self, ref: ObjectRef) -> int | None:
         """Return how many bytes a value has; None if it does not exist yet, or that is not known."""
@@ -263,23 +268,33 @@ def size_of(ref: ObjectRef) -> int | None:
     return ref.engine.size_of(ref)
 
 
-def copied(buffer: Any) -> Any:
-    """Copy a large buffer into memory that is sent from here without another copy, where there is such.
+def staged(buffer: Any) -> memoryview | None:
+    """Copy a large buffer into memory that is sent from here without another copy; None: there is no such.
 
-    It can be written to. See `passed`.
+    It can be written to. See `passed` and `lent`.
     """
     engine = _current
-    return bytearray(buffer) if engine is None else engine.copied(buffer)
+    return None if engine is None else engine.staged(buffer)
 
 
 def passed(buffer: Any) -> PickleBuffer:
     """Return what is pickled in place of a buffer that is given away.
 
-    If it was `copied`, here or by whom it came from, its receiver may have this very memory: nobody who sent
+    If it was `staged`, here or by whom it came from, its receiver may have this very memory: nobody who sent
     it reads or writes it again.
     """
     engine = _current
     return PickleBuffer(buffer) if engine is None else engine.passed(buffer)
+
+
+def lent(buffer: Any) -> PickleBuffer:
+    """Return what is pickled in place of a buffer that its sender keeps as it is.
+
+    If it was `staged`, here or by whom it came from, its receiver may have this very memory: nobody writes to
+    it on the way, and what its receiver writes to it nobody else sees.
+    """
+    engine = _current
+    return PickleBuffer(buffer) if engine is None else engine.lent(buffer)
 
 
 def is_better_put(size: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final, final
 from pullahead import actors
 from pullahead.actors import ObjectRef
 from pullahead.core.lookahead import WAY_BYTES
-from pullahead.farm.payload import ITSELF, Payload, is_word, pack, unpack
+from pullahead.farm.payload import ITSELF, Payload, as_item, is_word, pack, unpack
 from pullahead.farm.relay import Unopened
 
 __all__ = ["UNKNOWN", "Freight", "freight_of", "ship", "ship_now"]
@@ -69,8 +69,8 @@ def _aside(payload: Any) -> Any:
 def ship(item: Any) -> Any:
     """Return what travels to a worker for an item. Raises what pickling it raises."""
     if type(item) is Unopened:
-        return _aside(item.as_item())
-    return freight_of(item) or _aside(pack(item))
+        return as_item(_aside(item.as_item()))
+    return freight_of(item) or as_item(_aside(pack(item)))
 
 
 def ship_all(items: list[Any]) -> list[Any] | None:

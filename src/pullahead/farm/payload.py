@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any, Final, final
 
 from pullahead import actors
@@ -31,6 +32,21 @@ _SHORT: Final = 1024
 _WORD: Final = 8
 
 
+class Way(IntEnum):
+    """How large buffers travel, from each process to the next."""
+
+    COPIED = 0
+    PASSED = 1  # whoever sends them has no more use for them
+    LENT = 2  # whoever sends them may need them as they are, and does not change them
+
+
+_MARKS: Final[dict[int, Any]] = {
+    Way.COPIED: pickle.PickleBuffer,
+    Way.PASSED: actors.passed,
+    Way.LENT: actors.lent,
+}
+
+
 @final
 class Payload:
     """A pickle with its large buffers beside it. Pickling it again copies nothing but references.
@@ -38,15 +54,15 @@ class Payload:
     Attributes:
         data: the pickle.
         buffers: what was left out of it.
-        passes: whether whoever sends it, or passes it on, has no more use for these.
+        way: how these travel.
     """
 
-    __slots__ = ("buffers", "data", "passes")
+    __slots__ = ("buffers", "data", "way")
 
-    def __init__(self, data: Any, buffers: list[Any], passes: bool = False) -> None:
+    def __init__(self, data: Any, buffers: list[Any], way: int = Way.COPIED) -> None:
         self.data = data
         self.buffers = buffers
-        self.passes = passes
+        self.way = way
 
     @property
     def size(self) -> int:
@@ -54,11 +70,24 @@ class Payload:
         return len(self.data) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
 
     def copied(self) -> Payload:
-        """Return it with buffers of its own, for its way: whoever has the arrays may change them.
+        """Return that of a result, with buffers of its own: whoever has the arrays may change them.
 
         What arrives of them can be written to: whoever wants that need not copy it again.
         """
-        return Payload(self.data, list(map(actors.copied, self.buffers)), passes=True)
+        copies = [
+            bytearray(buffer) if staged is None else staged
+            for buffer, staged in zip(self.buffers, map(actors.staged, self.buffers), strict=True)
+        ]
+        return Payload(self.data, copies, Way.PASSED)
+
+    def lent(self) -> Payload:
+        """Return that of an item, which may be needed more than once, with buffers that cross without another
+        copy where that can be. Whoever gets them may write to them."""
+        staged = [
+            buffer if copy is None else copy
+            for buffer, copy in zip(self.buffers, map(actors.staged, self.buffers), strict=True)
+        ]
+        return Payload(self.data, staged, Way.LENT)
 
     def unpacked(self, *, own: bool = False) -> Any:
         """Return what was packed. `own`: with arrays that can be written to, copied where need be."""
@@ -67,8 +96,7 @@ class Payload:
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         data = pickle.PickleBuffer(self.data) if len(self.data) >= LARGE else self.data
-        wrap = actors.passed if self.passes else pickle.PickleBuffer
-        return Payload, (data, list(map(wrap, self.buffers)), self.passes)
+        return Payload, (data, list(map(_MARKS[self.way], self.buffers)), int(self.way))
 
     def __conform__(self, protocol: object) -> bytes:
         """A database wants to store it: all in one, and writable again when it is read."""
@@ -107,6 +135,11 @@ def pack_for_journal_now(value: Any) -> Any:
     """Return a value as `pack_for_journal` does, as it is now, whatever becomes of its arrays."""
     payload = pack_for_journal(value)
     return payload.copied() if type(payload) is Payload else payload
+
+
+def as_item(payload: Any) -> Any:
+    """Return what travels of an item, as it is now: its payload, ready to be sent more than once."""
+    return payload.lent() if type(payload) is Payload else payload
 
 
 def size_of(payload: Any) -> int:

@@ -153,7 +153,7 @@ def test_a_payload_that_nobody_decodes_gives_its_slab_back() -> None:
 
 def test_a_large_stream_travels_in_the_slab_too() -> None:
     wire = Wire()
-    value: dict[str, Any] = {"bytes": b"x" * 1_000_000, "array": np.ones(50_000), "small": np.ones(3)}
+    value: dict[str, Any] = {"bytes": b"x" * 500_000, "array": np.ones(50_000), "small": np.ones(3)}
     head, rest, fds = wire.sender.pack(dumps(value))
     _, slab_of, lengths, stream_inside = head
     assert (len(rest), slab_of, len(lengths), stream_inside) == (0, (0, 0), 2, True)

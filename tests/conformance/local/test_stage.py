@@ -7,55 +7,14 @@ import gc
 import os
 import pickle
 from collections.abc import Iterator
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from tests.conformance.local.own import descriptors, mappings
+from tests.conformance.local.own import Way, descriptors, mappings
 
-from pullahead.actors.local import kinds, memory, slabs, stage
-from pullahead.actors.local.payload import Payload, dumps, loads
+from pullahead.actors.local import memory, slabs, stage
 from pullahead.actors.local.stage import Stage, passed
 
 SIZE = stage.LEAST + 4096
-
-
-class Way:
-    """A channel from one process to another without a channel: what one end says the other hears at once."""
-
-    def __init__(self, budget: slabs.Budget | None = None) -> None:
-        self.said: list[tuple[str, int]] = []
-        loop = SimpleNamespace(call=lambda job: job())
-        self.start = slabs.Slabs(self._end(self._to_finish, loop), slabs.Budget())
-        self.budget = budget or slabs.Budget()
-        self.finish = slabs.Slabs(self._end(self._to_start, loop), self.budget)
-
-    @staticmethod
-    def _end(send: Any, loop: Any) -> Any:
-        return SimpleNamespace(send=send, loop=loop)
-
-    def _to_finish(self, kind: int, number: int) -> None:
-        assert kind == kinds.SLAB_DROP
-        self.said.append(("drop", number))
-        self.finish.on_drop(number)
-
-    def _to_start(self, kind: int, number: int) -> None:
-        assert kind == kinds.SLAB_FREE
-        self.said.append(("free", number))
-        self.start.on_free(number)
-
-    def carry(self, *buffers: Any) -> list[memoryview]:
-        """Send buffers across. Returns what arrives."""
-        return self.deliver(self.pack(*buffers))
-
-    def pack(self, *buffers: Any) -> tuple[slabs.Head, bytes, tuple[int, ...]]:
-        head, rest, fds = self.start.pack(dumps(list(buffers)))
-        return head, bytes(rest), fds
-
-    def deliver(self, packed: tuple[slabs.Head, bytes, tuple[int, ...]]) -> list[memoryview]:
-        head, rest, fds = packed
-        payload: Payload = self.finish.unpack(head, rest, list(fds))
-        return [memoryview(one) for one in loads(payload)]
 
 
 @pytest.fixture(autouse=True)
@@ -229,7 +188,7 @@ def test_what_is_too_much_goes_as_soon_as_nobody_uses_it(monkeypatch: pytest.Mon
     assert mappings() == 12
     del came
     gc.collect()
-    assert mappings() == 4, "two of them, of 2 MiB each, at both ends"
+    assert mappings() == 8, "four of them, at both ends"
 
 
 def test_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from pullahead.actors.local.objects import LocalRef
 from pullahead.actors.local.payload import PLAIN, Payload, dumps_plain
 from pullahead.actors.local.runtime import Runtime
 from pullahead.actors.local.slabs import INLINE, seal
-from pullahead.actors.local.stage import passed
+from pullahead.actors.local.stage import lent, passed
 from pullahead.actors.local.waiting import wait_for_some
 from pullahead.actors.notes import Notepad
 from pullahead.actors.options import Options, unknown_option
@@ -180,14 +180,17 @@ class LocalEngine:
         payload = ref.payload if isinstance(ref, LocalRef) else None
         return None if payload is None else len(payload.data) + sum(one.nbytes for one in payload.buffers)
 
-    def copied(self, buffer: Any) -> Any:
+    def staged(self, buffer: Any) -> memoryview | None:
         """See `Engine`."""
-        staged = self.runtime.peers.stage.copy(buffer)
-        return bytearray(buffer) if staged is None else staged
+        return self.runtime.peers.stage.copy(buffer)
 
     def passed(self, buffer: Any) -> PickleBuffer:
         """See `Engine`."""
         return passed(buffer)
+
+    def lent(self, buffer: Any) -> PickleBuffer:
+        """See `Engine`."""
+        return lent(buffer)
 
     def kill(self, token: Any) -> None:
         """End an actor's process."""

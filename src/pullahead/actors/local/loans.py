@@ -1,4 +1,4 @@
-"""What one end of a channel has lent to the other: memory that is passed on, and not copied (see `stage`).
+"""What one end of a channel has lent to the other: memory that crosses and is not copied (see `stage`).
 
 A loan has a number of the channel, as its slabs have, and the other end knows no difference: it maps what the
 descriptor that comes with the first loan of this memory leads to, finds it by its number from then on, says
@@ -14,15 +14,20 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, Final, NamedTuple, final
 
 from pullahead.actors.local import kinds
 from pullahead.actors.local.memory import Memory
+from pullahead.actors.local.stage import Marked
 
 if TYPE_CHECKING:
     from pullahead.actors.local.wire import Channel
 
-__all__ = ["Loan", "Loans"]
+__all__ = ["MAY_PASS", "PRIVATE", "Loan", "Loans"]
+
+
+MAY_PASS: Final = 1
+PRIVATE: Final = 2
 
 
 class Loan(NamedTuple):
@@ -30,14 +35,14 @@ class Loan(NamedTuple):
 
     Attributes:
         number, size: of the memory, on this channel.
-        may_pass: whether its receiver may pass it on.
+        how: `MAY_PASS` if its receiver may pass it on, `PRIVATE` if that is to map it privately.
         memory: itself.
         fd: what leads to it; None: the other end has it already.
     """
 
     number: int
     size: int
-    may_pass: bool
+    how: int
     memory: Memory
     fd: int | None
 
@@ -55,26 +60,32 @@ class Loans:
     def __init__(self, channel: Channel, lock: threading.RLock, number: Callable[[], int]) -> None:
         self._channel, self._lock, self._number = channel, lock, number
         self._out: dict[int, memoryview] = {}  # what keeps each from being used for anything else
-        self._numbers: weakref.WeakKeyDictionary[Memory, int] = weakref.WeakKeyDictionary()
+        # By how the other end maps it.
+        self._numbers: dict[int, weakref.WeakKeyDictionary[Memory, int]] = {
+            how: weakref.WeakKeyDictionary() for how in (0, PRIVATE)
+        }
         self._known: dict[int, weakref.ref[Memory]] = {}
         self._gone: deque[int] = deque()  # numbers of which the memory is gone
         self._is_closed = False
 
-    def lend(self, view: memoryview, memory: Memory) -> Loan | None:
-        """Lend what a view begins; None: the other end has it already, from another message, or is gone.
+    def lend(self, marked: Marked) -> Loan | None:
+        """Lend what was marked; None: the other end has it already, from another message, or is gone.
 
         Raises OSError: there are no descriptors left.
         """
+        view, memory, is_lent = marked
+        how = PRIVATE if is_lent else 0
         with self._lock:
-            number, fd = self._numbers.get(memory), None
+            numbers = self._numbers[how]
+            number, fd = numbers.get(memory), None
             if number in self._out or self._is_closed:
                 return None
             if number is None:
                 fd, number = os.dup(memory.fd), self._number()
                 self._known[number] = weakref.ref(memory, partial(self._is_gone, number))
-                self._numbers[memory] = number
+                numbers[memory] = number
             self._out[number] = view
-        return Loan(number, memory.size, memory.is_staged, memory, fd)
+        return Loan(number, memory.size, how | (MAY_PASS if memory.is_staged else 0), memory, fd)
 
     def take_back(self, loan: Loan) -> None:
         """It is not sent after all. If it is new, the other end knows nothing of it."""
@@ -82,7 +93,7 @@ class Loans:
             self._out.pop(loan.number, None)
             if loan.fd is not None:
                 os.close(loan.fd)
-                self._numbers.pop(loan.memory, None)
+                self._numbers[loan.how & PRIVATE].pop(loan.memory, None)
                 self._known.pop(loan.number, None)
 
     def returned(self, number: int) -> None:
@@ -90,10 +101,13 @@ class Loans:
         self._out.pop(number, None)
 
     def close(self) -> None:
-        """Nobody will say so any more, and whoever had it may have passed it on."""
+        """Nobody will say so any more. What was given away, or may have been passed on, is over: somebody may
+        have it. What was lent to who could not pass it on is free."""
         with self._lock:
-            for memory, number in list(self._numbers.items()):
-                memory.is_over = memory.is_over or number in self._out
+            for how, numbers in self._numbers.items():
+                for memory, number in list(numbers.items()):
+                    may_be_somewhere = not how & PRIVATE or memory.is_staged
+                    memory.is_over = memory.is_over or (may_be_somewhere and number in self._out)
             self._out.clear()
             self._is_closed = True
 

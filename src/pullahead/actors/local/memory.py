@@ -1,5 +1,8 @@
 """Shared memory without a name, and mappings of it that hold no descriptor, unless they are to be passed on.
 
+A mapping may be private: it shows what is in the memory, and what is written to it nobody else sees. The
+system copies a page when it is first written to; to show something new such a page is copied again.
+
 Not `mmap.mmap`: it keeps a copy of the descriptor for as long as the mapping lives (until Python 3.13), and a
 thousand arrays in flight would use up what a process may open.
 """
@@ -13,19 +16,52 @@ import mmap
 import os
 import pickle
 import secrets
+import sys
 from typing import Any, Final, final
 
-__all__ = ["Memory", "create", "create_unlinked", "make", "seal"]
+from pullahead.actors.local.pages import own_pages
+
+__all__ = ["CAN_LEND", "Memory", "create", "create_unlinked", "make", "seal"]
 
 _NAME: Final = "pullahead"
-_STEP: Final = 1 << 20  # bytes copied between two chances for other threads: 0.15 ms
 _FAILED: Final = ctypes.c_void_p(-1).value
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_mmap, _munmap = _libc.mmap, _libc.munmap
+_mmap, _munmap, _madvise = _libc.mmap, _libc.munmap, _libc.madvise
 _mmap.restype = ctypes.c_void_p
 _mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
 _munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+
+class _Buffer(ctypes.Structure):
+    """What C calls Py_buffer."""
+
+    _fields_ = (
+        ("address", ctypes.c_void_p),
+        ("of", ctypes.c_void_p),
+        ("length", ctypes.c_ssize_t),
+        ("item_size", ctypes.c_ssize_t),
+        ("is_readonly", ctypes.c_int),
+        ("dimensions", ctypes.c_int),
+        ("format", ctypes.c_void_p),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("suboffsets", ctypes.c_void_p),
+        ("internal", ctypes.c_void_p),
+    )
+
+
+# `memmove` is called without the interpreter's lock, and an assignment to a slice with it: whoever waits for
+# it in the caller's process would wait for the next switch, which comes after five milliseconds.
+_SIMPLE: Final = 0
+_get_buffer, _release_buffer = ctypes.pythonapi.PyObject_GetBuffer, ctypes.pythonapi.PyBuffer_Release
+_get_buffer.argtypes = [ctypes.py_object, ctypes.c_void_p, ctypes.c_int]
+_release_buffer.argtypes = [ctypes.c_void_p]
+_release_buffer.restype = None
+
+# Where private mappings show what becomes of the memory: POSIX leaves that open.
+CAN_LEND: Final = sys.platform == "linux"
 
 
 def create(size: int) -> int:
@@ -66,23 +102,60 @@ class Memory:
     Attributes:
         size: bytes.
         fd: a descriptor of it, closed with it; -1: there is none.
+        used: bytes that were ever put in by who has made it, to be passed on: what it costs.
         is_staged: whether this process has made it, to be passed on.
         is_over: whether it must not be used again, because somebody unknown may look at it.
     """
 
-    __slots__ = ("__weakref__", "_address", "_array", "_writable", "fd", "is_over", "is_staged", "size")
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_array",
+        "_origin",
+        "_writable",
+        "fd",
+        "is_over",
+        "is_staged",
+        "size",
+        "used",
+    )
 
-    def __init__(self, fd: int, size: int, writable: bool = True, *, keep: bool = False) -> None:
-        """Map it. `keep`: the descriptor, which is this mapping's from then on."""
-        self.fd, self.is_staged, self.is_over = -1, False, False
+    def __init__(
+        self, fd: int, size: int, writable: bool = True, *, keep: bool = False, private: bool = False
+    ) -> None:
+        """Map it. `keep`: the descriptor, which is this mapping's from then on. `private`: see the module."""
+        self.fd, self.used, self.is_staged, self.is_over = -1, 0, False, False
+        self._origin = Memory(fd, size, writable=False) if private else None
         protection = mmap.PROT_READ | mmap.PROT_WRITE if writable else mmap.PROT_READ
-        address = _mmap(None, size, protection, mmap.MAP_SHARED, fd, 0)
+        flags = mmap.MAP_PRIVATE if private else mmap.MAP_SHARED
+        address = _mmap(None, size, protection, flags, fd, 0)
         if address == _FAILED:
             number = ctypes.get_errno()
             raise OSError(number, f"cannot map {size} bytes of shared memory: {os.strerror(number)}")
         self._address, self.size, self._writable = address, size, writable
         self._array = ctypes.c_char * size
         self.fd = fd if keep else -1
+
+    @property
+    def is_private(self) -> bool:
+        """Whether what is written to it stays here."""
+        return self._origin is not None
+
+    def was_written_to(self, length: int) -> bool:
+        """Whether a private mapping shows, in so many bytes, anything but what is in the memory; also if
+        nobody knows."""
+        return self.is_private and own_pages(self._address, length) != []
+
+    def renew(self, length: int) -> None:
+        """Have a private mapping show so many bytes of the memory as they are now."""
+        if self._origin is None:
+            return
+        written = own_pages(self._address, length)
+        if written is None:  # each page is mapped anew when it is looked at, which takes as long as a copy
+            _madvise(self._address, self.size, mmap.MADV_DONTNEED)
+        elif written:
+            for start, stop in written:
+                ctypes.memmove(self._address + start, self._origin._address + start, stop - start)
 
     def view(self) -> tuple[Any, memoryview]:
         """Return an anchor and a view of everything; the anchor dies with the last view of this view.
@@ -99,11 +172,15 @@ class Memory:
         return bool(ctypes.addressof(ctypes.c_char.from_buffer(part)) == self._address)
 
     def copy_in(self, part: memoryview, offset: int) -> None:
-        """Copy bytes in, in steps between which other threads may run."""
-        view = self.view()[1]
-        for start in range(0, len(part), _STEP):
-            piece = part[start : start + _STEP]
-            view[offset + start : offset + start + len(piece)] = piece
+        """Copy bytes in. Other threads may run meanwhile."""
+        if offset + len(part) > self.size:
+            raise ValueError(f"{len(part)} bytes from {offset} on do not fit into {self.size}")
+        found = _Buffer()
+        _get_buffer(part, ctypes.byref(found), _SIMPLE)
+        try:
+            ctypes.memmove(self._address + offset, found.address, len(part))
+        finally:
+            _release_buffer(ctypes.byref(found))
 
     def __del__(self) -> None:
         if hasattr(self, "_address"):

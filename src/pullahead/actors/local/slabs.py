@@ -10,8 +10,8 @@ Rules
 2. The descriptor of a slab crosses once, with the first message in it. Both ends map it once and close it,
    unless it may have to be passed on (rule 4).
 3. What is `put` has a slab of its own, sealed against writing, which every reader maps read-only.
-4. What is passed on (`stage`) is not copied again: the slab is lent under a number of this channel, and its
-   receiver gives it back like any other.
+4. What is passed on or lent (`stage`) is not copied again: the slab has a number of this channel, and its
+   receiver gives it back like any other. What is lent it maps privately.
 5. Nothing has a name in a file system, and the kernel frees a slab with its last mapping: whoever is
    killed, nothing is left.
 
@@ -36,10 +36,10 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from pullahead.actors.local import kinds, memory
 from pullahead.actors.local.descriptors import close_all, most_open
-from pullahead.actors.local.loans import Loan, Loans
+from pullahead.actors.local.loans import MAY_PASS, PRIVATE, Loan, Loans
 from pullahead.actors.local.memory import Memory
 from pullahead.actors.local.payload import Payload
-from pullahead.actors.local.stage import LEAST, passed_memory
+from pullahead.actors.local.stage import LEAST, marked
 
 if TYPE_CHECKING:
     from pullahead.actors.local.wire import Channel
@@ -65,8 +65,8 @@ _ALIGN: Final = 64  # a cache line; what vector instructions and Arrow want
 _SEALED: Final = -1  # instead of a slab's number: a slab of its own, read-only
 _IN_FRAME: Final = -2
 
-Head = tuple[tuple[tuple[int, int, bool], ...], tuple[int, ...], tuple[int, ...], bool]
-"""(number and size of each slab, and whether it may be passed on; in which slab each part is; lengths of the
+Head = tuple[tuple[tuple[int, int, int], ...], tuple[int, ...], tuple[int, ...], bool]
+"""(number and size of each slab, and how it crosses, see `Loan`; in which slab each part is; lengths of the
 parts; whether the first part is the pickle stream)."""
 
 
@@ -122,7 +122,7 @@ class Budget:
 class _Slab:
     __slots__ = ("fd", "memory", "number", "size", "used")
 
-    may_pass = False  # as a loan may: whoever gets this one has it alone
+    how = 0  # as a loan has it: whoever gets this one has it alone
 
     def __init__(self, number: int, memory: Memory, fd: int | None) -> None:
         self.number, self.size, self.memory = number, memory.size, memory
@@ -165,7 +165,7 @@ class Slabs:
             carriers = [lent.get(slab) or self._take(end, slabs) for slab, end in enumerate(ends)]
         except OSError:
             self._take_back(slabs, loans)
-            head = ((_IN_FRAME, 0, False),), (), lengths, stream_inside
+            head = ((_IN_FRAME, 0, 0),), (), lengths, stream_inside
             return head, b"".join((*parts, rest)), ()
         except BaseException:
             self._take_back(slabs, loans)
@@ -182,7 +182,7 @@ class Slabs:
         except BaseException:  # Ctrl-C, or no memory left
             self._take_back(slabs, loans)
             raise
-        told = tuple((one.number, one.size, one.may_pass) for one in carriers)
+        told = tuple((one.number, one.size, one.how) for one in carriers)
         fds = tuple(one.fd for one in carriers if one.fd is not None)
         for slab in slabs:
             slab.fd = None  # it is the channel's from now on
@@ -191,9 +191,9 @@ class Slabs:
     def _lend(self, parts: Sequence[memoryview], loans: dict[int, Loan]) -> None:
         """Lend what is passed on, by its place. What cannot be lent is to be copied."""
         for place, part in enumerate(parts):
-            lent = passed_memory(part)
-            if lent is not None and len(part) >= ALONE and len(loans) < _MOST_LOANS:
-                loan = self._loans.lend(*lent)
+            found = marked(part)
+            if found is not None and len(part) >= ALONE and len(loans) < _MOST_LOANS:
+                loan = self._loans.lend(found)
                 if loan is not None:
                     loans[place] = loan
 
@@ -253,9 +253,11 @@ class Slabs:
             return unpack(head, rest, fds)
         new = deque(fds)
         try:
-            for number, size, may_pass in slabs:
+            for place, (number, size, how) in enumerate(slabs):
                 if number not in self._maps:
-                    self._maps[number] = self._mapped(new, size, keep=may_pass)
+                    self._maps[number] = self._mapped(new, size, how)
+                elif how & PRIVATE:
+                    self._maps[number].renew(lengths[slab_of.index(place)])
         finally:
             close_all(new)
         wholes = []
@@ -266,10 +268,10 @@ class Slabs:
             wholes.append(whole)
         return _assemble(wholes, slab_of, lengths, stream_inside, rest)
 
-    def _mapped(self, fds: deque[int], size: int, *, keep: bool) -> Memory:
+    def _mapped(self, fds: deque[int], size: int, how: int) -> Memory:
         """Map what the next descriptor leads to, which is closed, or kept."""
-        keep = keep and len(self._budget.kept) < _MOST_KEPT
-        found = Memory(fds[0], size, keep=keep)
+        keep = bool(how & MAY_PASS) and len(self._budget.kept) < _MOST_KEPT
+        found = Memory(fds[0], size, keep=keep, private=bool(how & PRIVATE))
         fd = fds.popleft()
         if keep:
             self._budget.kept.add(found)
@@ -359,7 +361,7 @@ def seal(payload: Payload) -> Payload:
     for part, offset in zip(parts, offsets, strict=True):
         memory.write(fd, part, offset)
     memory.seal(fd)
-    head = ((_SEALED, end, False),), slab_of, lengths, stream_inside
+    head = ((_SEALED, end, 0),), slab_of, lengths, stream_inside
     sealed = Sealed(fd, head, b"" if stream_inside else payload.data)
     opened = unpack(sealed.head, sealed.rest, (os.dup(fd),))
     return Payload(opened.data, opened.buffers, payload.refs, sealed)

@@ -9,10 +9,13 @@ Rules
 -----
 1. What is marked as `passed` is given away: whoever receives it has this very memory, for good, and may write
    to it. Nobody on the way reads it once it is sent.
-2. It is used again when its last receiver has no view of it any more: each says so to whom it had it from.
-3. If a process dies that it was sent to, that may have passed it on, to somebody who will not say when: it is
-   not used again.
-4. There are at most `MOST` of these, because each keeps a descriptor. Beyond, and where shared memory cannot
+2. What is marked as `lent` stays whose it is, and as it is: whoever receives it may write to it as well, but
+   nobody else sees that, because there it is mapped privately (`memory`). So an item is with the queue and
+   with a worker at once, and can go to another worker if that one dies. On the way nobody writes to it.
+3. It is used again when its last receiver has no view of it any more: each says so to whom it had it from.
+4. If a process dies that it was sent to, and that may have passed it on to somebody who will not say when, it
+   is not used again.
+5. There are at most `MOST` of these, because each keeps a descriptor. Beyond, and where shared memory cannot
    be had, a copy is an ordinary one.
 """
 
@@ -24,16 +27,16 @@ import threading
 import weakref
 from collections import deque
 from functools import partial
-from typing import Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
 from pullahead.actors.local import memory
-from pullahead.actors.local.memory import Memory
+from pullahead.actors.local.memory import CAN_LEND, Memory
 
-__all__ = ["LEAST", "MOST", "Stage", "passed", "passed_memory"]
+__all__ = ["LEAST", "MOST", "Marked", "Stage", "lent", "marked", "passed"]
 
-#: Bytes from which on a buffer is staged: it has a slab of its own (`slabs.ALONE`).
-LEAST: Final = 1 << 20
-MOST: Final = 32
+#: Bytes from which on a buffer is staged, and has a slab of its own: a copy then takes longer than all else.
+LEAST: Final = 1 << 19
+MOST: Final = 64
 #: Bytes that are kept while nobody uses them.
 _IDLE: Final = 128 << 20
 
@@ -75,6 +78,7 @@ class Stage:
             raise
         finally:
             self._trim()  # what came back meanwhile
+        found.used = max(found.used, len(part))
         anchor, view = found.view()
         self._out[id(found)] = weakref.ref(anchor, partial(self._is_free, found))
         return view[: len(part)]
@@ -110,7 +114,7 @@ class Stage:
                 self._count -= 1
             else:
                 self._idle.append(found)
-        while sum(one.size for one in self._idle) > _IDLE:
+        while sum(one.used for one in self._idle) > _IDLE:
             del self._idle[0]
             self._count -= 1
 
@@ -122,17 +126,48 @@ def _made(size: int, part: memoryview) -> Memory:
     return made
 
 
+class Marked(NamedTuple):
+    """What crosses without another copy.
+
+    Attributes:
+        view: of what is sent.
+        memory: that it begins.
+        is_lent: whether it is lent, and not given away.
+    """
+
+    view: memoryview
+    memory: Memory
+    is_lent: bool
+
+
 def passed(buffer: Any) -> pickle.PickleBuffer:
     """Mark a buffer, while it is pickled, as one to be passed on if that can be."""
     part = memoryview(buffer)
+    found = _memory_of(part)
+    return pickle.PickleBuffer(buffer if found is None or found.is_private else _mark(part, found, False))
+
+
+def lent(buffer: Any) -> pickle.PickleBuffer:
+    """Mark a buffer, while it is pickled, as one to be lent if that can be."""
+    part = memoryview(buffer)
+    found = _memory_of(part) if CAN_LEND else None
+    is_good = found is not None and not found.was_written_to(part.nbytes)
+    return pickle.PickleBuffer(_mark(part, found, True) if found and is_good else buffer)
+
+
+def marked(part: memoryview) -> Marked | None:
+    """Return what was marked; None: this was not."""
+    return getattr(part.obj, "marked", None)
+
+
+def _memory_of(part: memoryview) -> Memory | None:
+    """Return the memory that a buffer begins, if others can have it."""
     found = getattr(part.obj, "memory", None)
-    if type(found) is not Memory or found.fd < 0 or found.is_over or not found.begins(part):
-        return pickle.PickleBuffer(buffer)
+    is_good = type(found) is Memory and found.fd >= 0 and not found.is_over and found.begins(part)
+    return found if is_good else None
+
+
+def _mark(part: memoryview, found: Memory, is_lent: bool) -> Any:
     mark: Any = (ctypes.c_char * part.nbytes).from_buffer(part)
-    mark.passed = part, found
-    return pickle.PickleBuffer(mark)
-
-
-def passed_memory(part: memoryview) -> tuple[memoryview, Memory] | None:
-    """Return what was marked, and the memory that it begins; None: this was not."""
-    return getattr(part.obj, "passed", None)
+    mark.marked = Marked(part, found, is_lent)
+    return mark

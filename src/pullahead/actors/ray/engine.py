@@ -310,13 +310,14 @@ class RayEngine:
         self._check_running()
         return ref_of(self, ray.put(value))
 
-    def copied(self, buffer: Any) -> Any:
+    def staged(self, buffer: Any) -> None:
         """See `Engine`. Ray copies what it is given into its store."""
-        return bytearray(buffer)
 
     def passed(self, buffer: Any) -> PickleBuffer:
         """See `Engine`."""
         return PickleBuffer(buffer)
+
+    lent = passed
 
     def size_of(self, ref: ObjectRef) -> int | None:
         """See `Engine`. Asks the owner of the value."""
