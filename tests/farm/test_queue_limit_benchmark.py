@@ -43,7 +43,7 @@ def test_a_queue_carries_as_many_workers_as_its_core_has_time_for() -> None:
 
 def test_so_many_calls_take_so_many_workers() -> None:
     assert [workers_for(compute, 600) for compute in (NOTHING, 0.001, 0.01, 0.1, 1.0, 10.0)] == [
-        *(19, 19, 19, 60, 600, 2000)
+        *(38, 38, 38, 60, 600, 2000)
     ]
 
 

@@ -71,17 +71,19 @@ class Account:
         if preventable:
             self._could_have_asked_earlier(now)
 
-    def loaded(self, item: int, start: float, obstacle: str, now: float) -> None:
-        """The load of an item has ended, well or not."""
+    def loaded(self, item: int, start: float, obstacle: str, now: float) -> bool:
+        """The load of an item has ended, well or not. Return whether the lookahead has moved."""
         stalled = self.idle_since is not None and obstacle in {trace.CAUSE_LOAD, trace.CAUSE_BATCH}
         if stalled:
             self.stalled(now, trace.CAUSE_LOAD)
         self._meter.communicated(start, now)
         self._recorder.add(trace.LOAD, start, now, item)
-        if self._lookahead.loaded(now - start):
+        has_moved = self._lookahead.loaded(now - start)
+        if has_moved:
             self.note_lookahead(now)
         if stalled:
             self._could_have_asked_earlier(now)
+        return has_moved
 
     def stored(self, item: int, start: float, obstacle: str, now: float) -> None:
         """The store of an item has ended, well or not."""

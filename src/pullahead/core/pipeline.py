@@ -286,11 +286,13 @@ class Pipeline:
 
     def loaded(self, item: int, now: float) -> list[Effect]:
         """`load` has returned for this item, or its value has come."""
-        self._load_ended(item, now)
+        has_moved = self._load_ended(item, now)
         if self._holdings.was_withdrawn(item):
             return [Discard(item, loaded=True), *self._after(now)]
         self._arrived((item,), now)
-        return self._after(now)
+        if has_moved or not self.running:
+            return self._after(now)
+        return self._begin_loads(now)  # while the main thread computes, nothing else follows from it
 
     def load_failed(self, item: int, kind: str, delay: float, now: float) -> list[Effect]:
         """`load` has raised for this item, or its value cannot come. The shell has its error."""
@@ -517,7 +519,7 @@ class Pipeline:
         overdue = self._patience.overdue(now)
         if overdue:
             effects += self._give_up(overdue, now)
-        effects += [Load(item) for item in self._holdings.begin_loads(now)]
+        effects += self._begin_loads(now)
         effects += [Store(item) for item in self._stores.fall_due(now)]
         self._demand.look_again()
         wanted = self._wanted()
@@ -534,6 +536,9 @@ class Pipeline:
             effects.append(Wake())
         self._portions.wait(now, idle=not self.running, nothing_more=self._nothing_more)
         return effects
+
+    def _begin_loads(self, now: float) -> list[Effect]:
+        return [Load(item) for item in self._holdings.begin_loads(now)]
 
     def _let_go(self, now: float) -> list[Effect]:
         """What runs takes long: cut it, if it is a slice. If one item is to blame, nobody waits behind it."""
@@ -662,9 +667,10 @@ class Pipeline:
 
     # How it is done: time
 
-    def _load_ended(self, item: int, now: float) -> None:
+    def _load_ended(self, item: int, now: float) -> bool:
+        """Account for it. Return whether the lookahead has moved."""
         obstacle = self._obstacle()  # before it is gone
-        self._account.loaded(item, self._holdings.load_ended(item), obstacle, now)
+        return self._account.loaded(item, self._holdings.load_ended(item), obstacle, now)
 
     def _store_ended(self, item: int, now: float) -> None:
         obstacle = self._obstacle()  # before it is gone

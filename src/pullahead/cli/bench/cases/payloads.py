@@ -21,8 +21,8 @@ from pullahead.cli.bench.works import first, noop
 MEMCPY: Final = "memcpy, once each way"
 KB, MB = 1_000, 1_000_000
 PICKLING: Final = (standard.EXECUTOR, standard.IMAP, standard.MAP, mpire.IMAP, f"{mpire.IMAP}, chunk_size=1")
-#: Bytes of a round, at most: whoever returns a list has them all in memory.
-_MOST: Final = 200 * MB
+#: Bytes of a round, at most: whoever returns a list has them all in memory. In less, the beginning counts.
+_MOST: Final = 1000 * MB
 _ITEMS: Final = 100_000
 _SECONDS: Final = (0.5, 0.05)
 
@@ -60,7 +60,7 @@ def prepare(kind: Size, peers: tuple[str, ...], stage: Stage) -> list[Contender 
     size = kind.size
     if size >= 100 * KB and (absent := without_numpy()):
         return [absent]
-    count = min(_ITEMS, max(2 * WORKERS, (_MOST // 10 if stage.quick else _MOST) // size))
+    count = min(_ITEMS, max(2 * WORKERS, (_MOST // 50 if stage.quick else _MOST) // size))
     rate = partial(
         Rate,
         seconds=_SECONDS[stage.quick],
