@@ -157,9 +157,11 @@ def make() -> Iterator[Make]:
         backlog: int = PLENTY,
         lookahead: int | None = 40,
         fetch: float = MS,
+        gives_back: bool = True,
     ) -> Pipeline:
         pipeline = Pipeline(Lookahead(lookahead), Meter(0, 0.0), Recorder(True), says_starts=False)
         made.append(pipeline)
+        pipeline._gives_back = gives_back
         for _ in range(40):
             pipeline.lookahead.fetched(fetch)
             pipeline.lookahead.computed(item, 1)
@@ -307,6 +309,64 @@ def test_a_slice_that_goes_on_is_not_cut_while_each_of_its_items_takes_its_time(
     pipeline.tick(later + 4 * MS)
     assert not waiting, "now the one that runs is late, and nobody waits behind it"
     assert (m.STUCK,) in said(pipeline, later + 4 * MS)
+
+
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_items_that_are_slower_than_those_before_are_reported_all_the_same(
+    make: Make, gives_back: bool
+) -> None:
+    """Few will be left in seconds, when they were expected to be in some milliseconds."""
+    pipeline = make(item=MS / 8, held=400, lookahead=None, fetch=30 * MS, gives_back=gives_back)
+    pipeline.few_left(0.0)
+    assert len(running(pipeline).waiting) > 300
+    now, reported, looks = 0.0, list[int](), 0
+    while now < 4.0:
+        end = running(pipeline).since + 20 * MS
+        while (due := pipeline._patience.ends_at) is not None and due <= end:
+            now, looks = due, looks + 1
+            pipeline.tick(now)
+            reported += [item for one in said(pipeline, now) if one[0] == m.DONE for item in one[2]]
+            assert len(reported) >= running(pipeline).begun[0], "what has ended by then"
+        goes_on(pipeline, end)
+        now = end
+    assert 20 < looks < 150
+
+
+def test_what_lasts_long_is_looked_behind_now_and_then_where_nobody_else_could_have_that(make: Make) -> None:
+    pipeline = make(item=MS / 8, held=40, gives_back=False)
+    pipeline.few_left(0.0)
+    looks = 0
+    while (due := pipeline._patience.ends_at) is not None and due < 100.0:
+        pipeline.tick(due)
+        said(pipeline, due)
+        looks += 1
+    assert 90 < looks < 120, "about one in a second"
+    assert running(pipeline).waiting, "it keeps them"
+
+
+def test_what_was_put_behind_a_slice_is_looked_at_by_time_whoever_works(make: Make) -> None:
+    pipeline = make(item=MS / 8, held=16, lookahead=None, gives_back=False)
+    assert pipeline._patience.ends_at is None
+    pipeline.answered([(m.GRANT, 1, 16, [None] * 500, 0.0, "source", PLENTY)], 0.0)
+    assert len(running(pipeline).waiting) > 400
+    due = pipeline._patience.ends_at
+    assert due is not None
+    assert due < 0.2
+    goes_on(pipeline, 20 * MS)
+    pipeline.tick(due)
+    assert said(pipeline, due)[0] == (m.DONE, 1, (0,))
+
+
+def test_behind_the_last_of_a_slice_nobody_looks(make: Make) -> None:
+    pipeline = make(item=MS / 8, held=40, gives_back=False)
+    pipeline.few_left(0.0)
+    while running(pipeline).waiting:
+        goes_on(pipeline, running(pipeline).since + MS / 8)
+    due = pipeline._patience.ends_at
+    assert due is not None
+    pipeline.tick(due)
+    said(pipeline, due)
+    assert pipeline._patience.ends_at is None, "or it would be due for ever"
 
 
 def test_a_start_is_said_once(make: Make) -> None:

@@ -362,12 +362,13 @@ def test_what_is_cut_takes_its_place_by_age(make: Make) -> None:
     assert pipeline.turn(0.0, MS, MS, MS)[0] == (8, 9, 20, 21, 22, 23, 24, 25)
     said(pipeline, MS)
     given(pipeline, MS, 4, 10, 2)
-    begin(pipeline, 20, MS + LOOK)
+    assert list(running(pipeline).waiting) == [9, 10, 11, *range(20, 30)]
+    begin(pipeline, 9, MS + LOOK)
     pipeline._cut(MS + LOOK)
     said(pipeline, MS + LOOK)
-    assert running_and_held(pipeline) == ((20,), 11)
+    assert running_and_held(pipeline) == ((9,), 12)
     now = 2 * MS + LOOK
-    assert pipeline.turn(MS, now, MS, now)[0] == (10, 11, 21, 22, 23, 24, 25, 26)
+    assert pipeline.turn(MS, now, MS, now)[0] == (10, 11, 20, 21, 22, 23, 24, 25)
 
 
 @pytest.mark.parametrize(("backlog", "size"), [(0, 1), (1, 1), (2, 1), (7, 3), (16, 8), (1000, 8)])

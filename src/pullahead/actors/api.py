@@ -43,6 +43,7 @@ __all__ = [
     "passed",
     "placed",
     "put",
+    "restored",
     "shutdown",
     "size_of",
     "staged",
@@ -133,6 +134,9 @@ class Engine(Protocol):
     def lent(self, buffer: Any) -> PickleBuffer:
         """Return what is pickled instead of such a buffer that its sender keeps, and writes to only when
         nobody has it any more; what its receiver writes to it nobody else sees."""
+
+    def restored(self, buffer: Any) -> bool:
+        """Have a buffer that was lent show what it was lent with; return False if it was not lent."""
 
     def size_of(self, ref: ObjectRef) -> int | None:
         """Return how many bytes a value has; None if it does not exist yet, or that is not known."""
@@ -295,6 +299,12 @@ def lent(buffer: Any) -> PickleBuffer:
     """
     engine = _current
     return PickleBuffer(buffer) if engine is None else engine.lent(buffer)
+
+
+def restored(buffer: Any) -> bool:
+    """Undo what was written here to a buffer that was lent. Return False if it was not, and is as it is."""
+    engine = _current
+    return engine is not None and engine.restored(buffer)
 
 
 def is_better_put(size: int) -> bool:

@@ -10,7 +10,8 @@ Rules:
 4. What a recall leaves here, because it will begin sooner than it could elsewhere, is waited for just as
    long: a fetch. If it has not begun by then, it goes after all.
 5. A slice is looked at when it has lasted for so long beyond what the others in it usually take. One that
-   goes on is looked at anyway before these have ended, and then counted from what runs.
+   goes on is looked at anyway before these have ended, and then counted from what runs; if its items have
+   become slow, after two bundles' time, so that what has ended is reported.
 6. With a backlog, what is given back and asked for anew takes time from what computes. There, nothing has
    lasted for too long before 2 ms, and a slice may take twice as long as it should: a usual one is not cut.
    Elsewhere nobody computes less because of it.
@@ -21,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, final
 
-from pullahead.core.lookahead import Lookahead
+from pullahead.core.lookahead import BUNDLE, Lookahead
 
 #: Seconds. With a backlog nothing has lasted for too long before; moving an item takes some of them.
 _LEAST: Final = 0.002
@@ -29,6 +30,11 @@ _LEAST: Final = 0.002
 _LOOK: Final = 0.00005
 #: How many times as long as usual the others of a slice may take, with a backlog.
 _LONG: Final = 2
+#: Seconds after which a slice that goes on is looked at again in any case: twice those of what waits in it.
+#: Its items last longer than they did before.
+_SURPRISE: Final = 2 * BUNDLE
+#: And so often, at least, while what runs lasts long and keeps others waiting that nobody else could have.
+_NOW_AND_THEN: Final = 1.0
 #: The share of long items that end sooner than when a stuck worker asks again.
 _SOON: Final = 0.25
 
@@ -65,15 +71,24 @@ class Patience:
         usual = others * self._lookahead.usual
         self.ends_at = now + self._patience + (_LONG * usual if backlog else usual)
 
-    def goes_on(self, since: float, others: int) -> None:
+    def goes_on(self, since: float, others: int, now: float) -> None:
         """A slice goes on, of which one runs since then, and so many wait behind it."""
         self.ends_at = since + self._patience + others * self._lookahead.usual
+        if others:
+            self.ends_at = min(self.ends_at, now + _SURPRISE)
 
-    def waits_longer(self, since: float, others: int) -> None:
+    def looks_again(self, since: float, now: float) -> None:
+        """What runs since then lasts long, and its worker keeps what waits behind it: look at it now and
+        then, because something else may run when it is over."""
+        self.ends_at = now + min(_NOW_AND_THEN, max(_SURPRISE, now - since))
+
+    def waits_longer(self, since: float, others: int, now: float) -> None:
         """More were put behind what runs: it need not be looked at sooner than that."""
-        if self.ends_at is not None:
-            before = self.ends_at
-            self.goes_on(since, others)
+        if self.is_stuck:
+            return
+        before = self.ends_at
+        self.goes_on(since, others, now)
+        if before is not None and self.ends_at is not None:
             self.ends_at = max(before, self.ends_at)
 
     def ended(self) -> None:

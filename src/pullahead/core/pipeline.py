@@ -130,7 +130,7 @@ class Pipeline:
         self.running: Slice | None = None  # what `take` handed out, until it was processed
         self.phase = Phase.WORKING
         self._batch_size = batch_size
-        self._has_store = stores
+        self._has_load, self._has_store = loads, stores
         self._gives_back = gives_back
         self._says_starts = says_starts
         self._outbox = Outbox(recorder)
@@ -201,7 +201,7 @@ class Pipeline:
             else:
                 raise ProtocolError(f"a worker got a message of kind {kind!r}")
         if came:
-            self._put_behind()
+            self._put_behind(now)
         return effects + self._after(now)
 
     def _granted(
@@ -395,26 +395,45 @@ class Pipeline:
             self.meter.computing(ran.since)
         effects = self._computed(new, ran.failures, now)
         ran.low = self._portions.low
+        self._put_by_age(ran)
         count = self._more(ran)
         self._starts.ended(ended, goes_on=True)
         if count:
             ran.extend(self._holdings.take(count))
-        else:
+        elif ran.is_low:
             ran.asked()  # there is nothing to put in: it ends, and `turn` sees to what comes next
-        if (ended or count) and self._gives_back and not self._patience.is_stuck:
-            self._patience.goes_on(ran.since, len(ran.waiting))
+        if (ended or count) and not self._patience.is_stuck and (self._gives_back or ran.waiting):
+            self._patience.goes_on(ran.since, len(ran.waiting), now)
         return effects
 
-    def _put_behind(self) -> None:
+    def _put_behind(self, now: float) -> None:
         """Items have come while the main thread computes: put them where it finds them. Else it would soon
         have to ask for a look that does nothing but that."""
-        ran, buffer = self.running, self._holdings.buffer
-        if not ran or ran.low < 0 or not buffer or buffer[0] < ran.items[ran.size - 1]:
-            return  # and what is older than that is not to wait behind it for so long
+        ran = self.running
+        if not ran or ran.low < 0:
+            return
+        self._put_by_age(ran)
+        buffer = self._holdings.buffer
+        if buffer and ran.waiting and buffer[0] < ran.items[ran.size - 1]:
+            return  # the next look decides
         count = self._more(ran)
         if count:
             ran.extend(self._holdings.take(count))
-            self._patience.waits_longer(ran.since, len(ran.waiting))
+            self._patience.waits_longer(ran.since, len(ran.waiting), now)
+
+    def _put_by_age(self, ran: Slice) -> None:
+        """What has come back, and is older than what waits in the slice, does not wait behind that. (What is
+        loaded comes in any order.)"""
+        buffer = self._holdings.buffer
+        is_older = buffer and ran.waiting and buffer[0] < ran.items[ran.size - 1]
+        if (
+            is_older
+            and not self._has_load
+            and ran.low >= 0
+            and self._may_put_in
+            and not self._holdings.has_suspects
+        ):
+            self._holdings.put(ran.cut(MAX_SLICE)[::-1])
 
     def stored(self, item: int, now: float) -> list[Effect]:
         """`store` has returned for this item."""
@@ -545,7 +564,14 @@ class Pipeline:
         ran = self.running
         assert ran is not None
         if ran.added and ran.waiting and not self._patience.has_ended(ran.since, now):
-            return []  # it goes on, and looks see to what has ended: no item in it is to blame
+            return self._look(ran, now)  # it goes on, and no item in it is to blame
+        if not self._gives_back:
+            if not ran.waiting:
+                self._patience.ended()  # nothing waits behind it: its end is soon enough
+                return []
+            effects = self._look(ran, now)
+            self._patience.looks_again(ran.since, now)
+            return effects
         effects = self._cut(now)
         items = self._held()
         if self._patience.has_ended(ran.since, now) and (items or self.asked):
@@ -607,8 +633,11 @@ class Pipeline:
 
     def _more(self, ran: Slice) -> int:
         """How many items to put behind those that wait in the slice."""
-        goes_on = self.phase is Phase.WORKING and not self._patience.is_stuck and not self._is_full()
-        return self._portions.more(ran, self._wanted()) if goes_on else 0
+        return self._portions.more(ran, self._wanted()) if self._may_put_in else 0
+
+    @property
+    def _may_put_in(self) -> bool:
+        return self.phase is Phase.WORKING and not self._patience.is_stuck and not self._is_full()
 
     def _cut(self, now: float, most: int = MAX_SLICE) -> list[Effect]:
         """Put up to so many items that have not begun back into the buffer; end those that have finished."""

@@ -7,7 +7,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple
 
 from pullahead.farm.freight import ship, ship_all
-from pullahead.farm.payload import size_of
+from pullahead.farm.payload import as_item, size_of
 from pullahead.farm.recorded import UNPACKED, Recalled, Recorded
 from pullahead.sources.source import Pair
 
@@ -46,7 +46,8 @@ def parcels(
     for state, group in groupby(recalled, attrgetter("state")):
         some = list(group)
         pairs = list(islice(rest, len(some)))
-        found.append(Parcel(state, pairs, [one.payload for one in some], some))
+        payloads = [one.payload if state else as_item(one.payload) for one in some]
+        found.append(Parcel(state, pairs, payloads, some))
     return found, [], error
 
 

@@ -94,6 +94,14 @@ class Payload:
         buffers = [_writable(buffer) for buffer in self.buffers] if own else self.buffers
         return pickle.loads(self.data, buffers=buffers)
 
+    def anew(self) -> Any:
+        """Return what was packed, as it was: the next call returns the same, whatever becomes of this."""
+        buffers = [
+            buffer if memoryview(buffer).readonly or actors.restored(buffer) else bytearray(buffer)
+            for buffer in self.buffers
+        ]
+        return pickle.loads(self.data, buffers=buffers)
+
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         data = pickle.PickleBuffer(self.data) if len(self.data) >= LARGE else self.data
         return Payload, (data, list(map(_MARKS[self.way], self.buffers)), int(self.way))
@@ -177,6 +185,14 @@ def unpack(payload: Any, *, own: bool = False) -> Any:
     if kind is str:
         return json.loads(payload)
     return payload.unpacked(own=own)
+
+
+def unpack_anew(payload: Any) -> Any:
+    """Return what was packed, as it was, each time: whatever has become of what an earlier call returned.
+
+    What is elsewhere is as its ref has it: whoever changes that changes it for all who have the ref.
+    """
+    return payload.anew() if type(payload) is Payload else unpack(payload)
 
 
 def _writable(buffer: Any) -> Any:

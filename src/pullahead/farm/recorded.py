@@ -11,7 +11,7 @@ from pullahead.core.ledger import State
 from pullahead.errors import SourceError
 from pullahead.farm.failure import Try, brief
 from pullahead.farm.freight import freight_of
-from pullahead.farm.payload import as_item, pack_for_journal
+from pullahead.farm.payload import pack_for_journal
 from pullahead.farm.recording import Known
 from pullahead.journal.identity import Place, digest, key_of
 from pullahead.journal.records import Entry, Found
@@ -146,7 +146,7 @@ class Recorded:
                 )
             return Recalled(Known(Entry(place, None, brief(item))), freight)
         try:
-            payload = as_item(pack_for_journal(item))
+            payload = pack_for_journal(item)
             mark = digest(item) if self._key is None else None
         except Exception as error:  # noqa: BLE001  what cannot be pickled is that item's failure
             return Recalled(Known(Entry(place, None, None)), error, UNPACKED)

@@ -34,7 +34,7 @@ from pullahead.farm.freight import Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
 from pullahead.farm.line import DirectLine, Join
 from pullahead.farm.note import RunningNote
-from pullahead.farm.payload import ITSELF, WIDE, largest, pack_for_journal_now, unpack
+from pullahead.farm.payload import ITSELF, WIDE, largest, pack_for_journal_now, unpack, unpack_anew
 from pullahead.farm.post import Post, Unreachable, latest
 from pullahead.farm.work import DEADLY, Raised, WorkSpec, budget
 
@@ -104,6 +104,7 @@ class Shell:
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
         self._pack = pack_for_journal_now if options.recorded else ship_now
+        self._unpack = unpack_anew if spec.batch_size else unpack  # a batch may have to be cut in halves
         self._retry_on = options.retry_on
         self._note = RunningNote(bool(spec.batch_size), options.item_timeout)
         bytes_held = budget(loads=self._work.load is not None)
@@ -288,7 +289,7 @@ class Shell:
 
     def _anew(self, item: int) -> Any:
         """Return what `process` gets, as if for the first time."""
-        value = unpack(self._sent[item])
+        value = unpack_anew(self._sent[item])
         if self._work.store is not None:
             self._items[item] = value
         load = self._work.load
@@ -299,7 +300,7 @@ class Shell:
         load = self._work.load
         if load is not None and item in self._loaded:
             return self._loaded.pop(item)
-        value = unpack(self._payloads.pop(item))
+        value = self._unpack(self._payloads.pop(item))
         if self._work.store is not None:
             self._items[item] = value
         return value if load is None else self._background.result(lambda: load(value))
@@ -442,7 +443,7 @@ class Shell:
         def begin() -> Any:
             self._note.loads(item)
             self._begin_beside(item)
-            self._items[item] = value = unpack(payload)
+            self._items[item] = value = self._unpack(payload)
             if type(payload) is Freight:
                 self._weigh(payload)
             return load(value)

@@ -98,6 +98,16 @@ def test_another_attempt_gets_what_the_first_one_got_whatever_became_of_that(
         assert lent <= 40, "what the dead had is used again"
 
 
+@pytest.mark.parametrize("numbers", [100, 20_000, LARGE])
+def test_the_halves_of_a_batch_get_what_the_whole_one_got(numbers: int) -> None:
+    """However large they are: in a pickle, in a slab, or lent."""
+    numpy = pytest.importorskip("numpy")
+    items = [numpy.full(numbers, float(place)) for place in range(12)]
+    with pa.Pool(works.spoil_together, workers=1, batch_size=4, retries=0) as pool:
+        for _ in range(3):
+            assert list(pool.map(items)) == [float(place * numbers) for place in range(12)]
+
+
 def test_a_large_item_is_in_memory_once() -> None:
     numpy = pytest.importorskip("numpy")
     with pa.Pool(works.address_and_pid, workers=1) as pool:

@@ -35,15 +35,15 @@ class Way:
     def _end(send: Any, loop: Any) -> Any:
         return SimpleNamespace(send=send, loop=loop)
 
-    def _to_finish(self, kind: int, number: int) -> None:
+    def _to_finish(self, kind: int, number: int, _: int = 0) -> None:
         assert kind == kinds.SLAB_DROP
         self.said.append(("drop", number))
         self.finish.on_drop(number)
 
-    def _to_start(self, kind: int, number: int) -> None:
+    def _to_start(self, kind: int, number: int, is_over: int = 0) -> None:
         assert kind == kinds.SLAB_FREE
-        self.said.append(("free", number))
-        self.start.on_free(number)
+        self.said.append(("over" if is_over else "free", number))
+        self.start.on_free(number, bool(is_over))
 
     def carry(self, *buffers: Any) -> list[memoryview]:
         """Send buffers across. Returns what arrives."""

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from tests.conformance.local.own import Way, descriptors, mappings
 
-from pullahead.actors.local import memory, pages, stage
+from pullahead.actors.local import memory, pages, slabs, stage
 from pullahead.actors.local.memory import CAN_LEND, Memory
 from pullahead.actors.local.pages import PAGE, own_pages
-from pullahead.actors.local.stage import Stage, lent, passed
+from pullahead.actors.local.stage import Stage, lent, passed, restored
 
 SIZE = stage.LEAST + PAGE
 pytestmark = pytest.mark.skipif(not CAN_LEND, reason="private mappings need not show what is new")
@@ -58,6 +58,7 @@ def address_of(private: Memory) -> int:
 def test_a_page_is_its_own_once_it_is_written_to() -> None:
     _, private = both()
     view = private.view()[1]
+    private.show(8 * PAGE)
     assert own_pages(address_of(private), 8 * PAGE) == []
     assert bytes(view[: 3 * PAGE]) == b"a" * (3 * PAGE), "to read is not to write"
     assert own_pages(address_of(private), 8 * PAGE) == []
@@ -69,28 +70,33 @@ def test_a_page_is_its_own_once_it_is_written_to() -> None:
 
 def test_nobody_else_sees_what_was_written() -> None:
     shared, private = both()
+    private.show(1)
+    assert not private.was_written_to()
     private.view()[1][0] = ord("x")
     assert bytes(shared[:1]) == b"a"
-    assert private.was_written_to(1)
-    assert not private.was_written_to(0)
+    assert private.was_written_to()
 
 
 @pytest.mark.parametrize("tells", [True, False])
-def test_renewed_it_shows_what_is_there_now(tells: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_time_it_is_shown_it_shows_what_is_there(tells: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not tells:
         monkeypatch.setattr(memory, "own_pages", no_pages)
     shared, private = both()
     view = private.view()[1]
     draw = random.Random(5)
     for step in range(100):
-        for _ in range(draw.randrange(6)):
-            view[draw.randrange(8 * PAGE)] = 0
         new = bytes([1 + step]) * (8 * PAGE)
         shared[:] = new
         length = draw.choice((1, PAGE, 3 * PAGE + 1, 8 * PAGE))
-        private.renew(length)
+        private.show(length)
         assert bytes(view[:length]) == new[:length]
-    assert private.was_written_to(8 * PAGE) or not tells
+        for _ in range(draw.choice((0, 0, 1, 6))):
+            view[draw.randrange(length)] = 0
+        if draw.random() < 0.2:
+            private.restore()
+            assert bytes(view[:length]) == new[:length]
+            view[0] = 0
+        private.hide()
 
 
 def test_where_the_system_does_not_tell_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,19 +226,113 @@ def test_where_nobody_knows_what_was_written_it_is_lent_by_who_made_it_alone(
         gc.collect()
 
 
-def test_if_a_worker_dies_its_memory_is_used_again() -> None:
-    """It could not have passed it on."""
+def test_if_a_worker_dies_that_may_have_left_a_child_its_memory_is_not_used_again() -> None:
     place, first, second = Stage(), Way(), Way()
     (between,) = first.carry(lent(staged(place, b"a")))
-    second.carry(lent(between))
-    packed = second.pack(lent(between))  # it is on its way
+    (child,) = second.carry(lent(between))
     second.start.close()
-    for fd in packed[2]:
-        os.close(fd)
     del between
     gc.collect()
-    assert first.said == [("free", 1)]
-    assert len(place._idle) + len(place._back) == 1
+    assert first.said == [("over", 1), ("drop", 1)]
+    for byte in (b"b", b"c"):
+        staged(place, byte)
+        gc.collect()
+    assert bytes(child) == b"a" * SIZE
+    assert place._count == 1, "it takes no place"
+
+
+@pytest.mark.parametrize(("share", "copies"), [(16, False), (4, True)])
+def test_who_writes_to_much_of_what_it_is_lent_gets_copies(share: int, copies: bool) -> None:
+    """So what was written does not stay in memory, for each memory that it has ever seen."""
+    place, way = Stage(), Way()
+    (came,) = way.carry(lent(staged(place, b"a")))
+    came[: SIZE // share] = b"x" * (SIZE // share)
+    del came
+    gc.collect()
+    assert way.budget.writes is copies
+    made = staged(place, b"b")
+    (came,) = way.carry(lent(made))
+    assert bytes(came) == b"b" * SIZE
+    assert way.said.count(("free", 1)) == 1 + copies, "a copy needs it no longer"
+    came[0] = ord("x")
+    assert bytes(made[:1]) == b"b"
+    assert bytes(came[1:]) == b"b" * (SIZE - 1)
+
+
+def test_what_was_written_before_copies_came_is_not_in_them() -> None:
+    place, way = Stage(), Way()
+    made = [staged(place, b"a"), staged(place, b"b")]
+    came = [way.carry(lent(one))[0] for one in made]
+    for one in came:
+        one[:] = b"x" * SIZE
+    del came[0], one
+    gc.collect()
+    assert way.budget.writes
+    del came[0]
+    gc.collect()
+    assert [bytes(way.carry(lent(one))[0]) for one in made] == [b"a" * SIZE, b"b" * SIZE]
+
+
+def test_nor_is_the_little_that_was_written_before() -> None:
+    place, way = Stage(), Way()
+    little, much = staged(place, b"a"), staged(place, b"b")
+    (came,) = way.carry(lent(little))
+    came[0] = ord("x")
+    del came
+    gc.collect()
+    (came,) = way.carry(lent(much))
+    came[:] = b"x" * SIZE
+    del came
+    gc.collect()
+    assert way.budget.writes
+    for byte in (b"c", b"d", b"e"):
+        little[:] = byte * SIZE
+        (came,) = way.carry(lent(little))
+        assert bytes(came) == byte * SIZE
+        del came
+        gc.collect()
+
+
+def test_where_what_may_be_written_has_no_room_it_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    place, way = Stage(), Way()
+    packed = way.pack(lent(staged(place, b"a")))
+
+    class Full:
+        def __call__(self, fd: int, size: int, writable: bool = True, **how: Any) -> Memory:
+            if how.get("private"):
+                raise OSError(12, "no memory")
+            return Memory(fd, size, writable, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(slabs, "Memory", Full())
+        (came,) = way.deliver(packed)
+    came[0] = ord("x")
+    assert bytes(came[:2]) == b"xa"
+    assert not came.readonly
+
+
+def test_where_pages_cannot_be_given_back_they_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_madvise", lambda *_: -1)
+    shared, private = both()
+    view = private.view()[1]
+    private.show(8 * PAGE)
+    view[:] = b"x" * (8 * PAGE)
+    assert private.hide()
+    for byte in (b"b", b"c"):
+        shared[:] = byte * (8 * PAGE)
+        private.show(8 * PAGE)
+        assert bytes(view) == byte * (8 * PAGE)
+
+
+def test_what_was_written_can_be_undone() -> None:
+    place, way = Stage(), Way()
+    made = staged(place, b"a")
+    (came,) = way.carry(lent(made))
+    came[:] = b"x" * SIZE
+    assert restored(came)
+    assert bytes(came) == b"a" * SIZE
+    assert not restored(made)
+    assert not restored(bytearray(b"x"))
 
 
 def test_if_the_queue_dies_it_is_not_used_again() -> None:

@@ -35,7 +35,7 @@ class Wire:
         self.sent.append((kind, number))
         self.receiver.on_drop(number)
 
-    def _to_sender(self, kind: int, number: int) -> None:
+    def _to_sender(self, kind: int, number: int, _: int = 0) -> None:
         self.sent.append((kind, number))
         self.sender.on_free(number)
 

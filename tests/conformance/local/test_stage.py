@@ -151,18 +151,33 @@ def test_if_a_process_dies_that_had_it_it_is_not_used_again() -> None:
     assert bytes(came[:1]) == b"a"
 
 
-def test_if_its_last_receiver_dies_nobody_says_that_it_is_free() -> None:
+def test_if_its_last_receiver_dies_it_is_not_used_again_and_takes_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stage, "MOST", 1)
     place, first, second = Stage(), Way(), Way()
     (between,) = first.carry(passed(staged(place, b"a")))
-    second.carry(passed(between))
-    (kept,) = second.carry(passed(between))
-    packed = second.pack(passed(between))  # it is on its way
+    (came,) = second.carry(passed(between))
+    second.start.close()
+    assert place.copy(b"b" * SIZE) is None
+    del between
+    gc.collect()
+    assert first.said == [("over", 1), ("drop", 1)]
+    again = staged(place, b"b")
+    assert bytes(came) == b"a" * SIZE
+    assert bytes(again[:1]) == b"b"
+
+
+def test_what_a_dead_receiver_had_and_is_on_its_way_is_over_too() -> None:
+    place, first, second = Stage(), Way(), Way()
+    (between,) = first.carry(passed(staged(place, b"a")))
+    packed = second.pack(passed(between))
     second.start.close()
     for fd in packed[2]:
         os.close(fd)
-    del between, kept
+    del between
     gc.collect()
-    assert first.said == []
+    assert first.said[:1] == [("over", 1)]
 
 
 def test_what_is_dropped_is_dropped_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +215,15 @@ def test_there_are_not_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     gc.collect()
     held.append(staged(place, b"d", 4 * SIZE))  # in the place of one that is idle
     assert place.copy(b"e" * SIZE) is None
+
+
+def test_who_must_not_wait_has_none_while_somebody_else_takes_one() -> None:
+    place = Stage()
+    with place._lock:
+        assert place.copy(b"a" * SIZE, wait=False) is None
+    made = place.copy(b"a" * SIZE, wait=False)
+    assert made is not None
+    assert bytes(made) == b"a" * SIZE
 
 
 def test_what_is_small_is_not_staged() -> None:

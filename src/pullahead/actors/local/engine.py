@@ -29,7 +29,7 @@ from pullahead.actors.local.objects import LocalRef
 from pullahead.actors.local.payload import PLAIN, Payload, dumps_plain
 from pullahead.actors.local.runtime import Runtime
 from pullahead.actors.local.slabs import INLINE, seal
-from pullahead.actors.local.stage import lent, passed
+from pullahead.actors.local.stage import lent, passed, restored
 from pullahead.actors.local.waiting import wait_for_some
 from pullahead.actors.notes import Notepad
 from pullahead.actors.options import Options, unknown_option
@@ -191,6 +191,10 @@ class LocalEngine:
     def lent(self, buffer: Any) -> PickleBuffer:
         """See `Engine`."""
         return lent(buffer)
+
+    def restored(self, buffer: Any) -> bool:
+        """See `Engine`."""
+        return restored(buffer)
 
     def kill(self, token: Any) -> None:
         """End an actor's process."""

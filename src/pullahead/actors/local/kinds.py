@@ -12,7 +12,7 @@ FETCH: Final = 3  # [object] to its owner: send me the value when it is there
 FETCHED: Final = 4  # [object] flag VALUE, PLAIN, ERROR or LOST; refs, slab; payload
 SHARE: Final = 5  # [object] to its owner: I gave a ref to this process
 RELEASE: Final = 6  # [object] to its owner: so many refs have died here
-SLAB_FREE: Final = 7  # [slab] the last view of it is gone: use it again
+SLAB_FREE: Final = 7  # [slab] the last view of it is gone: use it again; flag: or never, somebody may have it
 SLAB_DROP: Final = 8  # [slab] it will not be used again: unmap it
 
 # To the fork server

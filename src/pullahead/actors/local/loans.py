@@ -83,8 +83,8 @@ class Loans:
             if number is None:
                 fd, number = os.dup(memory.fd), self._number()
                 self._known[number] = weakref.ref(memory, partial(self._is_gone, number))
-                numbers[memory] = number
             self._out[number] = view
+            numbers[memory] = number
         return Loan(number, memory.size, how | (MAY_PASS if memory.is_staged else 0), memory, fd)
 
     def take_back(self, loan: Loan) -> None:
@@ -96,18 +96,20 @@ class Loans:
                 self._numbers[loan.how & PRIVATE].pop(loan.memory, None)
                 self._known.pop(loan.number, None)
 
-    def returned(self, number: int) -> None:
-        """The other end has no view of it any more."""
+    def returned(self, number: int, is_over: bool) -> None:
+        """The other end has no view of it any more. `is_over`: but somebody unknown may have one."""
+        found = self._known.get(number)
+        memory = None if found is None else found()
+        if memory is not None and is_over:
+            memory.is_over = True
         self._out.pop(number, None)
 
     def close(self) -> None:
-        """Nobody will say so any more. What was given away, or may have been passed on, is over: somebody may
-        have it. What was lent to who could not pass it on is free."""
+        """Nobody will say so any more, and who had it may have passed it on, or left a child that has it."""
         with self._lock:
-            for how, numbers in self._numbers.items():
+            for numbers in self._numbers.values():
                 for memory, number in list(numbers.items()):
-                    may_be_somewhere = not how & PRIVATE or memory.is_staged
-                    memory.is_over = memory.is_over or (may_be_somewhere and number in self._out)
+                    memory.is_over = memory.is_over or number in self._out
             self._out.clear()
             self._is_closed = True
 

@@ -1,7 +1,8 @@
 """Shared memory without a name, and mappings of it that hold no descriptor, unless they are to be passed on.
 
 A mapping may be private: it shows what is in the memory, and what is written to it nobody else sees. The
-system copies a page when it is first written to; to show something new such a page is copied again.
+system copies a page when it is first written to. To show what is new, such a page is copied again; or, where
+there are many of them, given back.
 
 Not `mmap.mmap`: it keeps a copy of the descriptor for as long as the mapping lives (until Python 3.13), and a
 thousand arrays in flight would use up what a process may open.
@@ -25,6 +26,7 @@ __all__ = ["CAN_LEND", "Memory", "create", "create_unlinked", "make", "seal"]
 
 _NAME: Final = "pullahead"
 _FAILED: Final = ctypes.c_void_p(-1).value
+_MUCH: Final = 8  # of what is shown, this part
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _mmap, _munmap, _madvise = _libc.mmap, _libc.munmap, _libc.madvise
@@ -111,7 +113,9 @@ class Memory:
         "__weakref__",
         "_address",
         "_array",
+        "_most",
         "_origin",
+        "_own",
         "_writable",
         "fd",
         "is_over",
@@ -126,6 +130,8 @@ class Memory:
         """Map it. `keep`: the descriptor, which is this mapping's from then on. `private`: see the module."""
         self.fd, self.used, self.is_staged, self.is_over = -1, 0, False, False
         self._origin = Memory(fd, size, writable=False) if private else None
+        self._most = 0  # bytes that a private mapping has shown
+        self._own: list[tuple[int, int]] = []  # which of them were written to, ever
         protection = mmap.PROT_READ | mmap.PROT_WRITE if writable else mmap.PROT_READ
         flags = mmap.MAP_PRIVATE if private else mmap.MAP_SHARED
         address = _mmap(None, size, protection, flags, fd, 0)
@@ -141,21 +147,33 @@ class Memory:
         """Whether what is written to it stays here."""
         return self._origin is not None
 
-    def was_written_to(self, length: int) -> bool:
-        """Whether a private mapping shows, in so many bytes, anything but what is in the memory; also if
-        nobody knows."""
-        return self.is_private and own_pages(self._address, length) != []
+    def was_written_to(self) -> bool:
+        """Whether a private mapping shows anything but what is in the memory; also if nobody knows."""
+        return self.is_private and own_pages(self._address, self._most) != []
 
-    def renew(self, length: int) -> None:
-        """Have a private mapping show so many bytes of the memory as they are now."""
-        if self._origin is None:
-            return
-        written = own_pages(self._address, length)
-        if written is None:  # each page is mapped anew when it is looked at, which takes as long as a copy
-            _madvise(self._address, self.size, mmap.MADV_DONTNEED)
-        elif written:
-            for start, stop in written:
-                ctypes.memmove(self._address + start, self._origin._address + start, stop - start)
+    def show(self, length: int) -> None:
+        """So many bytes of a private mapping are looked at from now on: have them show what is there."""
+        self._most = max(self._most, length)
+        self._copy(self._own)  # and each time again, as long as nobody has looked which they are now
+
+    def restore(self) -> None:
+        """Undo what was written to a private mapping, under the eyes of whoever looks at it."""
+        found = own_pages(self._address, self._most)
+        self._copy([(0, self.size)] if found is None else found)
+
+    def hide(self) -> bool:
+        """Nobody looks at a private mapping any more. Return whether much was written to it."""
+        found = own_pages(self._address, self._most)
+        is_much = found is not None and sum(stop - start for start, stop in found) > self._most // _MUCH
+        self._own = [(0, self.size)] if found is None else found
+        if (is_much or found is None) and _madvise(self._address, self.size, mmap.MADV_DONTNEED) == 0:
+            self._own = []
+        return is_much
+
+    def _copy(self, runs: list[tuple[int, int]]) -> None:
+        assert self._origin is not None
+        for start, stop in runs:
+            ctypes.memmove(self._address + start, self._origin._address + start, stop - start)
 
     def view(self) -> tuple[Any, memoryview]:
         """Return an anchor and a view of everything; the anchor dies with the last view of this view.

@@ -24,7 +24,6 @@ from pullahead.actors.local import payload as payloads
 from pullahead.actors.local.descriptors import most_open, socket_pair
 from pullahead.actors.local.io import Loop
 from pullahead.actors.local.slabs import Budget, Slabs
-from pullahead.actors.local.stage import Stage
 from pullahead.actors.local.wire import Channel, Frame, Handler
 from pullahead.errors import ActorDiedError
 
@@ -59,7 +58,7 @@ class Peers:
         self._loop, self._handlers, self._offer, self._on_death = loop, handlers, offer, on_death
         self._on_lost = on_lost
         self._budget = Budget()
-        self.stage = Stage()
+        self.stage = self._budget.stage
 
     def channel_to(self, process: int) -> Channel | None:
         """Return the channel for what this process sends to another; None if that one is dead."""

@@ -69,7 +69,7 @@ class Runtime:
         handlers[kinds.FETCH] = lambda channel, frame: objects.on_fetch(channel, frame[0])
         handlers[kinds.SHARE] = lambda _channel, frame: objects.on_share(frame[0], frame[2][0])
         handlers[kinds.RELEASE] = lambda channel, frame: objects.on_release(channel, frame[0], frame[2][0])
-        handlers[kinds.SLAB_FREE] = lambda channel, frame: channel.slabs.on_free(frame[0])
+        handlers[kinds.SLAB_FREE] = lambda channel, frame: channel.slabs.on_free(frame[0], bool(frame[1]))
         handlers[kinds.SLAB_DROP] = lambda channel, frame: channel.slabs.on_drop(frame[0])
         return handlers
 

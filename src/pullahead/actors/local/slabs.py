@@ -39,7 +39,7 @@ from pullahead.actors.local.descriptors import close_all, most_open
 from pullahead.actors.local.loans import MAY_PASS, PRIVATE, Loan, Loans
 from pullahead.actors.local.memory import Memory
 from pullahead.actors.local.payload import Payload
-from pullahead.actors.local.stage import LEAST, marked
+from pullahead.actors.local.stage import LEAST, Stage, marked
 
 if TYPE_CHECKING:
     from pullahead.actors.local.wire import Channel
@@ -109,13 +109,22 @@ def _parts(payload: Payload) -> tuple[list[memoryview], bool]:
 
 @final
 class Budget:
-    """What the idle slabs of a process hold, over all its channels, and the descriptors that it keeps."""
+    """What the channels of a process have together.
 
-    __slots__ = ("idle_bytes", "kept")
+    Attributes:
+        idle_bytes: what its idle slabs hold.
+        kept: mappings that have a descriptor.
+        stage: its own memory that is passed on.
+        writes: whether it writes to what it is lent, and gets copies.
+    """
+
+    __slots__ = ("idle_bytes", "kept", "stage", "writes")
 
     def __init__(self) -> None:
         self.idle_bytes = 0
-        self.kept: weakref.WeakSet[Memory] = weakref.WeakSet()  # mappings that have a descriptor
+        self.stage = Stage()
+        self.writes = False
+        self.kept: weakref.WeakSet[Memory] = weakref.WeakSet()
 
 
 @final
@@ -144,6 +153,7 @@ class Slabs:
         self._loans = Loans(channel, self._lock, self._numbers.__next__)
         self._maps: dict[int, Memory] = {}  # the peer's slabs
         self._anchors: dict[int, weakref.ref[Any]] = {}
+        self._exposed: set[int] = set()  # what was lent and not copied: its receiver may write to it
         self._gone: deque[int] = deque()
 
     # sending
@@ -228,13 +238,13 @@ class Slabs:
             else:
                 self.on_free(slab.number)
 
-    def on_free(self, number: int) -> None:
-        """The receiver's last view is gone."""
+    def on_free(self, number: int, is_over: bool = False) -> None:
+        """The receiver's last view is gone. `is_over`: but somebody unknown may have one."""
         dropped = []
         with self._lock:
             slab = self._busy.pop(number, None)
             if slab is None:
-                self._loans.returned(number)
+                self._loans.returned(number, is_over)
                 return
             self._idle.append(slab)
             self._budget.idle_bytes += slab.used
@@ -253,31 +263,49 @@ class Slabs:
             return unpack(head, rest, fds)
         new = deque(fds)
         try:
-            for place, (number, size, how) in enumerate(slabs):
+            for number, size, how in slabs:
                 if number not in self._maps:
                     self._maps[number] = self._mapped(new, size, how)
-                elif how & PRIVATE:
-                    self._maps[number].renew(lengths[slab_of.index(place)])
         finally:
             close_all(new)
         wholes = []
-        for number, *_ in slabs:
+        for place, (number, _, how) in enumerate(slabs):
             # All views of a slab end in this one object, so its death is the death of the last of them.
             anchor, whole = self._maps[number].view()
             self._anchors[number] = weakref.ref(anchor, partial(self._view_gone, number))
+            if how & PRIVATE:
+                whole = self._shown(whole, number, lengths[slab_of.index(place)])
             wholes.append(whole)
+            del anchor, whole
         return _assemble(wholes, slab_of, lengths, stream_inside, rest)
 
     def _mapped(self, fds: deque[int], size: int, how: int) -> Memory:
         """Map what the next descriptor leads to, which is closed, or kept."""
         keep = bool(how & MAY_PASS) and len(self._budget.kept) < _MOST_KEPT
-        found = Memory(fds[0], size, keep=keep, private=bool(how & PRIVATE))
+        try:
+            found = Memory(fds[0], size, keep=keep, private=bool(how & PRIVATE))
+        except OSError:
+            if not how & PRIVATE:
+                raise
+            # There is no room for what may be written to it.
+            found = Memory(fds[0], size, keep=keep, writable=False)
         fd = fds.popleft()
         if keep:
             self._budget.kept.add(found)
         else:
             os.close(fd)
         return found
+
+    def _shown(self, whole: memoryview, number: int, length: int) -> memoryview:
+        """Return what was lent, which its receiver may write to."""
+        lent = self._maps[number]
+        if lent.is_private:
+            lent.show(length)
+            if not self._budget.writes:
+                self._exposed.add(number)
+                return whole
+        copy = self._budget.stage.copy(whole[:length], wait=False)
+        return memoryview(bytearray(whole[:length])) if copy is None else copy
 
     def _view_gone(self, number: int, _anchor: object) -> None:
         # The garbage collector may call this anywhere: no lock, no wait.
@@ -289,8 +317,13 @@ class Slabs:
             number = self._gone.popleft()
             self._anchors.pop(number, None)
             known = self._maps.get(number)
-            if known is None or not known.is_over:
-                self._channel.send(kinds.SLAB_FREE, number)
+            is_over = False
+            if known is not None:
+                is_over = known.is_over
+                if number in self._exposed:  # also if it gets copies by now
+                    self._exposed.discard(number)
+                    self._budget.writes = known.hide() or self._budget.writes
+            self._channel.send(kinds.SLAB_FREE, number, is_over)
 
     def on_drop(self, number: int) -> None:
         """The sender will not use this slab again."""

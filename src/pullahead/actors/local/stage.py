@@ -11,10 +11,11 @@ Rules
    to it. Nobody on the way reads it once it is sent.
 2. What is marked as `lent` stays whose it is, and as it is: whoever receives it may write to it as well, but
    nobody else sees that, because there it is mapped privately (`memory`). So an item is with the queue and
-   with a worker at once, and can go to another worker if that one dies. On the way nobody writes to it.
+   with a worker at once, and can go to another worker if that one dies. On the way nobody writes to it. A
+   process that writes to much of what it is lent gets copies instead: so its private pages are few.
 3. It is used again when its last receiver has no view of it any more: each says so to whom it had it from.
-4. If a process dies that it was sent to, and that may have passed it on to somebody who will not say when, it
-   is not used again.
+4. If a process dies that it was sent to, it is not used again: that may have passed it on, or left a child
+   that looks at it, and nobody will say when. This is said with the view's end, too.
 5. There are at most `MOST` of these, because each keeps a descriptor. Beyond, and where shared memory cannot
    be had, a copy is an ordinary one.
 """
@@ -32,7 +33,7 @@ from typing import Any, Final, NamedTuple, final
 from pullahead.actors.local import memory
 from pullahead.actors.local.memory import CAN_LEND, Memory
 
-__all__ = ["LEAST", "MOST", "Marked", "Stage", "lent", "marked", "passed"]
+__all__ = ["LEAST", "MOST", "Marked", "Stage", "lent", "marked", "passed", "restored"]
 
 #: Bytes from which on a buffer is staged, and has a slab of its own: a copy then takes longer than all else.
 LEAST: Final = 1 << 19
@@ -52,19 +53,27 @@ class Stage:
         self._back: deque[Memory] = deque()  # what is not any more
         self._count = 0
 
-    def copy(self, buffer: Any) -> memoryview | None:
-        """Return a copy of a buffer, ready to be sent; None: it is too small, or cannot be had."""
+    def copy(self, buffer: Any, *, wait: bool = True) -> memoryview | None:
+        """Return a copy of a buffer, ready to be sent; None: it is too small, or cannot be had.
+
+        `wait`: for whoever else wants one at the moment; who has what that one waits for must not.
+        """
         part = memoryview(buffer).cast("B")
         if len(part) < LEAST:
             return None
         size = 1 << (len(part) - 1).bit_length()
-        with self._lock:
-            self._settle()
-            found = next((one for one in reversed(self._idle) if one.size == size), None)
-            if found is not None:
-                self._idle.remove(found)
-            elif not self._make_room():
-                return None
+        if wait:
+            with self._lock:
+                found, is_room = self._find(size)
+        elif self._lock.acquire(blocking=False):
+            try:
+                found, is_room = self._find(size)
+            finally:
+                self._lock.release()
+        else:
+            return None
+        if not is_room:
+            return None
         try:
             if found is None:
                 found = _made(size, part)
@@ -82,6 +91,15 @@ class Stage:
         anchor, view = found.view()
         self._out[id(found)] = weakref.ref(anchor, partial(self._is_free, found))
         return view[: len(part)]
+
+    def _find(self, size: int) -> tuple[Memory | None, bool]:
+        """Return one that is idle, and whether there is one or may be one more."""
+        self._settle()
+        found = next((one for one in reversed(self._idle) if one.size == size), None)
+        if found is None:
+            return None, self._make_room()
+        self._idle.remove(found)
+        return found, True
 
     def _make_room(self) -> bool:
         """Whether there may be one more; if need be, instead of one that is idle and of another size."""
@@ -151,7 +169,7 @@ def lent(buffer: Any) -> pickle.PickleBuffer:
     """Mark a buffer, while it is pickled, as one to be lent if that can be."""
     part = memoryview(buffer)
     found = _memory_of(part) if CAN_LEND else None
-    is_good = found is not None and not found.was_written_to(part.nbytes)
+    is_good = found is not None and not found.was_written_to()
     return pickle.PickleBuffer(_mark(part, found, True) if found and is_good else buffer)
 
 
@@ -162,9 +180,23 @@ def marked(part: memoryview) -> Marked | None:
 
 def _memory_of(part: memoryview) -> Memory | None:
     """Return the memory that a buffer begins, if others can have it."""
+    found = _begins(part)
+    return found if found is not None and found.fd >= 0 and not found.is_over else None
+
+
+def _begins(part: memoryview) -> Memory | None:
+    """Return the memory that a writable buffer begins."""
     found = getattr(part.obj, "memory", None)
-    is_good = type(found) is Memory and found.fd >= 0 and not found.is_over and found.begins(part)
-    return found if is_good else None
+    return found if type(found) is Memory and not part.readonly and found.begins(part) else None
+
+
+def restored(buffer: Any) -> bool:
+    """Have a buffer that was lent show what it was lent with. Return False if it was not lent."""
+    found = _begins(memoryview(buffer))
+    if found is None or not found.is_private:
+        return False
+    found.restore()
+    return True
 
 
 def _mark(part: memoryview, found: Memory, is_lent: bool) -> Any:

@@ -319,6 +319,10 @@ class RayEngine:
 
     lent = passed
 
+    def restored(self, _: Any) -> bool:
+        """See `Engine`. What is in Ray's store cannot be written to."""
+        return False
+
     def size_of(self, ref: ObjectRef) -> int | None:
         """See `Engine`. Asks the owner of the value."""
         if self.is_outside or not isinstance(ref, RayRef):
