@@ -413,8 +413,7 @@ class Pipeline:
         if not ran or ran.low < 0:
             return
         self._put_by_age(ran)
-        buffer = self._holdings.buffer
-        if buffer and ran.waiting and buffer[0] < ran.items[ran.size - 1]:
+        if self._has_older(ran):
             return  # the next look decides
         count = self._more(ran)
         if count:
@@ -424,16 +423,14 @@ class Pipeline:
     def _put_by_age(self, ran: Slice) -> None:
         """What has come back, and is older than what waits in the slice, does not wait behind that. (What is
         loaded comes in any order.)"""
-        buffer = self._holdings.buffer
-        is_older = buffer and ran.waiting and buffer[0] < ran.items[ran.size - 1]
-        if (
-            is_older
-            and not self._has_load
-            and ran.low >= 0
-            and self._may_put_in
-            and not self._holdings.has_suspects
-        ):
+        may_refill = ran.low >= 0 and self._may_put_in and not self._holdings.has_suspects
+        if may_refill and not self._has_load and self._has_older(ran):
             self._holdings.put(ran.cut(MAX_SLICE)[::-1])
+
+    def _has_older(self, ran: Slice) -> bool:
+        """Whether anything in the buffer is older than the last that waits in the slice."""
+        buffer = self._holdings.buffer
+        return bool(buffer and ran.waiting) and buffer[0] < ran.items[ran.size - 1]
 
     def stored(self, item: int, now: float) -> list[Effect]:
         """`store` has returned for this item."""

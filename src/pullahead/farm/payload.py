@@ -74,20 +74,14 @@ class Payload:
 
         What arrives of them can be written to: whoever wants that need not copy it again.
         """
-        copies = [
-            bytearray(buffer) if staged is None else staged
-            for buffer, staged in zip(self.buffers, map(actors.staged, self.buffers), strict=True)
-        ]
-        return Payload(self.data, copies, Way.PASSED)
+        return Payload(
+            self.data, [actors.staged(buffer) or bytearray(buffer) for buffer in self.buffers], Way.PASSED
+        )
 
     def lent(self) -> Payload:
         """Return that of an item, which may be needed more than once, with buffers that cross without another
         copy where that can be. Whoever gets them may write to them."""
-        staged = [
-            buffer if copy is None else copy
-            for buffer, copy in zip(self.buffers, map(actors.staged, self.buffers), strict=True)
-        ]
-        return Payload(self.data, staged, Way.LENT)
+        return Payload(self.data, [actors.staged(buffer) or buffer for buffer in self.buffers], Way.LENT)
 
     def unpacked(self, *, own: bool = False) -> Any:
         """Return what was packed. `own`: with arrays that can be written to, copied where need be."""

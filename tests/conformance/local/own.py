@@ -9,6 +9,9 @@ from typing import Any
 
 from pullahead.actors.local import kinds, slabs
 from pullahead.actors.local.payload import Payload, dumps, loads
+from pullahead.actors.local.stage import LEAST, Stage
+
+SIZE = LEAST + 4096  # of what is staged
 
 
 def mappings() -> int:
@@ -19,6 +22,12 @@ def mappings() -> int:
 def descriptors() -> int:
     gc.collect()
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def staged(place: Stage, byte: bytes, size: int = SIZE) -> memoryview:
+    made = place.copy(byte * size)
+    assert made is not None
+    return made
 
 
 class Way:

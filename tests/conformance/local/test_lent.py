@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.conformance.local.own import Way, descriptors, mappings
+from tests.conformance.local.own import SIZE, Way, descriptors, mappings, staged
 
 from pullahead.actors.local import memory, pages, slabs, stage
 from pullahead.actors.local.memory import CAN_LEND, Memory
 from pullahead.actors.local.pages import PAGE, own_pages
 from pullahead.actors.local.stage import Stage, lent, passed, restored
 
-SIZE = stage.LEAST + PAGE
 pytestmark = pytest.mark.skipif(not CAN_LEND, reason="private mappings need not show what is new")
 
 
@@ -26,12 +25,6 @@ def nothing_is_left() -> Iterator[None]:
     before = descriptors(), mappings()
     yield
     assert (descriptors(), mappings()) == before
-
-
-def staged(place: Stage, byte: bytes, size: int = SIZE) -> memoryview:
-    made = place.copy(byte * size)
-    assert made is not None
-    return made
 
 
 def no_pages(*_: object) -> None:

@@ -9,12 +9,10 @@ import pickle
 from collections.abc import Iterator
 
 import pytest
-from tests.conformance.local.own import Way, descriptors, mappings
+from tests.conformance.local.own import SIZE, Way, descriptors, mappings, staged
 
 from pullahead.actors.local import memory, slabs, stage
 from pullahead.actors.local.stage import Stage, passed
-
-SIZE = stage.LEAST + 4096
 
 
 @pytest.fixture(autouse=True)
@@ -26,12 +24,6 @@ def nothing_is_left() -> Iterator[None]:
 
 def refuse(_: int) -> int:
     raise OSError(errno.EMFILE, "too many open files")
-
-
-def staged(place: Stage, byte: bytes, size: int = SIZE) -> memoryview:
-    made = place.copy(byte * size)
-    assert made is not None
-    return made
 
 
 def test_what_is_staged_is_sent_without_another_copy() -> None:
