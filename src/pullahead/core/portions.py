@@ -93,6 +93,6 @@ class Portions:
 
     @property
     def _slice(self) -> int:
-        mean = self._lookahead.mean_compute
-        plenty = max(self._demand.plenty, slice_size(mean, LEAST_SLICE))
-        return max(1, min(len(self._holdings.buffer), plenty, slice_size(mean)))
+        mean, here = self._lookahead.mean_compute, len(self._holdings.buffer)
+        plenty = max(self._demand.plenty, here // 2, slice_size(mean, LEAST_SLICE))
+        return max(1, min(here, plenty, slice_size(mean)))

@@ -1,8 +1,9 @@
 """Items and results as payloads: packed once by the sender, unpacked once by the receiver.
 
 The queue passes payloads on and never opens them. A float, a bool, None and an integer of 64 bits are
-themselves, because messages carry them as they are (`envelope`); a short text is too, in a tuple of its own.
-What else is small is plain bytes: its pickle. One that has large buffers (arrays, or simply a large pickle)
+themselves, because messages carry them as they are (`envelope`). So are a short text and a *record*, a small
+tuple, list or dict of nothing but those, in a tuple of its own: a pickle for each of a thousand items costs
+ten times as much as one message with all of them. What else is small is plain bytes: its pickle. One that has large buffers (arrays, or simply a large pickle)
 keeps them beside the pickle, so that the engine can move them through shared memory instead of through its
 sockets. Where there is a journal, what is JSON is a text: JSON. What is elsewhere is `Freight`, and is
 weighed and unpacked here like the others.
@@ -26,8 +27,13 @@ LARGE: Final = 64 * 1024
 ITSELF: Final = frozenset({int, float, bool, type(None)})
 #: The first integer that does not; what is less than its negative does not, either.
 WIDE: Final = 1 << 63
-#: Characters of a text that needs no pickle.
+#: Characters of a text that needs no pickle, or of all the texts in a record.
 _SHORT: Final = 1024
+#: What may be a record, if it has no more fields than so many, each of one of these types.
+_RECORDS: Final = frozenset({tuple, list, dict})
+_CHANGEABLE: Final = frozenset({list, dict})
+_FIELDS: Final = 32
+_PLAIN: Final = ITSELF | {str}
 #: Bytes of what is its own payload, about.
 _WORD: Final = 8
 
@@ -112,7 +118,19 @@ def pack(value: Any) -> Any:
         return value
     if kind is str and len(value) < _SHORT:
         return (value,)
+    if kind in _RECORDS and len(value) <= _FIELDS and _is_record(value):
+        return (value if kind is tuple else value.copy(),)  # as it is now
     return _pickled(value)
+
+
+def _is_record(value: Any) -> bool:
+    fields = [*value, *value.values()] if type(value) is dict else value
+    kinds = set(map(type, fields))
+    if not kinds <= _PLAIN:
+        return False
+    if int in kinds and not all([is_word(field) for field in fields if type(field) is int]):
+        return False
+    return str not in kinds or sum([len(field) for field in fields if type(field) is str]) < _SHORT
 
 
 def is_word(number: int) -> bool:
@@ -151,7 +169,10 @@ def size_of(payload: Any) -> int:
         return len(payload)
     if kind in ITSELF:
         return _WORD
-    size: int = len(payload[0]) or 1 if kind is tuple else payload.size
+    if kind is tuple:
+        held = payload[0]
+        return len(held) or 1 if type(held) is str else _WORD * (len(held) + 1)
+    size: int = payload.size
     return size
 
 
@@ -186,7 +207,10 @@ def unpack_anew(payload: Any) -> Any:
 
     What is elsewhere is as its ref has it: whoever changes that changes it for all who have the ref.
     """
-    return payload.anew() if type(payload) is Payload else unpack(payload)
+    kind = type(payload)
+    if kind is tuple and type(payload[0]) in _CHANGEABLE:
+        return payload[0].copy()
+    return payload.anew() if kind is Payload else unpack(payload)
 
 
 def _writable(buffer: Any) -> Any:
