@@ -10,10 +10,11 @@ from pullahead.core.window import LIMIT, Window
 
 
 def begun(workers: int, unit: int = 1, **options: Any) -> Window:
-    """Return the window of a run whose first item, a light one, has ended."""
+    """Return the window of a run whose first item, a light one, has ended. The user waits for the next."""
     window = Window(workers, unit, **options)
     window.submitted(1)
     window.consumed(1)
+    window.waits(True)
     return window
 
 
@@ -46,29 +47,60 @@ def test_room_is_made_known_by_the_quarter() -> None:
 def test_it_doubles_when_it_alone_kept_workers_waiting() -> None:
     window = begun(1)
     window.submitted(8)
-    assert window.starved(unread=0)
+    assert window.starved()
     assert (window.size, window.room) == (16, 8)
+
+
+def test_it_is_full_as_long_as_less_than_a_quarter_is_free() -> None:
+    """What is free then was made known to nobody, so it is not the source that is slow."""
+    window = begun(1)
+    window.submitted(7)
+    assert window.starved()
+    assert (window.size, window.room) == (16, 9)
 
 
 def test_it_stays_while_there_is_room_the_source_is_the_slow_one() -> None:
     window = begun(1)
-    window.submitted(7)
-    assert window.starved(unread=0)
-    assert (window.size, window.room) == (8, 1)
+    window.submitted(6)
+    assert window.starved()
+    assert (window.size, window.room) == (8, 2)
 
 
 def test_it_stays_while_results_wait_for_the_user() -> None:
     window = begun(1)
+    window.waits(False)
     window.submitted(8)
-    assert not window.starved(unread=1)
+    assert not window.starved()
+    assert window.size == 8
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before items came", "since"])
+def test_it_doubles_if_the_user_has_waited_although_there_is_something_now(before: bool) -> None:
+    """What workers ended came together with the news that they starve."""
+    window = begun(1)
+    window.waits(before)
+    window.submitted(8)
+    window.waits(True)
+    window.waits(False)
+    assert window.starved()
+    assert window.size == 16
+
+
+def test_that_the_user_has_waited_long_ago_says_nothing() -> None:
+    window = begun(1)
+    window.submitted(4)
+    window.waits(False)
+    window.submitted(4)
+    assert not window.starved()
     assert window.size == 8
 
 
 def test_workers_that_starve_are_remembered_until_items_come() -> None:
     """They say it once. If results were unread then, the next that is read makes room, however little."""
     window = begun(2)
+    window.waits(False)
     window.submitted(16)
-    assert not window.starved(unread=3)
+    assert not window.starved()
     window.consumed(1)
     assert window.room == 1
     window.submitted(1)
@@ -81,7 +113,7 @@ def test_it_grows_to_its_limit_and_no_further() -> None:
     sizes = []
     for _ in range(4):
         window.submitted(window.room)
-        sizes.append((window.starved(unread=0), window.size))
+        sizes.append((window.starved(), window.size))
     assert sizes == [(True, 16), (True, 20), (False, 20), (False, 20)]
 
 
@@ -89,12 +121,12 @@ def test_the_limit_never_cuts_what_the_workers_hold() -> None:
     window = begun(16, unit=4, limit=10)
     assert (window.size, window.room) == (512, 512)
     window.submitted(512)
-    assert not window.starved(unread=0)
+    assert not window.starved()
 
 
 def test_the_default_limit_is_reached_by_doubling() -> None:
     window = begun(1)
-    while window.starved(unread=0):
+    while window.starved():
         window.submitted(window.room)
     assert window.size == LIMIT
 
@@ -152,8 +184,9 @@ def test_what_weighs_nothing_is_bounded_by_its_number() -> None:
 
 def test_a_window_that_is_full_of_bytes_does_not_grow() -> None:
     window = Window(1, bytes_limit=5 * MIB)
+    window.waits(True)
     window.submitted(5, 5 * MIB)
-    assert not window.starved(unread=0)
+    assert not window.starved()
     assert window.size == 8
 
 
@@ -187,10 +220,11 @@ def test_where_others_want_the_items_it_is_what_workers_look_ahead() -> None:
 
 def test_where_others_want_the_items_hunger_does_not_make_it_larger() -> None:
     window = Window(1, shared=True)
+    window.waits(True)
     window.submitted(1)
     window.consumed(1)
     window.submitted(3)
-    assert not window.starved(0)
+    assert not window.starved()
     assert window.size == 3
 
 

@@ -1,19 +1,24 @@
 """One-way messages over calls that are answered: the two ends of a long-polled exchange.
 
-A peer calls the queue with a list of messages, and each answer is a list of messages for the peer. Two
+A peer calls the queue with a list of messages, and each answer is a list of messages for the peer. Three
 rules make of this a full-duplex channel that batches by itself:
 
-1. The peer may send while fewer than two of its calls are unanswered. With two out, it collects, until the
-   last one is three milliseconds old: a wire that is longer than that is not a queue that is busy. Where
+1. The peer may send while fewer than three of its calls are unanswered. With three out, it collects, until
+   the last one is three milliseconds old: a wire that is longer than that is not a queue that is busy. Where
    there is no backlog, so that processors have time, it is one millisecond, or a third of a trip if that is
    less: what waits for a free call would make each fetch longer, and so all that is held.
-2. The queue keeps the peer's newest call and answers every older one at once. The one it keeps is parked: it
-   is answered as soon as there is something to say.
+2. The queue keeps the peer's two newest calls and answers every older one at once. Those that it keeps are
+   parked: the older one of them is answered as soon as there is something to say.
+3. With no call out, the peer sends one, even if it has nothing to say.
 
-So after the first exchange one call is always parked, the queue can speak at any moment, and each message
-of the peer is acknowledged by the answer to the call before it. Under light load everything travels at once;
-under heavy load, while the queue is busy, both sides collect, and batches grow exactly as far as the load
-demands (as Nagle's algorithm does it, without a timer).
+So after the first exchange a call is always parked, and the queue can speak at any moment. Where both sides
+have something to say in turn (a report and an ask there, a grant back; outcomes here, more items there), the
+second parked call is what the queue answers with, and the peer's next one takes its place: one call and one
+answer for each turn, none of which is empty. (With one parked call, the answer leaves none, so an empty one
+follows, and the next that has something to say makes the queue answer that: twice as many, and half of them
+wake somebody for nothing.) Under light load everything travels at once; under heavy load, while the queue is
+busy, both sides collect, and batches grow exactly as far as the load demands (as Nagle's algorithm does it,
+without a timer).
 
 Why not one call that returns at once and another one that is parked: two calls per exchange.
 Why not messages both ways: on Ray, a call into a worker that computes needs a second thread group there,
@@ -22,11 +27,14 @@ and costs more than an answer.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Final, Generic, TypeVar, final
 
 from pullahead.core.messages import Message
 from pullahead.errors import ProtocolError
 
+#: Calls of a peer that the queue keeps.
+PARKED: Final = 2
 #: A moment that has always come.
 AT_ONCE: Final = float("-inf")
 
@@ -39,8 +47,8 @@ class Caller:
 
     __slots__ = ("_called_at", "_is_lost", "_spacing", "in_flight", "sent")
 
-    #: Calls that may be unanswered: the parked one and one that is on its way.
-    LIMIT = 2
+    #: Calls that may be unanswered: the parked ones and one that is on its way.
+    LIMIT = PARKED + 1
     #: Calls that may be unanswered in any case, over a long wire.
     MOST = 32
     #: Seconds between two calls beyond the limit: an exchange costs about a twentieth of that.
@@ -101,13 +109,13 @@ class Caller:
 class Mailbox(Generic[Call]):
     """The queue's end for one peer: which call to answer, with what.
 
-    These methods return what to answer now, as a list of (call, messages) with at most one entry.
+    These methods return what to answer now, as a list of (call, messages), the oldest call first.
     """
 
     __slots__ = ("_outbox", "_parked")
 
     def __init__(self) -> None:
-        self._parked: Call | None = None
+        self._parked: deque[Call] = deque()
         self._outbox: list[Message] = []
 
     def post(self, *messages: Message) -> None:
@@ -115,22 +123,18 @@ class Mailbox(Generic[Call]):
         self._outbox.extend(messages)
 
     def park(self, call: Call) -> list[tuple[Call, list[Any]]]:
-        """A call came in. The one before it, if it is still unanswered, is answered with what there is."""
-        older, self._parked = self._parked, call
-        return [] if older is None else [(older, self._take())]
+        """A call came in. If that is one too many, the oldest one is answered with what there is."""
+        self._parked.append(call)
+        return self._answer() if len(self._parked) > PARKED else []
 
     def flush(self) -> list[tuple[Call, list[Any]]]:
-        """Answer the parked call if there is something to say."""
-        if self._parked is None or not self._outbox:
-            return []
-        call, self._parked = self._parked, None
-        return [(call, self._take())]
+        """Answer the oldest parked call if there is something to say."""
+        return self._answer() if self._parked and self._outbox else []
 
     def close(self) -> list[tuple[Call, list[Any]]]:
         """The peer is gone: nobody waits for an answer, and a call that is parked costs something."""
-        call, self._parked = self._parked, None
-        return [] if call is None else [(call, self._take())]
+        return [answer for _ in range(len(self._parked)) for answer in self._answer()]
 
-    def _take(self) -> list[Message]:
+    def _answer(self) -> list[tuple[Call, list[Any]]]:
         messages, self._outbox = self._outbox, []
-        return messages
+        return [(self._parked.popleft(), messages)]

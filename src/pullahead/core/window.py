@@ -9,9 +9,10 @@ Rules:
 1. It starts at a few items per worker.
 2. Room is made known by the quarter: whoever fills it is woken once for many items, not once for each. While
    workers starve, any room counts.
-3. It doubles when the queue starved although the user's loop was waiting for results: then the window, and
-   nobody else, kept the workers from working.
-4. It stays when the user's loop is the slow one (finished results wait for it): more items in the system
+3. It doubles when the queue starved while it was full and the user's loop had been waiting for results since
+   items were last submitted: then the window, and nobody else, kept the workers from working. (Results and the
+   news that workers starve come in one message, so what the loop has not taken at that moment says nothing.)
+4. It stays when the user's loop is the slow one (there were always results for it): more items in the system
    would only be more memory.
 5. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
 6. Large items, and large results that were not taken, are bounded by their bytes as well, as far as the mean
@@ -59,10 +60,12 @@ class Window:
         "_bounds",
         "_bytes",
         "_each",
+        "_has_waited",
         "_limit",
         "_shared",
         "_starving",
         "_unit",
+        "_waits",
         "inside",
         "size",
     )
@@ -87,6 +90,7 @@ class Window:
         self._bytes = 0
         self._each: float | None = None  # bytes, the mean of what is inside; None: nothing ever was
         self._starving = False  # since items were last submitted
+        self._waits = self._has_waited = False  # the user's loop; since items were last submitted
         self.inside = 0
 
     @property
@@ -115,7 +119,13 @@ class Window:
         """So many items were submitted, of so many bytes together."""
         self.inside += count
         self._starving = False
+        self._has_waited = self._waits
         self.weighs(size)
+
+    def waits(self, waits: bool) -> None:
+        """The user's loop begins to wait for a result, or no longer does."""
+        self._waits = waits
+        self._has_waited = self._has_waited or waits
 
     def consumed(self, count: int, size: int = 0) -> None:
         """The user took results, or items ended that nobody will take, of so many bytes together."""
@@ -139,13 +149,10 @@ class Window:
             wanted = self._shared * _LEAST // _BUSY + lookahead
             self.size = min(self._limit, max(self._shared, wanted) + int(SOON * per_second))
 
-    def starved(self, unread: int) -> bool:
-        """Workers wait for items, which is said once until items come. Return True if there is room now.
-
-        Args:
-            unread: results that the user's loop could take at once.
-        """
+    def starved(self) -> bool:
+        """Workers wait for items, which is said once until items come. Return True if there is room now."""
+        is_full = not self.room
         self._starving = True
-        if not (self._shared or self.room or unread) and self._most == self.size:
+        if is_full and self._has_waited and not self._shared and self._most == self.size:
             self.size = min(self._limit, self.size * 2)
         return self.room > 0

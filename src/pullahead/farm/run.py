@@ -129,8 +129,10 @@ class Run:
                 if self._over:
                     self.raise_what_the_source_raised()
                     return None
+                self._window.waits(True)
                 if not self._changed.wait(patience):
                     return []
+            self._window.waits(False)
             outcomes: list[Outcome] = []
             for end in self._ends.take(_BATCH):
                 outcomes += self._leave(*end)
@@ -287,7 +289,7 @@ class Run:
     def starved(self) -> None:
         """Workers wait for items."""
         with self._changed:
-            if self._window.starved(self._ends.ready):
+            if self._window.starved():
                 self._changed.notify_all()
 
     def ended(self) -> None:
