@@ -25,7 +25,7 @@ from pullahead.errors import ProtocolError
 
 S, W = Send(), Wake()
 PLENTY = 1 << 20  # items that are ready for each worker
-SOON = 2.0**-10  # 1 ms: with two calls out, the last one is too young for a third
+SOON = 2.0**-10  # 1 ms: with three calls out, the last one is too young for a fourth
 TINY = 2.0**-14  # 61 µs: 1,049 items in a bundle of 64 ms, 32 in a slice of 2 ms
 
 Make = Callable[..., Pipeline]
@@ -79,6 +79,13 @@ def called_twice(pipeline: Pipeline, now: float = 0.0) -> Pipeline:
     return pipeline
 
 
+def busy(pipeline: Pipeline, now: float) -> Pipeline:
+    """Let as many calls be out as may be at once, the last of them since now."""
+    while pipeline._outbox.caller.may_send:
+        pipeline._outbox.caller.called(now)
+    return pipeline
+
+
 def compute(pipeline: Pipeline, start: float, end: float, **failures: tuple[str, float]) -> list[Effect]:
     assert pipeline.running is not None
     pipeline.running.waiting.clear()  # one after another, all of them have begun
@@ -123,7 +130,8 @@ def test_the_next_ask_is_due_the_moment_an_item_is_taken(make: Make) -> None:
     assert pipeline.tick(2.0 - SOON) == [S]
     assert said(pipeline, 2.0 - SOON) == [(m.STARTED, 1, (0,))]
     assert (pipeline.held, pipeline.asked) == (2, 0)
-    assert compute(pipeline, 1.0, 2.0) == [W], "two calls are out"
+    busy(pipeline, 2.0 - SOON)
+    assert compute(pipeline, 1.0, 2.0) == [W], "three calls are out"
     assert pipeline.answered([], 2.0) == [S, W]
     assert said(pipeline, 2.0) == [(m.ASK, 1), (m.DONE, 1, (0,))]
 
@@ -257,25 +265,26 @@ def test_half_of_what_is_ready_for_each_worker_may_travel_and_be_taken_together(
 
 def test_what_is_ready_is_what_the_latest_grant_says(make: Make) -> None:
     pipeline = settled(measured(make(None)))
-    for lease, (backlog, size) in enumerate(((PLENTY, 32), (8, 4), (0, 1), (20, 10))):
-        granted(pipeline, 0.0, lease, 32 * lease, 32, backlog=backlog)
+    for lease, (backlog, size) in enumerate(((PLENTY, 32), (20, 10), (0, 8), (24, 12))):
+        held = pipeline.held
+        granted(pipeline, 0.0, lease, 32 * lease, 16 - held if lease else 32, backlog=backlog)
         assert len(pipeline.take(0.0)) == size
         compute(pipeline, 0.0, 0.0)
         pipeline.take_messages(0.0)
 
 
-@pytest.mark.parametrize(("seconds", "in_hand", "company"), [
-    (TINY, 4, 2 * TINY), (0.001, 4, 0.002), (0.002, 4, SPARSE), (0.002, 2, 0.002),
-    (0.002, 0, 0.0), (SPARSE, 4, 0.0),
+@pytest.mark.parametrize(("seconds", "taken", "in_hand", "company"), [
+    (TINY, 4, 4, 2 * TINY), (0.001, 2, 4, 0.002), (0.002, 1, 4, SPARSE), (0.002, 1, 2, 0.002),
+    (0.002, 1, 0, 0.0), (SPARSE, 1, 4, 0.0),
 ])  # fmt: skip
 def test_without_a_backlog_results_wait_for_company_while_there_is_something_in_hand(
-    make: Make, seconds: float, in_hand: int, company: float
+    make: Make, seconds: float, taken: int, in_hand: int, company: float
 ) -> None:
     """One by one, each would pay for an exchange that takes longer than a tiny item: the end of every run.
     But who waits for two of them may send more only once it has one of them."""
     pipeline = called_twice(measured(make(None, says_starts=False), seconds))
-    granted(pipeline, 0.0, 1, 0, 1 + in_hand, backlog=0)
-    pipeline.take(0.0)
+    granted(pipeline, 0.0, 1, 0, taken + in_hand, backlog=0)
+    assert len(pipeline.take(0.0)) == taken
     pipeline.take_messages(0.0)  # with an ask for what is missing
     pipeline.answered([(m.CLOSED, 0.0, "source")], 0.0)
     effects = compute(pipeline, 0.0, seconds)
@@ -296,7 +305,7 @@ def test_a_bundle_that_is_smaller_than_usual_is_waited_for_for_as_much_less(make
 
 def test_once_nothing_is_left_an_ask_goes_when_more_is_missing_than_is_asked_for(make: Make) -> None:
     """Nothing comes any sooner for it. What a recall brings is for who is hungry."""
-    pipeline = called_twice(measured(make(8, says_starts=False)))
+    pipeline = called_twice(measured(make(8, says_starts=False), 0.002))
     granted(pipeline, 0.0, 1, 0, 9, backlog=0)
     pipeline.take(0.0)
     pipeline.tick(0.0)
@@ -829,7 +838,8 @@ def test_results_are_stored_behind_and_reported_when_they_are(make: Make) -> Non
     assert said(pipeline, 1.0) == [(m.STARTED, 1, (0,)), (m.ASK, 1)]
     assert pipeline.take(1.0) == (1,), "stores do not hold up the next item"
     now = 1.0 + SOON
-    assert pipeline.stored(0, now) == [], "two calls are out"
+    busy(pipeline, 1.0)
+    assert pipeline.stored(0, now) == [], "three calls are out"
     assert pipeline.answered([], now) == [S]
     assert said(pipeline, now) == [(m.DONE, 1, (0,)), (m.STARTED, 1, (1,))]
 
@@ -999,22 +1009,23 @@ def test_a_failure_takes_what_was_collected_along_in_order(make: Make) -> None:
     ]
 
 
-def test_a_third_call_does_not_go_too_soon_and_what_waits_goes_with_the_next_answer(make: Make) -> None:
+def test_a_fourth_call_does_not_go_too_soon_and_what_waits_goes_with_the_next_answer(make: Make) -> None:
     pipeline = settled(measured(make(3), 1.0))
     granted(pipeline, 0.0, 1, 0, 4)
     said(pipeline, 0.0)
     pipeline.take(0.0)
     assert compute(pipeline, 0.0, 1.0) == [S, W]
     said(pipeline, 1.0)
+    busy(pipeline, 1.0)
     now = 1.0
     for _ in (1, 2):
         pipeline.take(now)
-        assert compute(pipeline, now, now + SOON) == [W], "two calls are out"
+        assert compute(pipeline, now, now + SOON) == [W], "three calls are out"
         now += SOON
     assert pipeline.deadline == 1.0 + Caller.SPACING
     assert pipeline.answered([], now) == [S, W]
     assert said(pipeline, now) == [(m.ASK, 1), (m.ASK, 1), (m.DONE, 1, (1, 2))]
-    with pytest.raises(ProtocolError, match="too soon, while 2 were unanswered"):
+    with pytest.raises(ProtocolError, match="too soon, while 3 were unanswered"):
         pipeline.take_messages(now)
 
 
@@ -1044,6 +1055,7 @@ def test_a_report_that_must_wait_for_a_call_is_due_when_one_may_go(make: Make) -
     said(pipeline, 0.0)
     assert pipeline.take(0.0) == (0,)
     said(pipeline, 0.0)
+    busy(pipeline, 0.0)
     assert compute(pipeline, 0.0, SOON) == [W]
     assert pipeline.deadline == Caller.SPACING
     assert pipeline.take(SOON) == (1,)
@@ -1163,7 +1175,7 @@ def test_the_goodbye_waits_for_a_call_that_may_go_out(make: Make) -> None:
     pipeline.take(0.0)
     pipeline.answered([(m.STOP,)], 0.0)
     said(pipeline, 0.0)
-    pipeline._outbox.caller.called(0.0)
+    busy(pipeline, 0.0)
     assert compute(pipeline, 0.0, SOON) == [W]
     assert pipeline.deadline == Caller.SPACING
     assert pipeline.answered([], SOON) == [S, W]
@@ -1189,8 +1201,8 @@ def test_an_ask_that_waits_for_a_free_call_is_recorded_as_a_part_of_its_fetch(ma
     pipeline = settled(make(0))
     granted(pipeline, 1.0, 1, 0, 1)
     pipeline.take(1.0)
-    said(pipeline, 1.0)  # what has started: with the parked call, that makes two
-    pipeline._outbox.caller.called(2.0)
+    said(pipeline, 1.0)
+    busy(pipeline, 2.0)
     assert compute(pipeline, 1.0, 2.0) == [W]
     assert pipeline.answered([], 2.002) == [S, W]
     assert said(pipeline, 2.002) == [(m.ASK, 1), (m.DONE, 1, (0,))]

@@ -44,11 +44,11 @@ def test_room_is_made_known_by_the_quarter() -> None:
     assert window.room == 0
 
 
-def test_it_doubles_when_it_alone_kept_workers_waiting() -> None:
+def test_it_grows_when_it_alone_kept_workers_waiting() -> None:
     window = begun(1)
     window.submitted(8)
     assert window.starved()
-    assert (window.size, window.room) == (16, 8)
+    assert (window.size, window.room) == (32, 24)
 
 
 def test_it_is_full_as_long_as_less_than_a_quarter_is_free() -> None:
@@ -56,7 +56,7 @@ def test_it_is_full_as_long_as_less_than_a_quarter_is_free() -> None:
     window = begun(1)
     window.submitted(7)
     assert window.starved()
-    assert (window.size, window.room) == (16, 9)
+    assert (window.size, window.room) == (32, 25)
 
 
 def test_it_stays_while_there_is_room_the_source_is_the_slow_one() -> None:
@@ -75,7 +75,7 @@ def test_it_stays_while_results_wait_for_the_user() -> None:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before items came", "since"])
-def test_it_doubles_if_the_user_has_waited_although_there_is_something_now(before: bool) -> None:
+def test_it_grows_if_the_user_has_waited_although_there_is_something_now(before: bool) -> None:
     """What workers ended came together with the news that they starve."""
     window = begun(1)
     window.waits(before)
@@ -83,7 +83,7 @@ def test_it_doubles_if_the_user_has_waited_although_there_is_something_now(befor
     window.waits(True)
     window.waits(False)
     assert window.starved()
-    assert window.size == 16
+    assert window.size == 32
 
 
 def test_that_the_user_has_waited_long_ago_says_nothing() -> None:
@@ -109,12 +109,12 @@ def test_workers_that_starve_are_remembered_until_items_come() -> None:
 
 
 def test_it_grows_to_its_limit_and_no_further() -> None:
-    window = begun(1, limit=20)
+    window = begun(1, limit=50)
     sizes = []
     for _ in range(4):
         window.submitted(window.room)
         sizes.append((window.starved(), window.size))
-    assert sizes == [(True, 16), (True, 20), (False, 20), (False, 20)]
+    assert sizes == [(True, 32), (True, 50), (False, 50), (False, 50)]
 
 
 def test_the_limit_never_cuts_what_the_workers_hold() -> None:
@@ -124,7 +124,7 @@ def test_the_limit_never_cuts_what_the_workers_hold() -> None:
     assert not window.starved()
 
 
-def test_the_default_limit_is_reached_by_doubling() -> None:
+def test_the_default_limit_is_reached() -> None:
     window = begun(1)
     while window.starved():
         window.submitted(window.room)

@@ -3,8 +3,10 @@
 Rules:
 1. Where there are batches, a whole one. What there is, if the oldest has waited for long enough, if nothing
    more can come, or if one of the items is suspect.
-2. Otherwise a slice: about two milliseconds of work, and at most half of what is ready for each worker, but
-   a tenth of a millisecond in any case: to hand out one takes as long.
+2. Otherwise a slice: about two milliseconds of work, and at most half of what is ready for each worker, or of
+   what is here if that is more: a result waits for its slice, and who waits for it may send more before this
+   worker is idle. (Another worker can have what is in a slice as soon as what is not.) But a tenth of a
+   millisecond in any case: to hand out one takes as long.
 3. With a backlog, more is put behind a slice while it is computed, so that it goes on; see `slices`. As much
    as hides the next look, and what there is before the next ask is due, so that one look does for both; but 4
    ms of work in any case.

@@ -13,9 +13,6 @@ behind those that wait. The main thread asks for that when only `low` are left, 
 it looks anyway. So where a look takes no longer than what is left, all the bookkeeping goes on behind
 computation, and between two items there is nothing but an item's own handling.
 
-What is taken here must be recalled before another worker can have it, so a slice is also at most half of the
-backlog, or a tenth of a millisecond of work if that is more; see `portions`.
-
 Refused: asking the main thread to stop. Its answer would come when the item that keeps it has ended.
 """
 

@@ -9,9 +9,10 @@ Rules:
 1. It starts at a few items per worker.
 2. Room is made known by the quarter: whoever fills it is woken once for many items, not once for each. While
    workers starve, any room counts.
-3. It doubles when the queue starved while it was full and the user's loop had been waiting for results since
-   items were last submitted: then the window, and nobody else, kept the workers from working. (Results and the
-   news that workers starve come in one message, so what the loop has not taken at that moment says nothing.)
+3. It grows fourfold when the queue starved while it was full and the user's loop had been waiting for results
+   since items were last submitted: then the window, and nobody else, kept the workers from working. (Results
+   and the news that workers starve come in one message, so what the loop has not taken at that moment says
+   nothing.)
 4. It stays when the user's loop is the slow one (there were always results for it): more items in the system
    would only be more memory.
 5. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
@@ -41,6 +42,9 @@ _LEAST: Final = 2  # running, in hand
 #: Seconds of work that is fetched ahead where others want it, too: more than a trip to a server takes.
 SOON: Final = 0.1
 _SHARE: Final = 4
+#: How many times as large it becomes. Each step takes a trip in which workers wait, and there are four to
+#: thousands of tiny items; what is inside has been weighed by then.
+_GROWTH: Final = 4
 
 
 @final
@@ -154,5 +158,5 @@ class Window:
         is_full = not self.room
         self._starving = True
         if is_full and self._has_waited and not self._shared and self._most == self.size:
-            self.size = min(self._limit, self.size * 2)
+            self.size = min(self._limit, self.size * _GROWTH)
         return self.room > 0

@@ -3,10 +3,10 @@
 The queue passes payloads on and never opens them. A float, a bool, None and an integer of 64 bits are
 themselves, because messages carry them as they are (`envelope`). So are a short text and a *record*, a small
 tuple, list or dict of nothing but those, in a tuple of its own: a pickle for each of a thousand items costs
-ten times as much as one message with all of them. What else is small is plain bytes: its pickle. One that has large buffers (arrays, or simply a large pickle)
-keeps them beside the pickle, so that the engine can move them through shared memory instead of through its
-sockets. Where there is a journal, what is JSON is a text: JSON. What is elsewhere is `Freight`, and is
-weighed and unpacked here like the others.
+several times as much as one message with all. What else is small is plain bytes: its pickle. One that has
+large buffers (arrays, or simply a large pickle) keeps them beside the pickle, so that the engine can move
+them through shared memory instead of through its sockets. Where there is a journal, what is JSON is a text:
+JSON. What is elsewhere is `Freight`, and is weighed and unpacked here like the others.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ def _is_record(value: Any) -> bool:
     kinds = set(map(type, fields))
     if not kinds <= _PLAIN:
         return False
-    if int in kinds and not all([is_word(field) for field in fields if type(field) is int]):
+    words = [field for field in fields if type(field) is int] if int in kinds else []
+    if words and not (is_word(min(words)) and is_word(max(words))):
         return False
     return str not in kinds or sum([len(field) for field in fields if type(field) is str]) < _SHORT
 

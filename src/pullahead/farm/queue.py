@@ -57,9 +57,9 @@ def actor_options(peers: int) -> dict[str, Any]:
     """Return how a queue for so many peers is started: here, because the caller talks to it, and has to read
     the journal that it writes.
 
-    One call of each peer is parked. Behind a large one, which is still being brought, a peer may have sent as
-    many as it ever does. Where there are hundreds of peers, four each are as good: not all of them do so at
-    once.
+    Two calls of each peer are parked. Behind a large one, which is still being brought, a peer may have sent
+    as many as it ever does. Where there are hundreds of peers, four each are as good: not all of them do so
+    at once.
     """
     options: dict[str, Any] = {"here": True, "num_cpus": 0}
     if _EACH * peers > _MOST_PARKED:
@@ -183,8 +183,9 @@ class Queue:
                 self._recording.say(peer, (m.RECORDED, reports))
         box = self._mail.get(peer)
         if self._asked_at is not None and box is not None:
-            # With the answer to the call before, which goes now.
             box.post((m.CLOCK, *self._asked_at, monotonic()))
+            if peer == m.CALLER:
+                self._notices.news(monotonic(), urgent=True)
         answers = [(answer, [(m.STOP,)])] if box is None else box.park(answer)
         if answers and peer == m.CALLER:
             self._notices.told()
