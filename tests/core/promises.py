@@ -232,7 +232,7 @@ class Promises:
         pipeline, watch = worker.pipeline, self._watches[worker.number]
         policy, ran = pipeline.lookahead, pipeline.running
         mean, here = policy.mean_compute, len(pipeline._holdings.buffer)
-        plenty = max(pipeline._demand.plenty, slice_size(mean, LEAST_SLICE))
+        plenty = max(pipeline._demand.plenty, here // 2, slice_size(mean, LEAST_SLICE))
         one_slice = max(1, min(here, plenty, slice_size(mean)))
         next_up = 0 if ran else pipeline._batch_size or one_slice
         bundle = max(1, min(policy.bundle, pipeline._demand.plenty))
