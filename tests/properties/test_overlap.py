@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.surface.overlap.desk import Desk, Tray, join_ours
 
-from pullahead.overlap import overlap
+from pullahead.overlapping import overlap
 
 
 @settings(deadline=None)  # a busy machine is no failure

@@ -1,6 +1,6 @@
 """Arrows go one way.
 
-cli → pullahead → farm, overlap, sim → actors, sources, observe, journal → core → errors
+cli → pullahead → farm, overlapping, sim → actors, sources, observe, journal → core → errors
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOT = Path(str(pullahead.__file__)).parent
 ROWS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("",),
-    ("farm", "overlap", "sim"),
+    ("farm", "overlapping", "sim"),
     ("actors", "sources", "observe", "journal"),
     ("core",),
     ("errors", "_version"),
@@ -103,7 +103,7 @@ def test_imports_go_one_way() -> None:
         ("errors.py", "from pullahead.core import trace", "errors must not import pullahead.core"),
         ("actors/a.py", "from pullahead.sources import b", "actors must not import pullahead.sources"),
         ("farm/a.py", "from pullahead import map", "farm must not import pullahead"),
-        ("farm/a.py", "from .. import overlap", "farm must not import pullahead.overlap"),
+        ("farm/a.py", "from .. import overlap", "farm must not import pullahead.overlapping"),
         ("__init__.py", "from pullahead.cli import main", "pullahead must not import pullahead.cli"),
         ("farm/a.py", "import pullahead.testing", "testing is in no row; give it a place in ROWS"),
         ("attic/a.py", "from pullahead.core import b", "attic is in no row; give it a place in ROWS"),

@@ -18,8 +18,8 @@ Rules:
 with the times measured here, under a `pullahead.core.ceiling`. `flow` says who fetches, on which thread.
 """
 
-from pullahead.overlap.api import overlap
-from pullahead.overlap.iterator import Overlap
-from pullahead.overlap.statistics import Statistics, Times
+from pullahead.overlapping.api import overlap
+from pullahead.overlapping.iterator import Overlap
+from pullahead.overlapping.statistics import Statistics, Times
 
 __all__ = ["Overlap", "Statistics", "Times", "overlap"]

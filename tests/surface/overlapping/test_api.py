@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.surface.overlap.desk import with_answers
 
-from pullahead.overlap import overlap
+from pullahead.overlapping import overlap
 
 
 def test_another_sentinel_leaves_none_an_item() -> None:

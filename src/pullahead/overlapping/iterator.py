@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Self, TypeVar, cast, final
 
-from pullahead.overlap.flow import Flow
-from pullahead.overlap.leftovers import counted
-from pullahead.overlap.statistics import Statistics
+from pullahead.overlapping.flow import Flow
+from pullahead.overlapping.leftovers import counted
+from pullahead.overlapping.statistics import Statistics
 
 T = TypeVar("T")
 

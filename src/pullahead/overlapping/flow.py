@@ -28,10 +28,10 @@ from functools import partial
 from typing import Any, final
 
 from pullahead.core.prefetch import Answer, Prefetch, Request, is_sentinel
-from pullahead.overlap.account import Account
-from pullahead.overlap.futures import as_future, async_refused, future_inside, outcome
-from pullahead.overlap.leftovers import Leftovers
-from pullahead.overlap.weight import weight
+from pullahead.overlapping.account import Account
+from pullahead.overlapping.futures import as_future, async_refused, future_inside, outcome
+from pullahead.overlapping.leftovers import Leftovers
+from pullahead.overlapping.weight import weight
 
 
 @final

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.surface.overlap.desk import Desk, with_answers
 
-from pullahead.overlap import overlap
+from pullahead.overlapping import overlap
 
 
 def test_a_failed_fetch_is_raised_at_its_turn_and_the_next_one_is_yielded() -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeVar, overload
 
 from pullahead.core import trace
-from pullahead.overlap.account import Account
-from pullahead.overlap.flow import Flow
-from pullahead.overlap.futures import SupportsFuture, SupportsResult, async_refused
-from pullahead.overlap.iterator import Overlap
-from pullahead.overlap.leftovers import Leftovers
+from pullahead.overlapping.account import Account
+from pullahead.overlapping.flow import Flow
+from pullahead.overlapping.futures import SupportsFuture, SupportsResult, async_refused
+from pullahead.overlapping.iterator import Overlap
+from pullahead.overlapping.leftovers import Leftovers
 
 T = TypeVar("T")
 

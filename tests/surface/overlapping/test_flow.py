@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.surface.overlap.desk import SOON, Desk, Tray, join_ours, with_answers
 
-from pullahead.overlap import overlap
+from pullahead.overlapping import overlap
 
 
 def test_the_request_for_the_next_item_is_made_before_this_one_is_computed() -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future
 import pytest
 from tests.surface.overlap.desk import Desk, Ref, Tray, with_answers
 
-from pullahead.overlap import overlap
+from pullahead.overlapping import overlap
 
 
 def test_references_are_pulled_once_and_at_once() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.surface.overlap.desk import SOON, Desk, Ref, Tray, join_ours, threads_of_ours, with_answers
 
-from pullahead.overlap import overlap
+from pullahead.overlapping import overlap
 
 
 def test_a_break_gives_back_what_was_fetched_and_later_what_arrives() -> None:

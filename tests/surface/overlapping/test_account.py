@@ -11,9 +11,9 @@ from tests.surface.overlap.desk import Clock, Desk, Tray, with_answers
 from pullahead.core import trace
 from pullahead.core.ceiling import FREE_AHEAD
 from pullahead.core.prefetch import Request
-from pullahead.overlap import Statistics, Times, overlap
-from pullahead.overlap.account import Account
-from pullahead.overlap.weight import weight
+from pullahead.overlapping import Statistics, Times, overlap
+from pullahead.overlapping.account import Account
+from pullahead.overlapping.weight import weight
 
 
 def test_statistics_and_spans_tell_where_the_time_went() -> None:

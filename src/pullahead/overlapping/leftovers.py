@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, final
 
-from pullahead.overlap.futures import as_future, outcome
+from pullahead.overlapping.futures import as_future, outcome
 
 
 def counted(count: int, noun: str) -> str:

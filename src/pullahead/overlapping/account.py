@@ -10,7 +10,7 @@ from pullahead.core.ceiling import FREE_AHEAD, Ceiling
 from pullahead.core.lookahead import Lookahead
 from pullahead.core.meter import Meter
 from pullahead.core.prefetch import Request
-from pullahead.overlap.statistics import Samples, Statistics
+from pullahead.overlapping.statistics import Samples, Statistics
 
 
 @final
