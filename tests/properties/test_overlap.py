@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.surface.overlap.desk import Desk, Tray, join_ours
+from tests.surface.overlapping.desk import Desk, Tray, join_ours
 
 from pullahead.overlapping import overlap
 

@@ -103,7 +103,7 @@ def test_imports_go_one_way() -> None:
         ("errors.py", "from pullahead.core import trace", "errors must not import pullahead.core"),
         ("actors/a.py", "from pullahead.sources import b", "actors must not import pullahead.sources"),
         ("farm/a.py", "from pullahead import map", "farm must not import pullahead"),
-        ("farm/a.py", "from .. import overlap", "farm must not import pullahead.overlapping"),
+        ("farm/a.py", "from .. import overlapping", "farm must not import pullahead.overlapping"),
         ("__init__.py", "from pullahead.cli import main", "pullahead must not import pullahead.cli"),
         ("farm/a.py", "import pullahead.testing", "testing is in no row; give it a place in ROWS"),
         ("attic/a.py", "from pullahead.core import b", "attic is in no row; give it a place in ROWS"),

@@ -33,7 +33,7 @@ def test_importing_brings_nothing_heavy_nor_does_any_name() -> None:
 
 
 def test_a_name_brings_what_it_needs_and_importing_nothing() -> None:
-    show = "import sys; print(sorted(name for name in sys.modules if name.count('.') == 1 and 'pullahead' in name))"
+    show = "import sys; print(sorted(n for n in sys.modules if n.count('.') == 1 and 'pullahead' in n))"
     assert printed(f"import pullahead; {show}") == "['pullahead._version', 'pullahead.errors']"
     assert "'pullahead.farm'" not in printed(f"from pullahead import overlap; {show}")
     assert "'pullahead.farm'" in printed(f"from pullahead import map; {show}")
@@ -53,4 +53,5 @@ def test_rooms_can_be_looked_into_without_an_import_of_their_own() -> None:
 
 def test_what_is_there_for_tests_is_this_and_comes_only_when_it_is_asked_for() -> None:
     assert pullahead.testing.__all__ == ["delay_line", "skewed_clocks"]
-    assert printed("from pullahead import *; import sys; print('pullahead.testing' in sys.modules)") == "False"
+    code = "from pullahead import *; import sys; print('pullahead.testing' in sys.modules)"
+    assert printed(code) == "False"

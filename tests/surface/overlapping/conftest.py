@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 
 import pytest
-from tests.surface.overlap.desk import join_ours, threads_of_ours
+from tests.surface.overlapping.desk import join_ours, threads_of_ours
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from tests.surface.overlap.desk import Clock, Desk, Tray, with_answers
+from tests.surface.overlapping.desk import Clock, Desk, Tray, with_answers
 
 from pullahead.core import trace
 from pullahead.core.ceiling import FREE_AHEAD

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.surface.overlap.desk import with_answers
+from tests.surface.overlapping.desk import with_answers
 
 from pullahead.overlapping import overlap
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from tests.surface.overlap.desk import Desk, with_answers
+from tests.surface.overlapping.desk import Desk, with_answers
 
 from pullahead.overlapping import overlap
 

@@ -8,7 +8,7 @@ import weakref
 from concurrent.futures import CancelledError, Future
 
 import pytest
-from tests.surface.overlap.desk import Desk, Ref, Tray, with_answers
+from tests.surface.overlapping.desk import Desk, Ref, Tray, with_answers
 
 from pullahead.overlapping import overlap
 

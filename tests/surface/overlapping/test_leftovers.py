@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from tests.surface.overlap.desk import SOON, Desk, Ref, Tray, join_ours, threads_of_ours, with_answers
+from tests.surface.overlapping.desk import SOON, Desk, Ref, Tray, join_ours, threads_of_ours, with_answers
 
 from pullahead.overlapping import overlap
 

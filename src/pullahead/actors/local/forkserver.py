@@ -46,8 +46,8 @@ __all__ = ["main"]
 
 # Seconds between two looks at timers, at most: the kernel's own end somewhere.
 _LONGEST_WAIT = 24 * 3600.0
-# What children would otherwise import, each for itself: to unpickle a class of `__main__`, and because most of
-# them are workers and queues.
+# What children would otherwise import, each for itself: to unpickle a class of `__main__`, and because most
+# of them are workers and queues.
 _PRELOADED = ("cloudpickle", "pullahead.farm.queue", "pullahead.farm.worker")
 
 
