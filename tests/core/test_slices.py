@@ -189,6 +189,15 @@ def begin(pipeline: Pipeline, item: int, now: float) -> None:
     running(pipeline).since = now
 
 
+def finish(pipeline: Pipeline, item: int, now: float) -> None:
+    """It has computed those before this one, which it begins."""
+    ran = running(pipeline)
+    while ran.open[-1 - len(ran.waiting)] != item:
+        ran.times.append((ran.since, now))
+        ran.waiting.popleft()
+        ran.since = now
+
+
 def discarded(*items: int, loaded: bool = False) -> list[Effect]:
     return [Discard(item, loaded) for item in items]
 
@@ -492,8 +501,27 @@ def test_a_batch_is_not_cut(make: Make, message: Message) -> None:
     assert running(pipeline).open == (0, 1, 2, 3)
 
 
-def test_who_works_alone_keeps_his_slice(make: Make) -> None:
+def test_who_works_alone_keeps_his_slice_and_reports_what_has_ended(make: Make) -> None:
     pipeline = make(gives_back=False)
-    begin(pipeline, 4, MS)
-    assert pipeline.tick(1e6) == []
-    assert running_and_held(pipeline) == ((0, 1, 2, 3, 4, 5, 6, 7), 2)
+    finish(pipeline, 4, MS)
+    due = pipeline._patience.ends_at
+    assert due is not None
+    assert pipeline.tick(due) == [S]
+    assert said(pipeline, due)[0] == (m.DONE, 1, (0, 1, 2, 3))
+    assert running_and_held(pipeline) == ((4, 5, 6, 7, 8, 9), 0), "there is a backlog: what is here comes next"
+
+
+@pytest.mark.parametrize("gives_back", [True, False])
+def test_a_result_does_not_wait_for_the_slow_last_item_of_its_slice(make: Make, gives_back: bool) -> None:
+    """Nobody is hungry, and nothing waits behind it."""
+    pipeline = make(gives_back=gives_back)
+    finish(pipeline, 7, MS)
+    assert not running(pipeline).waiting
+    reported: list[int] = []
+    for _ in range(9):
+        due = pipeline._patience.ends_at
+        if due is None or due > 1.0:
+            break
+        pipeline.tick(due)
+        reported += [item for one in said(pipeline, due) if one[0] == m.DONE for item in one[2]]
+    assert reported == [0, 1, 2, 3, 4, 5, 6]

@@ -84,7 +84,7 @@ def test_a_plain_value_travels_as_it_is(value: Any) -> None:
         assert repr(came) == repr(message)  # a nan is not equal to itself
         assert type(came[3][0]) is not bytes
         assert repr(unpack(came[3][0], own=True)) == repr(value)
-    assert 0 < size_of(pack(value)) < 500 or value == ""
+    assert 0 < size_of(pack(value)) < 2000
 
 
 @pytest.mark.parametrize("value", [[1, "a"], {"a": 1}])
@@ -139,8 +139,9 @@ def test_what_is_large_is_weighed() -> None:
 def test_the_largest_payload_is_known() -> None:
     assert largest([]) == 0
     assert largest([1, None]) == size_of(1)
-    assert largest([1, pack("x" * 900), pack([1]), pack([1j])]) == 900
-    assert largest([pack((1, 2.5))]) > largest([pack(())]) > 0
+    assert largest([1, pack("x" * 1023), pack([1])]) == largest([pack("")]) >= 1023, "the most that one has"
+    assert largest([1, pack([1]), pack(b"x" * 5000)]) > 5000
+    assert largest([pack(b"x"), pack(b"x" * 100)]) == len(pack(b"x" * 100))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), (1,)])

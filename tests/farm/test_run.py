@@ -153,3 +153,20 @@ def test_twice_as_many_bytes_are_inside_as_the_workers_may_hold(budget: int, exp
     assert workers.submitted == expected, "or three for each worker"
     run.broke(RuntimeError("it is over"))
     run.wait_ended()
+
+
+def test_who_interrupts_a_wait_for_a_result_does_not_wait_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He may go on in an hour: until then his window stays as it is."""
+    workers = Workers(0)
+    run = Run(cast(Crew, workers), IterableSource([]), ordered=False)
+    workers.join()
+    run._over = False
+
+    def interrupt(_patience: float | None) -> bool:
+        assert run._window._waits
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run._changed, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.take()
+    assert not run._window._waits

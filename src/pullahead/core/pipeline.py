@@ -323,8 +323,9 @@ class Pipeline:
         self._portions.taken(now)
         self.running = Slice(items, now, whole=bool(self._batch_size))
         self.running.low = self._portions.low
-        if self._gives_back:
-            self._patience.began(now, 0 if self._batch_size else count - 1, backlog=self._demand.is_plenty)
+        others = 0 if self._batch_size else count - 1
+        if self._gives_back or others:  # nobody waits behind one item or a batch, but for what is given back
+            self._patience.began(now, others, backlog=self._demand.is_plenty)
         self.meter.computing(now)
         self._starts.began()
         # What waits behind a batch that is not full looks like a part of it, as long as nobody knows better.
@@ -563,11 +564,11 @@ class Pipeline:
         if ran.added and ran.waiting and not self._patience.has_ended(ran.since, now):
             return self._look(ran, now)  # it goes on, and no item in it is to blame
         if not self._gives_back:
-            if not ran.waiting:
+            effects = self._look(ran, now)  # what has ended in its slice is reported, however long it lasts
+            if ran.waiting:
+                self._patience.looks_again(ran.since, now)
+            else:
                 self._patience.ended()  # nothing waits behind it: its end is soon enough
-                return []
-            effects = self._look(ran, now)
-            self._patience.looks_again(ran.since, now)
             return effects
         effects = self._cut(now)
         items = self._held()

@@ -17,7 +17,8 @@ Rules:
    would only be more memory.
 5. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
 6. Large items, and large results that were not taken, are bounded by their bytes as well, as far as the mean
-   of what is inside tells, but never below what keeps the workers busy. The first item, or
+   of what is inside tells, but never below what keeps the workers busy. (What a result weighs is known when it
+   is here: if the loop stops, what has been submitted by then still comes.) The first item, or
    batch, comes alone: before it, nobody knows what one weighs.
 7. Where others want the same items (a live queue), nobody hoards: then it is what the workers look ahead, for
    reasons of their own, with what they run and what is on its way; and what the crew ends within a moment, at
@@ -43,7 +44,7 @@ _LEAST: Final = 2  # running, in hand
 SOON: Final = 0.1
 _SHARE: Final = 4
 #: How many times as large it becomes. Each step takes a trip in which workers wait, and there are four to
-#: thousands of tiny items; what is inside has been weighed by then.
+#: thousands of tiny items.
 _GROWTH: Final = 4
 
 

@@ -73,5 +73,5 @@ class Neighbours:
                 return
             line.caller.answered()
             self._port.neighbour_said(queue, opened(call.result()))
-            if line.outbox or line.caller.must_send:
+            if line.caller.must_send or (line.outbox and line.caller.may_send):
                 self._send(queue, line)

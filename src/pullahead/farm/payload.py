@@ -34,8 +34,10 @@ _RECORDS: Final = frozenset({tuple, list, dict})
 _CHANGEABLE: Final = frozenset({list, dict})
 _FIELDS: Final = 32
 _PLAIN: Final = ITSELF | {str}
-#: Bytes of what is its own payload, about.
+#: Bytes of what is its own payload, about, and what a short text or a record counts: the most that one has.
 _WORD: Final = 8
+_SMALL: Final = _SHORT + _FIELDS * _WORD
+_IN_MESSAGES: Final = ITSELF | {tuple}
 
 
 class Way(IntEnum):
@@ -164,16 +166,13 @@ def as_item(payload: Any) -> Any:
 
 
 def size_of(payload: Any) -> int:
-    """Return how many bytes a payload has, or characters of text; 0 if that is not known."""
+    """Return how many bytes a payload has, or at most has, or characters of text; 0 if that is not known."""
     kind = type(payload)
     if kind is bytes or kind is str:
         return len(payload)
     if kind in ITSELF:
         return _WORD
-    if kind is tuple:
-        held = payload[0]
-        return len(held) or 1 if type(held) is str else _WORD * (len(held) + 1)
-    size: int = payload.size
+    size: int = _SMALL if kind is tuple else payload.size
     return size
 
 
@@ -182,8 +181,9 @@ def largest(payloads: Sequence[Any], unknown: int = 0) -> int:
 
     `unknown`: what counts as the size of one that is elsewhere and of which nobody knows how large it is.
     """
-    if ITSELF.issuperset(map(type, payloads)):
-        return _WORD if payloads else 0
+    kinds = set(map(type, payloads))
+    if kinds <= _IN_MESSAGES:
+        return _SMALL if tuple in kinds else _WORD if kinds else 0
     sizes = map(size_of, payloads)
     return max([size or unknown for size in sizes]) if unknown else max(sizes)
 

@@ -130,9 +130,12 @@ class Run:
                     self.raise_what_the_source_raised()
                     return None
                 self._window.waits(True)
-                if not self._changed.wait(patience):
+                try:
+                    has_changed = self._changed.wait(patience)
+                finally:
+                    self._window.waits(False)  # also if the user interrupts it, and goes on in an hour
+                if not has_changed:
                     return []
-            self._window.waits(False)
             outcomes: list[Outcome] = []
             for end in self._ends.take(_BATCH):
                 outcomes += self._leave(*end)
