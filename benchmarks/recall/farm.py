@@ -16,7 +16,7 @@ from pullahead import actors
 from pullahead.core import messages as m
 from pullahead.core.exchange import Caller
 from pullahead.core.trace import CAUSE_SOURCE
-from pullahead.farm.envelope import Sealed, opened
+from pullahead.farm.envelope import Sealed, opened, taken_out
 from pullahead.farm.line import DirectLine
 from pullahead.farm.payload import pack, unpack
 from pullahead.farm.queue import actor_options
@@ -104,7 +104,7 @@ class Farm:
             for kind, _, *rest in opened(call.result()):
                 if kind == m.OUTCOMES:
                     _, items, payloads = rest
-                    ended = zip(items, payloads, strict=True)
+                    ended = zip(items, taken_out(payloads), strict=True)
                     self._done += [Done(item, *unpack(payload)) for item, payload in ended]
             self._send()
             self._heard.notify()

@@ -508,7 +508,7 @@ def test_who_works_alone_keeps_his_slice_and_reports_what_has_ended(make: Make) 
     assert due is not None
     assert pipeline.tick(due) == [S]
     assert said(pipeline, due)[0] == (m.DONE, 1, (0, 1, 2, 3))
-    assert running_and_held(pipeline) == ((4, 5, 6, 7, 8, 9), 0), "there is a backlog: what is here comes next"
+    assert running_and_held(pipeline) == ((4, 5, 6, 7, 8, 9), 0), "what is here comes next"
 
 
 @pytest.mark.parametrize("gives_back", [True, False])

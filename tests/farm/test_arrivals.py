@@ -147,7 +147,7 @@ def _parts(value: Any) -> tuple[Any, list[Any]]:
 
 def test_a_value_of_unknown_size_counts_as_much_as_its_reader_says() -> None:
     ref: Any = FakeRef()
-    payloads = [Freight(ref, 0, is_packed=False), ("",), 7]
+    payloads = [Freight(ref, 0, is_packed=False), None, 7]
     assert largest(payloads) == 8
     assert largest(payloads, UNKNOWN) == UNKNOWN
     assert largest(payloads[1:], UNKNOWN) == 8

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from pullahead.core import messages as m
+from pullahead.core.exchange import PARKED
 from pullahead.core.retry import ERROR, RetryPolicy
-from pullahead.farm.envelope import opened
+from pullahead.farm.envelope import enclosed, opened, taken_out
 from pullahead.farm.queue import Answer, Queue
 
 PATIENCE = 10.0
@@ -87,6 +88,46 @@ class _Handle:
 
     def remote(self, peer: int, said: Any) -> _Ref:
         return _Ref(self._queue.exchange(peer, said))
+
+
+def granted(queue: Queue, items: int) -> int:
+    """Submit so many, and give them to the worker. Return their lease."""
+    payloads = [b"item"] * items
+    queue.exchange(m.CALLER, [(m.OPEN, RUN, False), (m.SUBMIT, RUN, 0, payloads, ""), (m.CLOSE, RUN)])
+    given = queue.exchange(WORKER, [(m.ASK, items)])
+    ((_, lease, *_),) = opened(given.result(0))
+    return int(lease)
+
+
+def outcomes(queue: Queue, report: m.Message) -> list[m.Message]:
+    """Return what the caller hears when the worker has said this."""
+    told, _ = (queue.exchange(m.CALLER, []) for _ in range(PARKED))
+    queue.exchange(WORKER, [report])
+    queue._alarm.stop()
+    return [one for one in opened(told.result(PATIENCE)) if one[0] == m.OUTCOMES]
+
+
+def test_results_pass_unopened() -> None:
+    queue = Queue(RetryPolicy())
+    lease = granted(queue, 3)
+    told = outcomes(queue, (m.DONE, lease, (0, 1, 2), b"nobody looks in here"))
+    assert told == [(m.OUTCOMES, RUN, "done", (0, 1, 2), b"nobody looks in here")]
+    assert (queue._payloads, queue._enclosed) == ({}, {})
+
+
+def test_results_are_opened_where_some_of_them_do_not_count() -> None:
+    queue = Queue(RetryPolicy())
+    lease = granted(queue, 3)
+    told = outcomes(queue, (m.DONE, lease, (0, 7, 2), enclosed(["a", "not its own", ("c",)])))
+    assert told == [(m.OUTCOMES, RUN, "done", (0, 2), ["a", ("c",)])]
+    assert (queue._payloads, queue._enclosed) == ({1: b"item"}, {})
+
+
+def test_what_cannot_be_enclosed_is_itself() -> None:
+    results = [1, object()]
+    assert enclosed(results) is results
+    assert taken_out(results) is results
+    assert taken_out(enclosed([1, ("text",), None])) == [1, ("text",), None]
 
 
 def test_what_was_tried_of_an_item_goes_along_to_another_queue() -> None:

@@ -78,8 +78,9 @@ Caller to queue::
 
 Queue to caller::
 
-    (OUTCOMES, run, state, items, payloads)   "done" with results; "dead" with what was tried; "left" with
-                                           nothing, or with the seconds until it is to come again, as often
+    (OUTCOMES, run, state, items, payloads)   "done" with results, as they were reported; "dead" with what was
+                                           tried; "left" with nothing, or with the seconds until it is to come
+                                           again, as often
     (STARVED, run)                         workers wait although the run is not closed
     (ENDED, run)                           every item that was submitted has ended
     (WENT, queue, items)                   so many of its items are another queue's now

@@ -17,8 +17,8 @@ Rules:
    would only be more memory.
 5. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
 6. Large items, and large results that were not taken, are bounded by their bytes as well, as far as the mean
-   of what is inside tells, but never below what keeps the workers busy. (What a result weighs is known when it
-   is here: if the loop stops, what has been submitted by then still comes.) The first item, or
+   of what is inside tells, but never below what keeps the workers busy. (What a result weighs is known when
+   it is here: if the loop stops, what has been submitted by then still comes.) The first item, or
    batch, comes alone: before it, nobody knows what one weighs.
 7. Where others want the same items (a live queue), nobody hoards: then it is what the workers look ahead, for
    reasons of their own, with what they run and what is on its way; and what the crew ends within a moment, at

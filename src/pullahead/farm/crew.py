@@ -20,6 +20,7 @@ from pullahead.core.items import State
 from pullahead.core.retry import RetryPolicy
 from pullahead.errors import JournalError, RunError
 from pullahead.farm.elastic import Elastic
+from pullahead.farm.envelope import taken_out
 from pullahead.farm.failure import Try
 from pullahead.farm.lanes import Lanes
 from pullahead.farm.machine import thread_share
@@ -397,7 +398,7 @@ class Crew:
                 self._lanes.end_grace(number)
                 self._heard.notify_all()
             if kind == m.OUTCOMES:
-                state, items, payloads = rest
+                state, items, payloads = *rest[:2], taken_out(rest[2])
                 self._open_items -= len(items)
                 self._queues.finished()
                 self._lanes.ended(items, finished=_were_run(state, payloads))

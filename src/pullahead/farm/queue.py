@@ -30,7 +30,7 @@ from pullahead.core.standing import Bulletins
 from pullahead.errors import JournalError, ProtocolError
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.arrivals import Arrivals, Report
-from pullahead.farm.envelope import Sealed, opened, sealed
+from pullahead.farm.envelope import Sealed, opened, sealed, taken_out
 from pullahead.farm.failure import Try
 from pullahead.farm.freight import UNKNOWN, Freight
 from pullahead.farm.interrupts import leave_to_the_driver
@@ -119,6 +119,7 @@ class Queue:
         self._retry = retry
         self._jitter = random.Random(seed).random
         self._payloads: dict[int, Any] = {}
+        self._enclosed: dict[int, bytes] = {}  # results of a report, by its first item, until they are told
         self._tried: dict[int, list[Try]] = {}  # what failed so far, of items that may be tried again
         self._mail: dict[int, Mailbox[Answer]] = {m.CALLER: Mailbox()}
         self._gone: set[int] = set()  # workers that said goodbye or were lost
@@ -374,8 +375,17 @@ class Queue:
         return self._ledger.started(worker, lease, items)
 
     def _finished(
-        self, worker: int, lease: int, items: tuple[int, ...], results: list[Any]
+        self, worker: int, lease: int, items: tuple[int, ...], results: bytes | list[Any]
     ) -> list[led.Effect]:
+        if type(results) is bytes:
+            accepted, effects = self._ledger.finished(worker, lease, items, monotonic())
+            if len(accepted) == len(items):
+                self._enclosed[items[0]] = results
+            else:
+                counts = frozenset(accepted)
+                came = zip(items, taken_out(results), strict=True)
+                self._payloads.update([(item, result) for item, result in came if item in counts])
+            return effects
         if Freight in map(type, results):
             here = []
             for item, result in zip(items, results, strict=True):
@@ -559,7 +569,8 @@ class Queue:
 
     def _deliver(self, ended: led.Ended) -> None:
         """Hand the ends of items to the caller, and forget their payloads."""
-        payloads = list(map(self._payloads.pop, ended.items))
+        payloads: bytes | list[Any] = list(map(self._payloads.pop, ended.items))
+        payloads = self._enclosed.pop(ended.items[0], payloads)
         if self._lost_results:
             self._lost_results.difference_update(ended.items)
         tries = [self._tried.pop(item, []) for item in ended.items] if self._tried else []

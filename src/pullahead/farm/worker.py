@@ -29,6 +29,7 @@ from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
 from pullahead.farm.background import Background
 from pullahead.farm.clock import Make, of_worker, own_clock
+from pullahead.farm.envelope import enclosed
 from pullahead.farm.failure import kind_of
 from pullahead.farm.freight import Freight, ship_now
 from pullahead.farm.interrupts import leave_to_the_driver
@@ -103,6 +104,7 @@ class Shell:
         self._post = Post(partial(options.join, number), queue, before, name, self._lock, self, compared)
         self._background = Background(options.load_concurrency or _THREADS)
         self._work = spec.build(self._background.result)
+        self._is_recorded = options.recorded  # so the queue needs to know each result
         self._pack = pack_for_journal_now if options.recorded else ship_now
         self._unpack = unpack_anew if spec.batch_size else unpack  # a batch may have to be cut in halves
         self._retry_on = options.retry_on
@@ -355,7 +357,8 @@ class Shell:
         """Put the results beside the numbers of the items."""
         if message[0] == m.DONE:
             kind, lease, items = message
-            return kind, lease, items, list(map(self._results.pop, items))
+            results = list(map(self._results.pop, items))
+            return kind, lease, items, results if self._is_recorded else enclosed(results)
         if message[0] in {m.FAILED, m.UNSTORED}:
             kind, lease, item, failure, delay = message
             return kind, lease, item, self._results.pop(item), failure, delay
