@@ -23,7 +23,7 @@ from pullahead.core.meter import Meter
 from pullahead.core.pipeline import Effect, Pipeline, Send, Wake
 from pullahead.core.trace import Recorder
 from pullahead.farm.alarm import Alarm
-from pullahead.farm.envelope import Sealed, opened
+from pullahead.farm.envelope import Sealed, enclosed, opened
 from pullahead.farm.line import DirectLine
 from pullahead.farm.payload import pack
 
@@ -160,7 +160,7 @@ class Peer:
 
 
 def _with_results(message: m.Message) -> m.Message:
-    return (*message, [_RESULT] * len(message[2])) if message[0] == m.DONE else message
+    return (*message, enclosed([_RESULT] * len(message[2]))) if message[0] == m.DONE else message
 
 
 @final

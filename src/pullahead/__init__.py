@@ -10,7 +10,7 @@ line, anywhere. `init`, `remote`, `get` and the rest are actors on this machine,
 Errors live in `pullahead.errors`, sources and sinks in `pullahead.sources`.
 
 What a name needs is imported when it is first used: whoever wants `overlap` does not wait for the rest, and
-the processes of actors load what they run and not what a driver is made of.
+the processes of actors do without what only a driver needs.
 """
 
 from importlib import import_module
@@ -56,8 +56,8 @@ _HOMES: Final = {
     "Report": "observe.report",
     "overlap": "overlapping",
 }
-#: Rooms that can be looked into without an import of their own.
-_ROOMS: Final = ("actors", "sources")
+#: Rooms that can be looked into without an import of their own; `errors` is here anyway.
+_ROOMS: Final = ("actors", "journal", "sources")
 
 if not TYPE_CHECKING:  # a type checker would believe that there is every name
 
@@ -72,4 +72,4 @@ if not TYPE_CHECKING:  # a type checker would believe that there is every name
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, *_ROOMS})
+    return sorted([*__all__, "errors", *_ROOMS])

@@ -139,7 +139,7 @@ def test_what_is_large_is_weighed() -> None:
 def test_the_largest_payload_is_known() -> None:
     assert largest([]) == 0
     assert largest([1, None]) == size_of(1)
-    assert largest([1, pack("x" * 1023), pack([1])]) == largest([pack("")]) >= 1023, "the most that one has"
+    assert largest([1, pack("x" * 1023), pack([1])]) == largest([pack("")]) >= 1023, "it is not looked at"
     assert largest([1, pack([1]), pack(b"x" * 5000)]) > 5000
     assert largest([pack(b"x"), pack(b"x" * 100)]) == len(pack(b"x" * 100))
 

@@ -34,7 +34,7 @@ _RECORDS: Final = frozenset({tuple, list, dict})
 _CHANGEABLE: Final = frozenset({list, dict})
 _FIELDS: Final = 32
 _PLAIN: Final = ITSELF | {str}
-#: Bytes of what is its own payload, about, and what a short text or a record counts: the most that one has.
+#: Bytes of what is its own payload, about, and what a short text or a record counts: more than most have.
 _WORD: Final = 8
 _SMALL: Final = _SHORT + _FIELDS * _WORD
 _IN_MESSAGES: Final = ITSELF | {tuple}
@@ -166,7 +166,7 @@ def as_item(payload: Any) -> Any:
 
 
 def size_of(payload: Any) -> int:
-    """Return how many bytes a payload has, or at most has, or characters of text; 0 if that is not known."""
+    """Return how many bytes a payload has, about, or characters of text; 0 if that is not known."""
     kind = type(payload)
     if kind is bytes or kind is str:
         return len(payload)

@@ -279,12 +279,19 @@ class Hub:
         os._exit(0)
 
 
-def main(fd: int, driver_pid: int, driver: int) -> None:
-    """Be the fork server. Called by the code that `launch.py` gives to a new interpreter."""
+def main(fd: int, driver_pid: int, driver: int, *more: str) -> None:
+    """Be the fork server. Called by the code that `launch.py` gives to a new interpreter.
+
+    Args:
+        fd: the socket to the driver.
+        driver_pid: its process.
+        driver: its number.
+        more: modules that children are likely to need as well.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to all at once, it is the driver's to answer
     system.become_subreaper()
-    for name in _PRELOADED:
+    for name in (*_PRELOADED, *more):
         importlib.import_module(name)
     hub = Hub(socket.socket(fileno=fd), driver_pid, driver)
     sys.modules["__main__"] = types.ModuleType("__main__")  # an actor's `__main__` is empty

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Never, Protocol, final
 from pullahead.actors.local.guard import Guard
 
 if TYPE_CHECKING:
-    import asyncio  # its import takes a sixth of what the fork server's takes, and few actors are async
+    import asyncio  # few actors are async: see `launch` for who imports it
 
     from pullahead.actors.local.calls import Call, Calls
     from pullahead.actors.local.io import Loop
