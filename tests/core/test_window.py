@@ -47,7 +47,7 @@ def test_room_is_made_known_by_the_quarter() -> None:
 def test_it_grows_when_it_alone_kept_workers_waiting() -> None:
     window = begun(1)
     window.submitted(8)
-    assert window.starved()
+    assert window.starved(unread=3)
     assert (window.size, window.room) == (32, 24)
 
 
@@ -55,14 +55,23 @@ def test_it_is_full_as_long_as_less_than_a_quarter_is_free() -> None:
     """What is free then was made known to nobody, so it is not the source that is slow."""
     window = begun(1)
     window.submitted(7)
-    assert window.starved()
+    assert window.starved(unread=3)
     assert (window.size, window.room) == (32, 25)
+
+
+def test_it_grows_when_there_is_nothing_to_take_whatever_the_user_does_meanwhile() -> None:
+    """In order, all that has ended may wait for one slow item."""
+    window = begun(1)
+    window.waits(False)
+    window.submitted(8)
+    assert window.starved(unread=0)
+    assert window.size == 32
 
 
 def test_it_stays_while_there_is_room_the_source_is_the_slow_one() -> None:
     window = begun(1)
     window.submitted(6)
-    assert window.starved()
+    assert window.starved(unread=3)
     assert (window.size, window.room) == (8, 2)
 
 
@@ -70,7 +79,7 @@ def test_it_stays_while_results_wait_for_the_user() -> None:
     window = begun(1)
     window.waits(False)
     window.submitted(8)
-    assert not window.starved()
+    assert not window.starved(unread=3)
     assert window.size == 8
 
 
@@ -82,7 +91,7 @@ def test_it_grows_if_the_user_has_waited_although_there_is_something_now(before:
     window.submitted(8)
     window.waits(True)
     window.waits(False)
-    assert window.starved()
+    assert window.starved(unread=3)
     assert window.size == 32
 
 
@@ -91,7 +100,7 @@ def test_that_the_user_has_waited_long_ago_says_nothing() -> None:
     window.submitted(4)
     window.waits(False)
     window.submitted(4)
-    assert not window.starved()
+    assert not window.starved(unread=3)
     assert window.size == 8
 
 
@@ -100,7 +109,7 @@ def test_workers_that_starve_are_remembered_until_items_come() -> None:
     window = begun(2)
     window.waits(False)
     window.submitted(16)
-    assert not window.starved()
+    assert not window.starved(unread=3)
     window.consumed(1)
     assert window.room == 1
     window.submitted(1)
@@ -113,7 +122,7 @@ def test_it_grows_to_its_limit_and_no_further() -> None:
     sizes = []
     for _ in range(4):
         window.submitted(window.room)
-        sizes.append((window.starved(), window.size))
+        sizes.append((window.starved(unread=3), window.size))
     assert sizes == [(True, 32), (True, 50), (False, 50), (False, 50)]
 
 
@@ -121,12 +130,12 @@ def test_the_limit_never_cuts_what_the_workers_hold() -> None:
     window = begun(16, unit=4, limit=10)
     assert (window.size, window.room) == (512, 512)
     window.submitted(512)
-    assert not window.starved()
+    assert not window.starved(unread=3)
 
 
 def test_the_default_limit_is_reached() -> None:
     window = begun(1)
-    while window.starved():
+    while window.starved(unread=3):
         window.submitted(window.room)
     assert window.size == LIMIT
 
@@ -186,7 +195,7 @@ def test_a_window_that_is_full_of_bytes_does_not_grow() -> None:
     window = Window(1, bytes_limit=5 * MIB)
     window.waits(True)
     window.submitted(5, 5 * MIB)
-    assert not window.starved()
+    assert not window.starved(unread=3)
     assert window.size == 8
 
 
@@ -224,7 +233,7 @@ def test_where_others_want_the_items_hunger_does_not_make_it_larger() -> None:
     window.submitted(1)
     window.consumed(1)
     window.submitted(3)
-    assert not window.starved()
+    assert not window.starved(unread=3)
     assert window.size == 3
 
 

@@ -9,10 +9,10 @@ Rules:
 1. It starts at a few items per worker.
 2. Room is made known by the quarter: whoever fills it is woken once for many items, not once for each. While
    workers starve, any room counts.
-3. It grows fourfold when the queue starved while it was full and the user's loop had been waiting for results
-   since items were last submitted: then the window, and nobody else, kept the workers from working. (Results
-   and the news that workers starve come in one message, so what the loop has not taken at that moment says
-   nothing.)
+3. It grows fourfold when the queue starved while it was full, and there was no result that the user's loop
+   could have taken, or it had been waiting for one since items were last submitted: then the window, and
+   nobody else, kept the workers from working. (Results and the news that workers starve come in one message,
+   so what the loop has not taken at that moment says nothing by itself.)
 4. It stays when the user's loop is the slow one (there were always results for it): more items in the system
    would only be more memory.
 5. It never shrinks below what the workers hold, because it never shrinks; `limit` bounds it.
@@ -154,10 +154,15 @@ class Window:
             wanted = self._shared * _LEAST // _BUSY + lookahead
             self.size = min(self._limit, max(self._shared, wanted) + int(SOON * per_second))
 
-    def starved(self) -> bool:
-        """Workers wait for items, which is said once until items come. Return True if there is room now."""
+    def starved(self, unread: int) -> bool:
+        """Workers wait for items, which is said once until items come. Return True if there is room now.
+
+        Args:
+            unread: results that the user's loop could take at once.
+        """
         is_full = not self.room
         self._starving = True
-        if is_full and self._has_waited and not self._shared and self._most == self.size:
+        loop_waits = self._has_waited or not unread
+        if is_full and loop_waits and not self._shared and self._most == self.size:
             self.size = min(self._limit, self.size * _GROWTH)
         return self.room > 0

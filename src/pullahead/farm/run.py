@@ -292,7 +292,7 @@ class Run:
     def starved(self) -> None:
         """Workers wait for items."""
         with self._changed:
-            if self._window.starved():
+            if self._window.starved(self._ends.ready):
                 self._changed.notify_all()
 
     def ended(self) -> None:
