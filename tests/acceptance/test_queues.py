@@ -128,7 +128,10 @@ def test_the_death_of_a_queue_ends_the_run_and_says_what_is_lost(which: int) -> 
     assert isinstance(shards, Shards)
     actors.kill(shards._queues[which].given[0])
     killed = time.monotonic()
-    says = r"one of 2 queues died: the queue is gone: [\d,]+ items that had not ended are lost, results that"
+    says = (
+        r"one of 2 queues died: the queue is gone: [\d,]+ items that had not ended are lost, "
+        r"results that came"
+    )
     with pytest.raises(RunError, match=says):
         done += list(results)
     assert time.monotonic() - killed < 30.0

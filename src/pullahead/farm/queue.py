@@ -50,7 +50,7 @@ _MOST_PARKED: Final = 2048
 _MANY_PARKED: Final = 1024
 _EACH: Final = 4
 #: What the caller is told at once.
-_URGENT: Final = frozenset({m.STARVED, m.ENDED, m.BYE, m.SAVED, m.UNRECORDED})
+_URGENT: Final = frozenset({m.STARVED, m.ENDED, m.BYE, m.SAVED, m.UNRECORDED, m.CLOCK})
 
 
 def actor_options(peers: int) -> dict[str, Any]:
@@ -183,10 +183,9 @@ class Queue:
             if reports:
                 self._recording.say(peer, (m.RECORDED, reports))
         box = self._mail.get(peer)
-        if self._asked_at is not None and box is not None:
-            box.post((m.CLOCK, *self._asked_at, monotonic()))
-            if peer == m.CALLER:
-                self._notices.news(monotonic(), urgent=True)
+        if self._asked_at is not None:
+            clock = (m.CLOCK, *self._asked_at, monotonic())
+            self._tell(clock) if peer == m.CALLER else self._post(peer, clock)
         answers = [(answer, [(m.STOP,)])] if box is None else box.park(answer)
         if answers and peer == m.CALLER:
             self._notices.told()
@@ -377,16 +376,7 @@ class Queue:
     def _finished(
         self, worker: int, lease: int, items: tuple[int, ...], results: bytes | list[Any]
     ) -> list[led.Effect]:
-        if type(results) is bytes:
-            accepted, effects = self._ledger.finished(worker, lease, items, monotonic())
-            if len(accepted) == len(items):
-                self._enclosed[items[0]] = results
-            else:
-                counts = frozenset(accepted)
-                came = zip(items, taken_out(results), strict=True)
-                self._payloads.update([(item, result) for item, result in came if item in counts])
-            return effects
-        if Freight in map(type, results):
+        if type(results) is list and Freight in map(type, results):
             here = []
             for item, result in zip(items, results, strict=True):
                 if type(result) is Freight:
@@ -395,7 +385,10 @@ class Queue:
                     here.append((item, result))
             items, results = tuple([item for item, _ in here]), [result for _, result in here]
         accepted, effects = self._ledger.finished(worker, lease, items, monotonic())
-        came = zip(items, results, strict=True)
+        if type(results) is bytes and len(accepted) == len(items):
+            self._enclosed[items[0]] = results
+            return effects
+        came = zip(items, taken_out(results), strict=True)
         if len(accepted) == len(items):
             self._payloads.update(came)
         else:
